@@ -1,0 +1,2 @@
+// Package mutuals is the map of the project.
+package mutuals
