@@ -1,0 +1,217 @@
+package api
+
+import "strings"
+
+// The closed list of codes. It grows at the end; a code keeps its meaning.
+const (
+	NotMutual           Code = "not_mutual"
+	GroupFull           Code = "group_full"
+	Waitlisted          Code = "waitlisted"
+	NotMember           Code = "not_member"
+	RoleNeeded          Code = "role_needed"
+	InviteExpired       Code = "invite_expired"
+	InviteUsed          Code = "invite_used"
+	InviteRevoked       Code = "invite_revoked"
+	Removed             Code = "removed"
+	Declined            Code = "declined"
+	NoIdentity          Code = "no_identity"
+	PasscodeMalformed   Code = "passcode_malformed" // no passcode in the text
+	PasscodeCutOff      Code = "passcode_cut_off"
+	PasscodeMistyped    Code = "passcode_mistyped" // args part, letters
+	PasscodeNewer       Code = "passcode_newer"
+	AlreadyMember       Code = "already_member"
+	Revoked             Code = "revoked" // this device, by its account
+	Pending             Code = "pending"
+	ClockWrong          Code = "clock_wrong"
+	NotFound            Code = "not_found"
+	NotAllowed          Code = "not_allowed"
+	Unauthorized        Code = "unauthorized"
+	BadRequest          Code = "bad_request"
+	RateLimited         Code = "rate_limited"
+	Timeout             Code = "timeout"
+	DiskFull            Code = "disk_full"
+	Internal            Code = "internal"
+	Locked              Code = "locked"
+	NotSynced           Code = "not_synced"
+	TooLarge            Code = "too_large"
+	KeyMissing          Code = "key_missing"
+	PeerUnreachable     Code = "peer_unreachable"
+	IdempotencyConflict Code = "idempotency_conflict"
+	CursorInvalid       Code = "cursor_invalid"
+	UpdateNeeded        Code = "update_needed"
+)
+
+// Exit is the exit code of a command.
+type Exit int
+
+// The exit codes of the CLI.
+const (
+	ExitOK          Exit = 0
+	ExitFailure     Exit = 1
+	ExitUsage       Exit = 2
+	ExitNotRunning  Exit = 3
+	ExitNotAllowed  Exit = 4
+	ExitNotFound    Exit = 5
+	ExitNetwork     Exit = 6 // network or timeout
+	ExitLocked      Exit = 7
+	ExitConflict    Exit = 8 // conflict, full or used up
+	ExitInterrupted Exit = 130
+)
+
+// entry is one row of the list.
+type entry struct {
+	status    int
+	retryable bool
+	exit      Exit
+	en, zh    words
+}
+
+// words tell a problem in one language. detail may name args as {part}; when
+// one of them is missing the title stands for it.
+type words struct{ title, detail, hint string }
+
+func (e entry) words(l Lang) words {
+	if l == Chinese {
+		return e.zh
+	}
+	return e.en
+}
+
+// tell fills args into the detail.
+func (w words) tell(args map[string]string) string {
+	d := w.detail
+	for k, v := range args {
+		d = strings.ReplaceAll(d, "{"+k+"}", v)
+	}
+	if d == "" || strings.Contains(d, "{") {
+		return w.title
+	}
+	return d
+}
+
+func entryOf(c Code) entry {
+	e, ok := codes[c]
+	if !ok {
+		panic("internal error: no problem code " + string(c))
+	}
+	return e
+}
+
+// Codes returns every code there is.
+func Codes() []Code {
+	all := make([]Code, 0, len(codes))
+	for c := range codes {
+		all = append(all, c)
+	}
+	return all
+}
+
+// codes is the list: status, whether trying again may help, the CLI's exit
+// code, and the words. A hint is one next action.
+var codes = map[Code]entry{
+	NotMutual: {403, false, ExitNotAllowed,
+		words{"You do not follow each other", "Only mutuals can be offered a seat.", "Send them your card (mutuals id card), or give them a passcode (mutuals invite)."},
+		words{"你们还没有互关", "只能把互关的人拉进群。", "把你的名片发给对方（mutuals id card），或者给对方一个口令（mutuals invite）。"}},
+	GroupFull: {409, true, ExitConflict,
+		words{"The group is full", "All {cap} seats are taken.", "Ask the owner to raise the cap, or try again when somebody has left."},
+		words{"群已满", "{cap} 个名额都已占用。", "请群主提高人数上限，或等有人退群后再试。"}},
+	Waitlisted: {409, true, ExitConflict,
+		words{"You are on the waitlist", "You are number {place} in line.", "Wait: you enter by yourself when a seat is free."},
+		words{"你在候补名单中", "你排在第 {place} 位。", "请等待：一有空位你会自动入群。"}},
+	NotMember: {403, false, ExitNotAllowed,
+		words{"Not a member of this group", "", "Ask a member for a passcode, then run mutuals join."},
+		words{"不是这个群的成员", "", "向群成员要一个口令，然后运行 mutuals join。"}},
+	RoleNeeded: {403, false, ExitNotAllowed,
+		words{"Your role does not allow this", "It needs the role {role}.", "Ask the owner or an admin of the group to do it."},
+		words{"你的身份不能这样做", "需要的身份：{role}。", "请群主或管理员来做。"}},
+	InviteExpired: {410, false, ExitNotAllowed,
+		words{"The passcode has expired", "It was good until {until}.", "Ask for a new passcode."},
+		words{"口令已过期", "有效期到 {until}。", "请对方发一个新口令。"}},
+	InviteUsed: {410, false, ExitConflict,
+		words{"The passcode is used up", "It was good for {uses} uses.", "Ask for a new passcode."},
+		words{"口令已被用完", "它只能使用 {uses} 次。", "请对方发一个新口令。"}},
+	InviteRevoked: {410, false, ExitNotAllowed,
+		words{"The passcode was revoked", "", "Ask for a new passcode."},
+		words{"口令已被撤回", "", "请对方发一个新口令。"}},
+	Removed: {403, false, ExitNotAllowed,
+		words{"You were removed from this group", "", "Ask an admin to invite you again: an older passcode no longer works."},
+		words{"你已被移出这个群", "", "请管理员重新邀请你：旧口令已不能使用。"}},
+	Declined: {403, false, ExitNotAllowed,
+		words{"The request was declined", "", "Talk to the person who declined."},
+		words{"请求被拒绝", "", "请与拒绝的人沟通。"}},
+	NoIdentity: {409, false, ExitFailure,
+		words{"There is no identity here yet", "", "Run mutuals init."},
+		words{"这里还没有账号", "", "运行 mutuals init。"}},
+	PasscodeMalformed: {400, false, ExitUsage,
+		words{"There is no passcode in this text", "", "Copy the whole message that holds the passcode and paste it again."},
+		words{"这段文字里没有口令", "", "请复制含有口令的整条消息，再粘贴一次。"}},
+	PasscodeCutOff: {400, false, ExitUsage,
+		words{"The passcode is cut off", "It ends after part {part}.", "Copy the whole message, to its end, and paste it again."},
+		words{"口令不完整", "它在第 {part} 段之后断掉了。", "请完整复制整条消息，再粘贴一次。"}},
+	PasscodeMistyped: {400, false, ExitUsage,
+		words{"The passcode is mistyped", "Part {part} ({letters}) is wrong.", "Compare that part with the original, letter by letter."},
+		words{"口令有错字", "第 {part} 段（{letters}）有误。", "请把这一段与原文逐字核对。"}},
+	PasscodeNewer: {400, false, ExitFailure,
+		words{"The passcode needs a newer version of mutuals", "", "Update mutuals, then paste it again."},
+		words{"这个口令需要更新版本的 mutuals", "", "请更新 mutuals 后再粘贴。"}},
+	AlreadyMember: {409, false, ExitConflict,
+		words{"Already a member of this group", "", "Open the group: mutuals log GROUP."},
+		words{"已经是群成员", "", "打开这个群：mutuals log GROUP。"}},
+	Revoked: {403, false, ExitNotAllowed,
+		words{"This device was revoked by its account", "", "Link it again from another device of yours."},
+		words{"此设备已被账号吊销", "", "请用你的另一台设备重新关联。"}},
+	Pending: {409, true, ExitConflict,
+		words{"The request waits for a yes", "", "Wait until a member has accepted it."},
+		words{"请求正在等待同意", "", "请等待成员同意。"}},
+	ClockWrong: {409, true, ExitFailure,
+		words{"This machine's clock seems to be wrong", "It differs from others' by {difference}.", "Set the clock, then try again."},
+		words{"这台机器的时钟似乎不对", "与其他人相差 {difference}。", "请校准时钟后再试。"}},
+	NotFound: {404, false, ExitNotFound,
+		words{"Not found", "There is no such {what} here.", "List what there is and take its id from there."},
+		words{"没有找到", "这里没有这样的{what}。", "请先列出已有的内容，再使用其中的 id。"}},
+	NotAllowed: {403, false, ExitNotAllowed,
+		words{"Not allowed", "", "Check with mutuals status who you are here."},
+		words{"不允许", "", "用 mutuals status 查看你在这里的身份。"}},
+	Unauthorized: {401, false, ExitNotAllowed,
+		words{"Not signed in", "", "Send the token of api.json as: Authorization: Bearer TOKEN."},
+		words{"未登录", "", "请带上 api.json 中的令牌：Authorization: Bearer TOKEN。"}},
+	BadRequest: {400, false, ExitUsage,
+		words{"The request is not understood", "", "Compare it with /api/v1/openapi.json."},
+		words{"无法理解这个请求", "", "请对照 /api/v1/openapi.json。"}},
+	RateLimited: {429, true, ExitNetwork,
+		words{"Too many requests", "", "Wait as long as Retry-After says, then try again."},
+		words{"请求过多", "", "请按 Retry-After 等待后再试。"}},
+	Timeout: {504, true, ExitNetwork,
+		words{"It took too long", "", "Try again."},
+		words{"超时", "", "请再试一次。"}},
+	DiskFull: {507, true, ExitFailure,
+		words{"The disk is full", "", "Free some space, then try again."},
+		words{"磁盘已满", "", "请腾出空间后再试。"}},
+	Internal: {500, false, ExitFailure,
+		words{"Something went wrong inside mutuals", "The daemon's log says more.", "Run mutuals doctor."},
+		words{"mutuals 内部出错", "守护进程的日志里有详情。", "运行 mutuals doctor。"}},
+	Locked: {423, true, ExitLocked,
+		words{"The keys are locked", "", "Unlock them with the passphrase, then try again."},
+		words{"密钥已锁定", "", "请用密码解锁后再试。"}},
+	NotSynced: {409, true, ExitNetwork,
+		words{"This group is not complete here yet", "", "Wait until its history has arrived, then try again."},
+		words{"这个群在本机还不完整", "", "等历史同步完成后再试。"}},
+	TooLarge: {413, false, ExitUsage,
+		words{"Too large", "At most {max}.", "Make it smaller or send it in parts."},
+		words{"太大了", "最多 {max}。", "请缩小或分几次发送。"}},
+	KeyMissing: {409, true, ExitNetwork,
+		words{"The key to this has not arrived yet", "", "Wait until another member is online, then try again."},
+		words{"密钥尚未收到", "", "等其他成员上线后再试。"}},
+	PeerUnreachable: {503, true, ExitNetwork,
+		words{"Nobody who could answer was reached", "", "Ask the inviter or a member to come online, then try again."},
+		words{"联系不到可以回应的人", "", "请邀请人或群成员上线后再试。"}},
+	IdempotencyConflict: {409, false, ExitConflict,
+		words{"This Idempotency-Key was used for another request", "", "Use a new key."},
+		words{"此 Idempotency-Key 已用于另一个请求", "", "请换一个新的键。"}},
+	CursorInvalid: {400, false, ExitUsage,
+		words{"The cursor is not valid", "", "Start again without a cursor."},
+		words{"游标无效", "", "请不带游标重新开始。"}},
+	UpdateNeeded: {409, false, ExitFailure,
+		words{"This needs a newer version of mutuals", "", "Update mutuals."},
+		words{"这需要更新版本的 mutuals", "", "请更新 mutuals。"}},
+}

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// Roles of a member, highest first.
+const (
+	RoleOwner  = "owner"
+	RoleAdmin  = "admin"
+	RoleMember = "member"
+)
+
+// States of a member.
+const (
+	MemberSeated     = "seated"
+	MemberWaitlisted = "waitlisted"
+	MemberLeft       = "left"
+	MemberRemoved    = "removed"
+)
+
+// Group is a group this account is, or was, a member of.
+type Group struct {
+	ID          wire.GroupID  `json:"id"`
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Cap         int           `json:"cap" doc:"seats"`
+	Members     int           `json:"members" doc:"seats taken"`
+	Waitlist    int           `json:"waitlist" doc:"how many wait for a seat"`
+	Role        string        `json:"role" enum:"owner,admin,member" doc:"own role"`
+	Status      string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
+	Policy      Policy        `json:"policy"`
+	Unread      int           `json:"unread"`
+	LastMessage *Message      `json:"last_message" nullable:"true"`
+	Epoch       uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
+	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
+	CreatedAt   time.Time     `json:"created_at"`
+	IceBreakers Array[string] `json:"ice_breakers"`
+}
+
+// Policy is a group's rules, as the flags of `mutuals group create` take them.
+type Policy struct {
+	WhoInvites  string `json:"who_invites" enum:"owner,admins,members"`
+	History     string `json:"history" doc:"what newcomers read: join, all, or the last days, as 7d" pattern:"^(join|all|[1-9][0-9]{0,4}d)$"`
+	Posting     string `json:"posting" enum:"all,admins"`
+	Waitlist    int    `json:"waitlist" doc:"places past the cap"`
+	SucceedDays int    `json:"succeed_days" doc:"days of the owner's silence after which admins may elect another; 0 never"`
+}
+
+// PolicyPatch holds the rules to set; the others keep their value, or the
+// default when a group is made.
+type PolicyPatch struct {
+	WhoInvites  *string `json:"who_invites,omitempty" enum:"owner,admins,members"`
+	History     *string `json:"history,omitempty" pattern:"^(join|all|[1-9][0-9]{0,4}d)$" patternDescription:"join, all or days as 7d"`
+	Posting     *string `json:"posting,omitempty" enum:"all,admins"`
+	Waitlist    *int    `json:"waitlist,omitempty" minimum:"0" maximum:"500"`
+	SucceedDays *int    `json:"succeed_days,omitempty" minimum:"0" maximum:"3650"`
+}
+
+// GroupCreate makes a group.
+type GroupCreate struct {
+	Name        string       `json:"name" minLength:"1" maxLength:"64"`
+	Description string       `json:"description,omitempty" maxLength:"1024"`
+	Cap         *int         `json:"cap,omitempty" minimum:"2" maximum:"500" doc:"seats; 100 unless given"`
+	Policy      *PolicyPatch `json:"policy,omitempty"`
+	IceBreakers []string     `json:"ice_breakers,omitempty" maxItems:"8" doc:"lines a newcomer may say with one tap"`
+}
+
+// GroupPatch changes what is given.
+type GroupPatch struct {
+	Name        *string      `json:"name,omitempty" minLength:"1" maxLength:"64"`
+	Description *string      `json:"description,omitempty" maxLength:"1024"`
+	Cap         *int         `json:"cap,omitempty" minimum:"2" maximum:"500"`
+	Policy      *PolicyPatch `json:"policy,omitempty"`
+	IceBreakers *[]string    `json:"ice_breakers,omitempty" maxItems:"8"`
+}
+
+// Member is one account in a group's list, seated or not.
+type Member struct {
+	Account     wire.AccountID       `json:"account"`
+	Name        string               `json:"name"`
+	Role        string               `json:"role" enum:"owner,admin,member"`
+	Status      string               `json:"status" enum:"seated,waitlisted,left,removed"`
+	Inviter     wire.AccountID       `json:"inviter,omitzero" doc:"through whom it came; the founder has none"`
+	JoinedAt    time.Time            `json:"joined_at"`
+	Devices     Array[wire.DeviceID] `json:"devices"`
+	Online      bool                 `json:"online" doc:"a device of it is connected to this one"`
+	Provisional bool                 `json:"provisional" doc:"the owner or a second account has not confirmed it yet"`
+	Place       int                  `json:"place,omitempty" doc:"place in the waitlist, from 1"`
+}
+
+// MemberAdd offers a seat to a mutual.
+type MemberAdd struct {
+	Account wire.AccountID `json:"account"`
+}
+
+// MemberPatch sets a member's role.
+type MemberPatch struct {
+	Role string `json:"role" enum:"admin,member"`
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// InviteCreate makes a passcode for a group.
+type InviteCreate struct {
+	Uses    *int   `json:"uses,omitempty" minimum:"1" maximum:"1000" doc:"how many it may seat; 10 unless given"`
+	Expires string `json:"expires,omitempty" pattern:"^[1-9][0-9]{0,5}(s|m|h|d)$" patternDescription:"a time from now, as 30m, 12h or 7d" doc:"time from now, as 12h or 7d; 7d unless given"`
+	Approve bool   `json:"approve,omitempty" doc:"each request waits for a yes"`
+	Label   string `json:"label,omitempty" maxLength:"64" doc:"own note, seen by nobody else"`
+	Lang    string `json:"lang,omitempty" enum:"en,zh" doc:"language of the text around the code; Accept-Language unless given"`
+}
+
+// Invite is a signed, counted, expiring grant to enter. Passcode, Text and
+// Link are there only on the device that made it.
+type Invite struct {
+	ID        wire.OpID      `json:"id"`
+	Group     wire.GroupID   `json:"group"`
+	Inviter   wire.AccountID `json:"inviter"`
+	Passcode  string         `json:"passcode,omitempty" doc:"the bare code, one line"`
+	Text      string         `json:"text,omitempty" doc:"the code in a sentence, to be pasted anywhere"`
+	Link      string         `json:"link,omitempty"`
+	ExpiresAt time.Time      `json:"expires_at"`
+	Uses      int            `json:"uses" doc:"how many it may seat"`
+	Used      int            `json:"used" doc:"how many it has admitted"`
+	Approve   bool           `json:"approve"`
+	Revoked   bool           `json:"revoked"`
+	Label     string         `json:"label,omitempty"`
+	CreatedAt time.Time      `json:"created_at"`
+}
+
+// Kinds of pasted text.
+const (
+	InspectPasscode = "passcode"
+	InspectCard     = "card"
+)
+
+// InspectRequest asks what a pasted text holds. Nothing is dialled unless
+// Preview is set.
+type InspectRequest struct {
+	Text    string `json:"text" maxLength:"65536" doc:"whole pasted text"`
+	Preview bool   `json:"preview,omitempty" doc:"ask the network what the group is"`
+}
+
+// Inspect says what a text holds. A text that cannot be read is no failed
+// request: Problem says why.
+type Inspect struct {
+	Kind      string         `json:"kind,omitempty" enum:"passcode,card" doc:"absent when the text holds neither"`
+	Account   wire.AccountID `json:"account,omitzero" doc:"of a card: whose"`
+	Inviter   *Inviter       `json:"inviter,omitempty"`
+	ExpiresAt time.Time      `json:"expires_at,omitzero"`
+	Hints     Array[string]  `json:"hints" doc:"addresses the code names"`
+	Preview   *Preview       `json:"preview,omitempty"`
+	Problem   *Problem       `json:"problem,omitempty"`
+}
+
+// Inviter is who a code says it comes from; unverified until the join.
+type Inviter struct {
+	Account wire.AccountID `json:"account,omitzero" doc:"if it is known here, or the preview named it"`
+	Name    string         `json:"name,omitempty"`
+}
+
+// Preview is what the inviter's side says of the group.
+type Preview struct {
+	Group   wire.GroupID `json:"group,omitzero"`
+	Name    string       `json:"name"`
+	Members int          `json:"members"`
+	Cap     int          `json:"cap"`
+	History string       `json:"history"`
+	At      time.Time    `json:"at" doc:"when it was signed"`
+}
+
+// JoinRequest carries the whole pasted text.
+type JoinRequest struct {
+	Text string `json:"text" maxLength:"65536"`
+}

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// Kinds of message.
+const (
+	MessageText      = "text"
+	MessageProfile   = "profile"    // a member showed its profile
+	MessageGroupInfo = "group-info" // name, description, ice-breakers
+	MessageNewer     = "newer"      // needs a newer version
+)
+
+// Where an own message is. Each state includes the ones before it.
+const (
+	StateStored    = "stored"    // on this disk, synced
+	StateSent      = "sent"      // written to at least one member or harbor
+	StateDelivered = "delivered" // a member's device reports it on its disk
+)
+
+// Message is one entry of a group's timeline.
+type Message struct {
+	ID          wire.OpID        `json:"id"`
+	Group       wire.GroupID     `json:"group"`
+	Author      wire.AccountID   `json:"author"`
+	Device      wire.DeviceID    `json:"device"`
+	Seq         uint64           `json:"seq" doc:"number in its device's chain"`
+	SentAt      time.Time        `json:"sent_at"`
+	Clock       uint64           `json:"clock" doc:"logical clock the timeline is ordered by, ms"`
+	Kind        string           `json:"kind" doc:"text, profile, group-info; newer for what this version cannot show"`
+	Text        string           `json:"text,omitempty"`
+	ReplyTo     wire.OpID        `json:"reply_to,omitzero"`
+	Mentions    []wire.AccountID `json:"mentions,omitempty"`
+	Reactions   Array[Reaction]  `json:"reactions"`
+	Edited      bool             `json:"edited"`
+	Deleted     bool             `json:"deleted"`
+	HeldBy      int              `json:"held_by" doc:"other members whose device reports it on its disk"`
+	State       string           `json:"state" enum:"stored,sent,delivered"`
+	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
+	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`
+}
+
+// Reaction is one emoji on a message and who put it there.
+type Reaction struct {
+	Emoji string                `json:"emoji"`
+	By    Array[wire.AccountID] `json:"by"`
+}
+
+// MessageCreate is what to say. The answer comes when it is synced to disk.
+type MessageCreate struct {
+	Text     string           `json:"text" minLength:"1" maxLength:"16384" doc:"at most 16 KiB"`
+	ReplyTo  wire.OpID        `json:"reply_to,omitzero"`
+	Mentions []wire.AccountID `json:"mentions,omitempty" maxItems:"64"`
+	Files    []string         `json:"files,omitempty" maxItems:"0" doc:"not in this version"`
+}
+
+// Page names a window of a timeline by at most one cursor; without one, the
+// newest Limit entries.
+type Page struct {
+	Before, After, Around string // opaque cursors, or a message's id
+	Limit                 int    // 1…MaxPage; 0 means DefaultPage
+}
+
+// Bounds of a page: a screen and a half, and what one answer may cost.
+const (
+	DefaultPage = 50
+	MaxPage     = 200
+)
+
+// MessagePage is a window of a timeline, oldest first. A cursor is there when
+// there is more on that side.
+type MessagePage struct {
+	Items  Array[Message] `json:"items"`
+	Before string         `json:"before,omitempty"`
+	After  string         `json:"after,omitempty"`
+}
+
+// ReadMarker names the newest message that was read.
+type ReadMarker struct {
+	Message wire.OpID `json:"message"`
+}

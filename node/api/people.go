@@ -1,0 +1,57 @@
+package api
+
+import (
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// Person is somebody this account follows, is followed by, or shares a group
+// with.
+type Person struct {
+	Account    wire.AccountID `json:"account"`
+	Name       string         `json:"name" doc:"from the person's signed profile; empty until it came"`
+	Nickname   string         `json:"nickname,omitempty" doc:"own name for the person"`
+	Following  bool           `json:"following"`
+	FollowsYou bool           `json:"follows_you"`
+	Mutual     bool           `json:"mutual" doc:"both edges are here and verified"`
+	Verified   bool           `json:"verified" doc:"safety number compared"`
+	Delivered  bool           `json:"delivered" doc:"the person's device reports the own edge on its disk"`
+	Blocked    bool           `json:"blocked"`
+}
+
+// FollowRequest may carry the card of somebody not known yet.
+type FollowRequest struct {
+	Card string `json:"card,omitempty" maxLength:"16384" doc:"contact card, or any text that holds one"`
+}
+
+// Kinds of Request.
+const (
+	RequestFollow = "follow" // somebody follows, and is not followed back
+	RequestGroup  = "group"  // somebody offers a seat in a group
+	RequestJoin   = "join"   // somebody asks to be admitted to a group
+)
+
+// States of Request.
+const (
+	RequestWaiting  = "waiting"
+	RequestAccepted = "accepted"
+	RequestDeclined = "declined"
+)
+
+// Request waits for this person's yes or no.
+type Request struct {
+	ID        string         `json:"id"`
+	Kind      string         `json:"kind" enum:"follow,group,join"`
+	From      wire.AccountID `json:"from"`
+	FromName  string         `json:"from_name,omitempty"`
+	Group     wire.GroupID   `json:"group,omitzero"`
+	GroupName string         `json:"group_name,omitempty" doc:"as the one who offers says"`
+	At        time.Time      `json:"at"`
+	State     string         `json:"state" enum:"waiting,accepted,declined"`
+}
+
+// RequestAnswer accepts or declines.
+type RequestAnswer struct {
+	Accept bool `json:"accept"`
+}

@@ -1,0 +1,78 @@
+package api
+
+import "mutuals/identity/wire"
+
+// What Status.Identity says.
+const (
+	IdentityNone   = "none"   // no account here yet: POST identity
+	IdentityReady  = "ready"  // keys are open
+	IdentityLocked = "locked" // keys are there, sealed by a passphrase
+)
+
+// Status is a node at a glance; it answers before an identity exists.
+type Status struct {
+	Ready    bool           `json:"ready" doc:"the node serves everything its identity allows"`
+	Version  string         `json:"version" doc:"version of the daemon"`
+	Identity string         `json:"identity" enum:"none,ready,locked"`
+	Account  wire.AccountID `json:"account,omitzero"`
+	Device   wire.DeviceID  `json:"device,omitzero"`
+	Addrs    Array[string]  `json:"addrs" doc:"multiaddrs this node can be dialled at, with /p2p"`
+	Peers    int            `json:"peers" doc:"connected peers"`
+	UI       string         `json:"ui" doc:"address of the web page"`
+}
+
+// Health says that the daemon answers at all.
+type Health struct {
+	OK bool `json:"ok"`
+}
+
+// Ready says whether the daemon serves everything its identity allows.
+type Ready struct {
+	Ready bool `json:"ready"`
+}
+
+// Version names the daemon and the API.
+type Version struct {
+	Version string `json:"version" doc:"version of the daemon"`
+	API     string `json:"api" doc:"version of this API" example:"v1"`
+	Go      string `json:"go" doc:"Go it was built with"`
+}
+
+// Peer is one connection of the node.
+type Peer struct {
+	Peer      string         `json:"peer" doc:"libp2p peer id"`
+	Account   wire.AccountID `json:"account,omitzero" doc:"whose device it is, if known"`
+	Name      string         `json:"name,omitempty"`
+	Addr      string         `json:"addr"`
+	Direction string         `json:"direction" enum:"in,out"`
+}
+
+// Network says how the node stands in the network.
+type Network struct {
+	Peer   string        `json:"peer" doc:"own libp2p peer id"`
+	Listen Array[string] `json:"listen" doc:"multiaddrs listened on"`
+	Addrs  Array[string] `json:"addrs" doc:"multiaddrs told to others, with /p2p"`
+	Peers  int           `json:"peers"`
+	MDNS   bool          `json:"mdns" doc:"looks for peers on the local network"`
+	DHT    string        `json:"dht" enum:"off,private,public"`
+	Relay  string        `json:"relay" enum:"off,auto,only"`
+}
+
+// Finding is one line of doctor.
+type Finding struct {
+	Check  string `json:"check" doc:"what was looked at, one word"`
+	Level  string `json:"level" enum:"ok,warning,error"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty" doc:"the one next action"`
+}
+
+// Shutdown is the answer to a request to stop: the daemon stops after it.
+type Shutdown struct {
+	Stopping bool `json:"stopping"`
+}
+
+// Settled answers an act that has nothing else to tell.
+type Settled struct {
+	OK bool `json:"ok"`
+}

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// Kinds of task.
+const (
+	TaskJoin  = "join"  // entering by passcode
+	TaskOffer = "offer" // a seat offered to a mutual
+	TaskSync  = "sync"  // history that follows a join
+)
+
+// States of a task.
+const (
+	TaskRunning   = "running"
+	TaskWaiting   = "waiting" // for a person
+	TaskDone      = "done"
+	TaskFailed    = "failed"
+	TaskCancelled = "cancelled"
+)
+
+// Stages of a join, in order; the last four end it, of which pending may
+// still go on.
+const (
+	StageReading    = "reading"
+	StageFinding    = "finding"
+	StageAsking     = "asking"
+	StageJoined     = "joined"     // state done
+	StageWaitlisted = "waitlisted" // state done
+	StagePending    = "pending"    // state waiting
+	StageRefused    = "refused"    // state failed
+)
+
+// Stages of an offer.
+const (
+	StageOffered  = "offered"
+	StageAccepted = "accepted"
+	StageDeclined = "declined"
+)
+
+// Task is work that outlives a request.
+type Task struct {
+	ID       string      `json:"id"`
+	Kind     string      `json:"kind" enum:"join,offer,sync"`
+	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
+	Stage    string      `json:"stage"`
+	Progress Progress    `json:"progress"`
+	Result   *TaskResult `json:"result,omitempty"`
+	Problem  *Problem    `json:"problem,omitempty"`
+	Tried    []Attempt   `json:"tried,omitempty" doc:"what was tried, newest last"`
+	At       time.Time   `json:"at,omitzero" doc:"when it began"`
+}
+
+// Over tells whether nothing more will happen to the task.
+func (t Task) Over() bool {
+	return t.State == TaskDone || t.State == TaskFailed || t.State == TaskCancelled
+}
+
+// Progress counts; Total 0 means that it is not known.
+type Progress struct {
+	Done  int    `json:"done"`
+	Total int    `json:"total"`
+	Unit  string `json:"unit" doc:"what is counted, as messages"`
+}
+
+// TaskResult names what a task made.
+type TaskResult struct {
+	Group   wire.GroupID   `json:"group,omitzero"`
+	Account wire.AccountID `json:"account,omitzero"`
+}
+
+// Attempt is one address or way that a task tried.
+type Attempt struct {
+	Way   string `json:"way" doc:"address or means"`
+	Error string `json:"error,omitempty" doc:"empty when it worked"`
+}
