@@ -12,4 +12,13 @@ const (
 	// MaxMs is the first clock value, in ms since 1970, that is refused:
 	// 2^48 is the year 10889, and order keys store 6 bytes.
 	MaxMs = 1 << 48
+	// MaxArmoured is the most bytes one armoured text holds: a contact card
+	// with three certificates, a long name and three hints is 1.2 KB.
+	MaxArmoured = 4096
+	// MaxFindText is how much of a pasted text is searched, in bytes: several
+	// times the longest message of any chat app, and searched in milliseconds.
+	MaxFindText = 64 << 10
+	// MaxFound is how many armoured texts are taken from one pasted text: a
+	// person pastes one, or one with a few older ones quoted below it.
+	MaxFound = 8
 )
