@@ -1,0 +1,71 @@
+# Everything here needs Go, git and make; `make check` also a C compiler, for
+# the race detector. `make` without a word lists the words.
+
+GO         ?= go
+PKGS       ?= ./...
+# Ten minutes on two cores is the budget of the whole; each package has less.
+TESTFLAGS  ?= -timeout 540s
+FUZZTIME   ?= 10s
+# Pinned and kept out of go.mod: checking the code is no part of the product.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS     = -s -w -X main.version=$(VERSION)
+
+.PHONY: help run demo build test check bench bench-quick fuzz fuzz-long soak fmt clean
+
+help:
+	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
+	@echo 'make demo         three nodes in a temporary folder act out the main story'
+	@echo 'make build        both programs, into bin/'
+	@echo 'make test         all tests; at most ten minutes on two cores'
+	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
+	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
+	@echo 'make fuzz         every fuzz target for FUZZTIME ($(FUZZTIME)); fuzz-long: an hour each'
+	@echo 'make soak         the randomized tests, long'
+	@echo 'make fmt          gofmt'
+
+run: build
+	@exec ./bin/mutuals up --foreground
+
+demo: build
+	@exec sh cmd/mutuals/demo.sh bin
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/mutuals ./cmd/mutualsd
+
+test:
+	$(GO) vet $(PKGS)
+	$(GO) test $(TESTFLAGS) $(PKGS)
+
+check:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(GO) run $(STATICCHECK) $(PKGS)
+	$(GO) test -run Layout -count=1 .
+	$(GO) test -race -timeout 30m $(PKGS)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PKGS)
+
+bench-quick:
+	$(GO) test -run '^$$' -bench . -benchtime 100ms -timeout 10m $(PKGS)
+
+# go test fuzzes one target of one package at a time.
+fuzz:
+	@set -e; for p in $$($(GO) list $(PKGS)); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+	  done; done
+
+fuzz-long:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1h
+
+soak:
+	$(GO) test -count=1 -timeout 0 $(PKGS) -args -rapid.checks=20000 2>/dev/null || $(GO) test -count=20 -timeout 0 $(PKGS)
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')
+
+clean:
+	rm -rf bin
