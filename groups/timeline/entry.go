@@ -1,0 +1,117 @@
+package timeline
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+)
+
+// Folded says why an entry is not simply shown; empty: it is shown.
+type Folded string
+
+// The reasons to fold, words of the API; never renamed.
+const (
+	Shown        Folded = ""
+	PastPin      Folded = "sent-before-removal-was-known" // T4
+	IncInvalid   Folded = "author-not-a-member"           // T4
+	KeyMissing   Folded = "key-missing"
+	BeforeJoined Folded = "before-you-joined"
+	Malformed    Folded = "malformed"
+	NotAllowed   Folded = "not-allowed" // group-info by a member without rank
+)
+
+// Place is what Fold must know of an operation besides its text.
+type Place struct {
+	ID        wire.OpID
+	Group     wire.GroupID
+	Inc       wire.OpID
+	Author    wire.AccountID
+	Device    wire.DeviceID
+	Seq       uint64
+	HLC       uint64 // ms
+	ArrivedMs uint64 // own clock when it was first stored; of own operations the HLC
+	// Ranked tells whether the author was owner or admin in the past of the
+	// operation's control heads.
+	Ranked bool
+	// Folded is the operation's standing: Shown, PastPin or IncInvalid.
+	Folded Folded
+}
+
+// Entry is one line of a conversation. Evolution: the store keeps entries as
+// a projection; a new shape gets a new version, and old ones are rebuilt.
+type Entry struct {
+	_       struct{} `cbor:",toarray"`
+	V       uint64   // entryVersion
+	ID      wire.OpID
+	Group   wire.GroupID
+	Inc     wire.OpID
+	Author  wire.AccountID
+	Device  wire.DeviceID
+	Seq     uint64
+	HLC     uint64 // what the author's clock said, ms
+	OrderMs uint64 // where it stands (T1)
+	Kind    uint64 // groups.ContentText …; 0 when it could not be decrypted
+	Late    bool   // arrived more than LateMs behind its hlc (T3)
+	Newer   bool   // of a kind only a newer version knows (T2)
+	Folded  Folded
+	After   [][16]byte // as the author wrote it
+	Awaits  [][16]byte // those of After that were not known when it was folded
+
+	Text     string // of a text; of a group-info its name; of a profile the person's name
+	ReplyTo  wire.OptID
+	Mentions []wire.AccountID
+	Files    []wire.Raw
+	Payload  wire.Raw // profile, group-info and newer kinds, as written; else an empty byte string
+}
+
+const entryVersion = 1
+
+// emptyPayload stands where there is none: an empty byte string.
+func emptyPayload() wire.Raw { return wire.Raw{0x40} }
+
+// ErrEntry means that stored bytes are no entry of this version: build the
+// projection again.
+var ErrEntry = errors.New("not a timeline entry of this version")
+
+// Encode gives the bytes the store keeps.
+func (e Entry) Encode() []byte { return wire.Marshal(e) }
+
+// Decode reads what Encode gave; the error wraps ErrEntry.
+func Decode(b []byte) (Entry, error) {
+	var e Entry
+	if err := wire.Unmarshal(b, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrEntry, err)
+	}
+	if e.V != entryVersion {
+		return Entry{}, fmt.Errorf("%w: version %d", ErrEntry, e.V)
+	}
+	return e, nil
+}
+
+// Key is where an entry stands: ascending by ms, then id (T1).
+type Key struct {
+	OrderMs uint64
+	ID      wire.OpID
+}
+
+// Key returns the entry's place.
+func (e Entry) Key() Key { return Key{e.OrderMs, e.ID} }
+
+// Compare is negative when k stands above o.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(cmp.Compare(k.OrderMs, o.OrderMs), bytes.Compare(k.ID[:], o.ID[:]))
+}
+
+// Info returns the group-info an entry holds; ok is false for any other
+// entry and for a folded one. The last by Key counts.
+func (e Entry) Info() (groups.GroupInfo, bool) {
+	if e.Kind != groups.ContentGroupInfo || e.Folded != Shown {
+		return groups.GroupInfo{}, false
+	}
+	g, err := groups.DecodeGroupInfo(e.Payload)
+	return g, err == nil
+}
