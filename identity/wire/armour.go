@@ -123,18 +123,25 @@ func blockOf(digits []int, n int) ([]byte, bool) {
 
 // A group of digits d1…d8 at place p (from 1) is right iff
 //
-//	1·d1 + 2·d2 + … + 8·d8 + 9·p ≡ 0 (mod 31).
+//	1·d1 + 2·d2 + … + 8·d8 + p⁷ + ⌊p/31⌋ ≡ 0 (mod 31).
 //
 // The weights are distinct and not 0 in a field, so one wrong letter always
 // changes the sum, and so do any two unlike letters of a group that changed
 // places. Two neighbours that changed places across a border are one wrong
-// letter in each group.
+// letter in each group. The seventh power takes every value once and is no
+// straight line: groups moved together to other places are not right there.
 func groupSum(p int, digits []int) int {
-	s := (groupLen + 1) * p
+	s := placeSum(p)
 	for i, d := range digits {
 		s += (i + 1) * d
 	}
 	return s % radix
+}
+
+func placeSum(p int) int {
+	q := p % radix
+	cube := q * q * q % radix
+	return cube*cube*q + p/radix
 }
 
 // checkDigit is the d8 that makes a group of seven right.

@@ -175,7 +175,7 @@ func right(at []letter, g int) bool {
 	if len(at) < g*groupLen {
 		return false
 	}
-	sum := (groupLen + 1) * g
+	sum := placeSum(g)
 	for i, l := range at[(g-1)*groupLen : g*groupLen] {
 		if l.digit < 0 {
 			return false
