@@ -78,3 +78,9 @@ type StoredResponse struct {
 	Status int
 	Body   []byte
 }
+
+// EventBatch answers a request to wait for events.
+type EventBatch struct {
+	Items   Array[Event] `json:"items"`
+	EventID string       `json:"event_id" doc:"where to go on from"`
+}

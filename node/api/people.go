@@ -55,3 +55,7 @@ type Request struct {
 type RequestAnswer struct {
 	Accept bool `json:"accept"`
 }
+
+// CardAccount stands for the account in PUT follows/{a} when the card in the
+// body names it.
+const CardAccount = "card"

@@ -1,0 +1,277 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"mutuals/identity/wire"
+)
+
+// The verbs of the API, one method each; a route that has none here goes
+// through Do.
+
+func get[T any](ctx context.Context, c *Client, path string) (out T, err error) {
+	err = c.Do(ctx, Call{Method: http.MethodGet, Path: path, Out: &out})
+	return out, err
+}
+
+func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+	l, err := get[List[T]](ctx, c, path)
+	return l.Items, err
+}
+
+func send[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
+	err = c.Do(ctx, Call{Method: method, Path: path, In: in, Out: &out})
+	return out, err
+}
+
+func groupPath(g wire.GroupID) string  { return "/groups/" + g.String() }
+func followPath(account string) string { return "/follows/" + url.PathEscape(account) }
+func memberPath(g wire.GroupID, a wire.AccountID) string {
+	return groupPath(g) + "/members/" + a.String()
+}
+
+// Status: GET status.
+func (c *Client) Status(ctx context.Context) (Status, error) { return get[Status](ctx, c, "/status") }
+
+// Version: GET version.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	return get[Version](ctx, c, "/version")
+}
+
+// Network: GET network.
+func (c *Client) Network(ctx context.Context) (Network, error) {
+	return get[Network](ctx, c, "/network")
+}
+
+// Peers: GET peers.
+func (c *Client) Peers(ctx context.Context) ([]Peer, error) { return list[Peer](ctx, c, "/peers") }
+
+// Doctor: GET doctor.
+func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
+	return list[Finding](ctx, c, "/doctor")
+}
+
+// Shutdown asks the daemon to stop: POST shutdown. It answers before it does.
+func (c *Client) Shutdown(ctx context.Context) error {
+	_, err := send[Shutdown](ctx, c, http.MethodPost, "/shutdown", nil)
+	return err
+}
+
+// CreateIdentity: POST identity.
+func (c *Client) CreateIdentity(ctx context.Context, in IdentityCreate) (Identity, error) {
+	return send[Identity](ctx, c, http.MethodPost, "/identity", in)
+}
+
+// Identity: GET identity.
+func (c *Client) Identity(ctx context.Context) (Identity, error) {
+	return get[Identity](ctx, c, "/identity")
+}
+
+// Words returns the 24 words: POST identity/words. With confirmed they are
+// written down, and erased there.
+func (c *Client) Words(ctx context.Context, confirmed bool) (Words, error) {
+	return send[Words](ctx, c, http.MethodPost, "/identity/words", WordsRequest{Confirmed: confirmed})
+}
+
+// Card: GET identity/card.
+func (c *Client) Card(ctx context.Context) (Card, error) { return get[Card](ctx, c, "/identity/card") }
+
+// Profile: GET profile.
+func (c *Client) Profile(ctx context.Context) (Profile, error) {
+	return get[Profile](ctx, c, "/profile")
+}
+
+// SetProfile: PATCH profile.
+func (c *Client) SetProfile(ctx context.Context, in ProfilePatch) (Profile, error) {
+	return send[Profile](ctx, c, http.MethodPatch, "/profile", in)
+}
+
+// People: GET people.
+func (c *Client) People(ctx context.Context) ([]Person, error) {
+	return list[Person](ctx, c, "/people")
+}
+
+// Person: GET people/{a}.
+func (c *Client) Person(ctx context.Context, a wire.AccountID) (Person, error) {
+	return get[Person](ctx, c, "/people/"+a.String())
+}
+
+// Follows: GET follows.
+func (c *Client) Follows(ctx context.Context) ([]Person, error) {
+	return list[Person](ctx, c, "/follows")
+}
+
+// Followers: GET followers.
+func (c *Client) Followers(ctx context.Context) ([]Person, error) {
+	return list[Person](ctx, c, "/followers")
+}
+
+// Mutuals: GET mutuals.
+func (c *Client) Mutuals(ctx context.Context) ([]Person, error) {
+	return list[Person](ctx, c, "/mutuals")
+}
+
+// Follow follows an account known here, or the one of a card: PUT follows/{a}.
+// With a card, account may be zero: the card names it.
+func (c *Client) Follow(ctx context.Context, account wire.AccountID, card string) (Person, error) {
+	a := CardAccount
+	if !account.IsZero() {
+		a = account.String()
+	}
+	return send[Person](ctx, c, http.MethodPut, followPath(a), FollowRequest{Card: card})
+}
+
+// Unfollow: DELETE follows/{a}.
+func (c *Client) Unfollow(ctx context.Context, a wire.AccountID) (Person, error) {
+	return send[Person](ctx, c, http.MethodDelete, followPath(a.String()), nil)
+}
+
+// Block blocks or unblocks: PUT or DELETE blocks/{a}.
+func (c *Client) Block(ctx context.Context, a wire.AccountID, on bool) (Person, error) {
+	method := http.MethodDelete
+	if on {
+		method = http.MethodPut
+	}
+	return send[Person](ctx, c, method, "/blocks/"+a.String(), nil)
+}
+
+// Requests: GET requests.
+func (c *Client) Requests(ctx context.Context) ([]Request, error) {
+	return list[Request](ctx, c, "/requests")
+}
+
+// AnswerRequest: POST requests/{id}.
+func (c *Client) AnswerRequest(ctx context.Context, id string, accept bool) (Request, error) {
+	return send[Request](ctx, c, http.MethodPost, "/requests/"+url.PathEscape(id), RequestAnswer{Accept: accept})
+}
+
+// Groups: GET groups.
+func (c *Client) Groups(ctx context.Context) ([]Group, error) { return list[Group](ctx, c, "/groups") }
+
+// Group: GET groups/{g}.
+func (c *Client) Group(ctx context.Context, g wire.GroupID) (Group, error) {
+	return get[Group](ctx, c, groupPath(g))
+}
+
+// CreateGroup: POST groups.
+func (c *Client) CreateGroup(ctx context.Context, in GroupCreate) (Group, error) {
+	return send[Group](ctx, c, http.MethodPost, "/groups", in)
+}
+
+// PatchGroup: PATCH groups/{g}.
+func (c *Client) PatchGroup(ctx context.Context, g wire.GroupID, in GroupPatch) (Group, error) {
+	return send[Group](ctx, c, http.MethodPatch, groupPath(g), in)
+}
+
+// LeaveGroup: DELETE groups/{g}.
+func (c *Client) LeaveGroup(ctx context.Context, g wire.GroupID) (Group, error) {
+	return send[Group](ctx, c, http.MethodDelete, groupPath(g), nil)
+}
+
+// Members: GET groups/{g}/members.
+func (c *Client) Members(ctx context.Context, g wire.GroupID) ([]Member, error) {
+	return list[Member](ctx, c, groupPath(g)+"/members")
+}
+
+// Waitlist: GET groups/{g}/waitlist.
+func (c *Client) Waitlist(ctx context.Context, g wire.GroupID) ([]Member, error) {
+	return list[Member](ctx, c, groupPath(g)+"/waitlist")
+}
+
+// AddMember offers a seat to a mutual: POST groups/{g}/members.
+func (c *Client) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, groupPath(g)+"/members", MemberAdd{Account: a})
+}
+
+// SetRole: PATCH groups/{g}/members/{a}.
+func (c *Client) SetRole(ctx context.Context, g wire.GroupID, a wire.AccountID, role string) (Member, error) {
+	return send[Member](ctx, c, http.MethodPatch, memberPath(g, a), MemberPatch{Role: role})
+}
+
+// RemoveMember: DELETE groups/{g}/members/{a}. The reason may be empty.
+func (c *Client) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountID, reason string) (out Member, err error) {
+	call := Call{Method: http.MethodDelete, Path: memberPath(g, a), Out: &out}
+	if reason != "" {
+		call.Query = url.Values{"reason": {reason}}
+	}
+	err = c.Do(ctx, call)
+	return out, err
+}
+
+// CreateInvite: POST groups/{g}/invites.
+func (c *Client) CreateInvite(ctx context.Context, g wire.GroupID, in InviteCreate) (Invite, error) {
+	return send[Invite](ctx, c, http.MethodPost, groupPath(g)+"/invites", in)
+}
+
+// Invites: GET groups/{g}/invites.
+func (c *Client) Invites(ctx context.Context, g wire.GroupID) ([]Invite, error) {
+	return list[Invite](ctx, c, groupPath(g)+"/invites")
+}
+
+// RevokeInvite: DELETE groups/{g}/invites/{i}.
+func (c *Client) RevokeInvite(ctx context.Context, g wire.GroupID, id string) (Invite, error) {
+	return send[Invite](ctx, c, http.MethodDelete, groupPath(g)+"/invites/"+url.PathEscape(id), nil)
+}
+
+// Inspect: POST invites/inspect.
+func (c *Client) Inspect(ctx context.Context, in InspectRequest) (Inspect, error) {
+	return send[Inspect](ctx, c, http.MethodPost, "/invites/inspect", in)
+}
+
+// Join begins to enter by a pasted text: POST invites/join.
+func (c *Client) Join(ctx context.Context, text string) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/invites/join", JoinRequest{Text: text})
+}
+
+// Messages returns one page: GET groups/{g}/messages.
+func (c *Client) Messages(ctx context.Context, g wire.GroupID, p Page) (out MessagePage, err error) {
+	q := url.Values{}
+	for name, cursor := range map[string]string{"before": p.Before, "after": p.After, "around": p.Around} {
+		if cursor != "" {
+			q.Set(name, cursor)
+		}
+	}
+	if p.Limit > 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
+	}
+	err = c.Do(ctx, Call{Method: http.MethodGet, Path: groupPath(g) + "/messages", Query: q, Out: &out})
+	return out, err
+}
+
+// Message: GET groups/{g}/messages/{m}.
+func (c *Client) Message(ctx context.Context, g wire.GroupID, id string) (Message, error) {
+	return get[Message](ctx, c, groupPath(g)+"/messages/"+url.PathEscape(id))
+}
+
+// Send says something: POST groups/{g}/messages. It returns once the message
+// is synced to the node's disk.
+func (c *Client) Send(ctx context.Context, g wire.GroupID, in MessageCreate) (Message, error) {
+	return send[Message](ctx, c, http.MethodPost, groupPath(g)+"/messages", in)
+}
+
+// MarkRead: PUT groups/{g}/read-marker.
+func (c *Client) MarkRead(ctx context.Context, g wire.GroupID, message wire.OpID) error {
+	_, err := send[Settled](ctx, c, http.MethodPut, groupPath(g)+"/read-marker", ReadMarker{Message: message})
+	return err
+}
+
+// Snapshot: GET snapshot.
+func (c *Client) Snapshot(ctx context.Context) (Snapshot, error) {
+	return get[Snapshot](ctx, c, "/snapshot")
+}
+
+// Tasks: GET tasks.
+func (c *Client) Tasks(ctx context.Context) ([]Task, error) { return list[Task](ctx, c, "/tasks") }
+
+// Task: GET tasks/{t}.
+func (c *Client) Task(ctx context.Context, id string) (Task, error) {
+	return get[Task](ctx, c, "/tasks/"+url.PathEscape(id))
+}
+
+// CancelTask: DELETE tasks/{t}.
+func (c *Client) CancelTask(ctx context.Context, id string) (Task, error) {
+	return send[Task](ctx, c, http.MethodDelete, "/tasks/"+url.PathEscape(id), nil)
+}
