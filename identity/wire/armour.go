@@ -150,12 +150,21 @@ func checkDigit(p int, data []int) int {
 	return (radix - groupSum(p, data)) * inverse % radix
 }
 
-// value is a letter's digit, or -1.
+// value is an upper-case letter's digit, or -1.
 func value(r rune) int {
-	if r < '2' || r > 'Z' {
-		return -1
+	switch {
+	case r >= '2' && r <= '9':
+		return int(r - '2')
+	case r >= 'A' && r <= 'H':
+		return int(r-'A') + 8
+	case r == 'J' || r == 'K':
+		return int(r-'J') + 16
+	case r == 'M' || r == 'N':
+		return int(r-'M') + 18
+	case r >= 'P' && r <= 'Z':
+		return int(r-'P') + 20
 	}
-	return strings.IndexByte(alphabet, byte(r))
+	return -1
 }
 
 // ArmourFault says what is wrong with an armoured text.

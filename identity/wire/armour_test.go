@@ -149,3 +149,45 @@ func FuzzDearmour(f *testing.F) {
 		}
 	})
 }
+
+func TestValueAgreesWithTheAlphabet(t *testing.T) {
+	for r := rune(0); r < 0x200; r++ {
+		if got, want := value(r), strings.IndexRune(alphabet, r); got != want {
+			t.Errorf("value of %q: %d, want %d", r, got, want)
+		}
+	}
+}
+
+// All wrong letters and all exchanges of two letters in a group, by counting:
+// the sum differs by weight·Δ, or by (weight - weight)·Δ, neither ever 0.
+func TestNoSlipWithinAGroupIsMissed(t *testing.T) {
+	for i := 1; i <= groupLen; i++ {
+		for delta := 1; delta < radix; delta++ {
+			if i*delta%radix == 0 {
+				t.Errorf("letter %d may change by %d", i, delta)
+			}
+			for j := 1; j < i; j++ {
+				if (i-j)*delta%radix == 0 {
+					t.Errorf("letters %d and %d may change places", j, i)
+				}
+			}
+		}
+	}
+}
+
+func BenchmarkFindArmour(b *testing.B) {
+	s := "快看「" + Armour(MarkPasscode, make([]byte, 91)) + "」复制整条消息"
+	b.SetBytes(int64(len(s)))
+	for b.Loop() {
+		_, _ = FindArmour(s)
+	}
+}
+
+func BenchmarkFindArmourHostile(b *testing.B) {
+	head := Armour(MarkCard, make([]byte, MaxArmoured))[:9]
+	s := strings.Repeat(head, MaxFindText/9+1)
+	b.SetBytes(MaxFindText)
+	for b.Loop() {
+		_, _ = FindArmour(s)
+	}
+}

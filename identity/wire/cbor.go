@@ -116,3 +116,14 @@ func plain(v any) bool {
 	}
 	return false
 }
+
+// First splits b into its first encoded value and what follows it. It judges
+// form only, as deep as the decoder's bounds: decode or check the item next.
+// It returns ErrMalformed, wrapped with what was wrong.
+func First(b []byte) (item Raw, rest []byte, err error) {
+	rest, err = decMode.UnmarshalFirst(b, &item)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	return b[:len(b)-len(rest) : len(b)-len(rest)], rest, nil
+}

@@ -41,7 +41,7 @@ func FindArmour(text string) ([]Armoured, error) {
 	f := finder{best: ArmourError{Fault: Malformed}, score: -1}
 	runs := runsOf(text)
 	for i, run := range runs {
-		f.search(run, i == len(runs)-1 && run.open, len(runs) == 1)
+		f.search(run, i == len(runs)-1 && run.open, run.alone)
 		if len(f.found) == MaxFound {
 			break
 		}
@@ -54,8 +54,8 @@ func FindArmour(text string) ([]Armoured, error) {
 
 // letter is one letter or digit of the text, folded to upper case.
 type letter struct {
-	r     rune
-	digit int  // -1 if not of the alphabet: 0, 1, I, L, O
+	r     rune // ASCII
+	digit int8 // -1 if not of the alphabet: 0, 1, I, L, O
 	first bool // something that is no letter stands before it
 	space bool // of which some is white space
 }
@@ -64,14 +64,19 @@ type letter struct {
 type run struct {
 	letters []letter
 	open    bool // no other character follows it
+	alone   bool // nor stands before it
 }
 
 // runsOf folds and splits text.
 func runsOf(text string) []run {
 	var all []run
-	var cur []letter
-	first, space := true, true
+	cur := make([]letter, 0, len(text)) // one stretch of memory for all runs
+	first, space, alone := true, true, true
 	for _, r := range text {
+		if r == '-' {
+			first = true
+			continue
+		}
 		if r >= '！' && r <= '～' {
 			r -= '！' - '!'
 		}
@@ -80,7 +85,7 @@ func runsOf(text string) []run {
 		}
 		switch {
 		case r >= '0' && r <= '9' || r >= 'A' && r <= 'Z':
-			cur = append(cur, letter{r, value(r), first, space})
+			cur = append(cur, letter{r, int8(value(r)), first, space})
 			first, space = false, false
 		case unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me):
 			// invisible: not even the edge of a word
@@ -91,13 +96,13 @@ func runsOf(text string) []run {
 		default:
 			if len(cur) > 0 {
 				all = append(all, run{letters: cur})
-				cur = nil
+				cur = cur[len(cur):]
 			}
-			first, space = true, true
+			first, space, alone = true, true, false
 		}
 	}
 	if len(cur) > 0 {
-		all = append(all, run{letters: cur, open: true})
+		all = append(all, run{letters: cur, open: true, alone: alone})
 	}
 	return all
 }
@@ -123,7 +128,7 @@ func (f *finder) damaged(score int, fault ArmourFault, group int, at []letter) {
 }
 
 // search looks at every place of a run. last: the text ends with this run.
-// only: nothing but this run has letters.
+// only: the text is this run.
 func (f *finder) search(r run, last, only bool) {
 	for i := 0; i < len(r.letters) && len(f.found) < MaxFound; i++ {
 		at := r.letters[i:]
@@ -149,8 +154,8 @@ func likeness(at []letter) int {
 	best := 0
 	for _, m := range marks {
 		n := 0
-		for i, l := range at {
-			if l.r == rune(m[i]) {
+		for i := range at {
+			if at[i].r == rune(m[i]) {
 				n++
 			}
 		}
@@ -176,11 +181,12 @@ func right(at []letter, g int) bool {
 		return false
 	}
 	sum := placeSum(g)
-	for i, l := range at[(g-1)*groupLen : g*groupLen] {
-		if l.digit < 0 {
+	group := at[(g-1)*groupLen : g*groupLen]
+	for i := range group {
+		if group[i].digit < 0 {
 			return false
 		}
-		sum += (i + 1) * l.digit
+		sum += (i + 1) * int(group[i].digit)
 	}
 	return sum%radix == 0
 }
@@ -219,7 +225,7 @@ func (f *finder) examine(at []letter) int {
 		}
 		return 0
 	}
-	size := (at[4].digit*radix+at[5].digit)*radix + at[6].digit
+	size := (int(at[4].digit)*radix+int(at[5].digit))*radix + int(at[6].digit)
 	if size == 0 || size > MaxArmoured {
 		return 0
 	}
@@ -240,7 +246,7 @@ func (f *finder) examine(at []letter) int {
 	digits := make([]int, 0, blockGroups*groupData)
 	for g := 1; g < groups; g++ {
 		for _, l := range at[g*groupLen : g*groupLen+groupData] {
-			digits = append(digits, l.digit)
+			digits = append(digits, int(l.digit))
 		}
 		if len(digits) < cap(digits) && g < groups-1 {
 			continue
