@@ -1,0 +1,77 @@
+package mesh
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+
+	"github.com/libp2p/go-libp2p"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"mutuals/identity/wire"
+)
+
+// Config says how a device stands in the network. Only Key is needed; a zero
+// value elsewhere is the sane choice.
+type Config struct {
+	// Key is the device's peer key; its public half is the peer's name.
+	Key ed25519.PrivateKey
+	// Listen holds multiaddrs without /p2p, such as "/ip4/0.0.0.0/tcp/4101".
+	// Port 0 lets the system choose: read Mesh.ListenAddrs and pass that next
+	// time, or hints handed out today are stale tomorrow. Empty means every
+	// interface, QUIC and TCP, port 0.
+	Listen []string
+	// MDNS announces the device on the local network and looks for others. It
+	// shows the stable peer key to the LAN, hence a setting and off by default.
+	MDNS bool
+	// Log receives a few lines a session, never content or addresses at info.
+	// Nil discards.
+	Log *slog.Logger
+	// OnPeer is told when a peer has been identified and when its last link is
+	// gone, in turn for each peer, from one goroutine: it must not block.
+	OnPeer func(peer wire.PeerKey, connected bool)
+	// OnAddrs is told when this device's own addresses have changed, from the
+	// same goroutine as OnPeer.
+	OnAddrs func()
+
+	// GatesOff switches gates off. Tests only: each gate is there because of
+	// an attack that only it stops, and a test shows the attack.
+	GatesOff Gates
+	// HostOptions replace transports and resource manager. Tests only: package
+	// meshtest puts a simulated network here.
+	HostOptions []libp2p.Option
+}
+
+// Gates is a set of gates.
+type Gates uint8
+
+// The four gates (see the package comment).
+const (
+	GateProtocols Gates = 1 << iota
+	GateSubscriptions
+	GateValidator
+	GateRemoval
+)
+
+func (c Config) open(g Gates) bool { return c.GatesOff&g != 0 }
+
+// Validate returns nil iff New can use c; the error names the field.
+func (c Config) Validate() error {
+	if len(c.Key) != ed25519.PrivateKeySize {
+		return fmt.Errorf("config: key has %d bytes, want %d", len(c.Key), ed25519.PrivateKeySize)
+	}
+	for _, l := range c.Listen {
+		if _, err := ma.NewMultiaddr(l); err != nil {
+			return fmt.Errorf("config: listen %q: %w", l, err)
+		}
+	}
+	return nil
+}
+
+// everywhere is where a device listens if nothing else is said.
+func everywhere() []string {
+	return []string{
+		"/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0",
+		"/ip6/::/udp/0/quic-v1", "/ip6/::/tcp/0",
+	}
+}

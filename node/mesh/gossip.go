@@ -1,0 +1,294 @@
+package mesh
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"mutuals/identity/wire"
+)
+
+// ErrLeft means that the topic has been left.
+var ErrLeft = errors.New("topic left")
+
+// gossipProtocol is GossipSub 1.2 under a name of our own: no floodsub, no
+// older version to downgrade to, no passers-by.
+const gossipProtocol protocol.ID = "/mutuals/meshsub/1.2.0"
+
+// Gate says who may hear and speak on a topic, and takes what is said. Its
+// functions are called from several goroutines, often, and must not block.
+type Gate struct {
+	// Allow tells whether peer may subscribe to the topic and publish on it.
+	// Call Refresh whenever its answer for a linked peer changes.
+	Allow func(peer wire.PeerKey) bool
+	// Judge decides about a frame that from handed us; it may have been written
+	// by another. It runs before the frame is passed on, one frame at a time
+	// over all topics. checked travels to Deliver.
+	Judge func(from wire.PeerKey, frame []byte) (v Verdict, checked any)
+	// Deliver takes what Judge accepted, in the order of arrival, from one
+	// goroutine of the topic. While it blocks, the topic's queue fills.
+	Deliver func(from wire.PeerKey, frame []byte, checked any)
+	// Missed, if set, is told that a frame of this topic was lost in one of our
+	// own queues: time to ask for the gap.
+	Missed func()
+}
+
+// Verdict is what becomes of a frame.
+type Verdict uint8
+
+const (
+	// Reject drops the frame and costs its bringer score: only for what an
+	// honest peer would never pass on.
+	Reject Verdict = iota
+	// Ignore drops the frame. It is not delivered again for ten minutes, so
+	// what merely lacks its parents is to be accepted, and parked.
+	Ignore
+	// Accept delivers the frame here and passes it on.
+	Accept
+)
+
+// gossip is GossipSub behind four gates.
+type gossip struct {
+	m    *Mesh
+	ps   *pubsub.PubSub
+	door *door
+
+	topics atomic.Pointer[map[string]*Topic] // replaced, never changed
+
+	mu    sync.Mutex
+	links map[peer.ID]*link
+}
+
+// Topic is a joined topic.
+type Topic struct {
+	g    *gossip
+	name string
+	gate Gate
+
+	topic *pubsub.Topic
+	sub   *pubsub.Subscription
+	left  atomic.Bool
+	stop  context.CancelFunc
+}
+
+func newGossip(m *Mesh) (*gossip, error) {
+	g := &gossip{m: m, links: map[peer.ID]*link{}}
+	g.topics.Store(&map[string]*Topic{})
+	m.stats.missed = func(name string) {
+		if t := g.topic(name); t != nil && t.gate.Missed != nil {
+			t.gate.Missed()
+		}
+	}
+	var err error
+	if g.door, err = newDoor(g); err != nil {
+		return nil, err
+	}
+	params, limits := score()
+	protos, has := g.protocols()
+	g.ps, err = pubsub.NewGossipSub(m.ctx, g.door,
+		pubsub.WithGossipSubProtocols(protos, has),
+		pubsub.WithGossipSubParams(degree()),
+		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
+		pubsub.WithMessageIdFn(frameID),
+		pubsub.WithMaxMessageSize(maxRPC), pubsub.WithMaxControlMessageSize(maxControl),
+		pubsub.WithPeerOutboundQueueSize(outboundQueue),
+		pubsub.WithValidateQueueSize(validateQueue),
+		// One worker: frames of one author stay in order, which spares the room
+		// from parking and re-trying; bulk goes by sync, not by gossip.
+		pubsub.WithValidateWorkers(1),
+		pubsub.WithSeenMessagesTTL(seenFor),
+		// Safe because behind the gates a subscriber is a member. It is what
+		// carries a message in the first second, before a mesh is built.
+		pubsub.WithFloodPublish(true),
+		pubsub.WithPeerExchange(false), // would hand members' addresses out
+		pubsub.WithPeerScore(params, limits),
+		pubsub.WithSubscriptionFilter(subs{g}),
+		pubsub.WithPeerFilter(g.mayHear),
+		pubsub.WithAppSpecificRpcInspector(g.inspect),
+		pubsub.WithRawTracer(m.stats),
+		// Its warnings are at the mercy of whoever sends garbage; what matters
+		// is counted in Stats.
+		pubsub.WithLogger(slog.New(slog.DiscardHandler)),
+	)
+	return g, err
+}
+
+// protocols is the first gate's outer half; door.go is the inner.
+func (g *gossip) protocols() ([]protocol.ID, pubsub.GossipSubFeatureTest) {
+	if g.m.cfg.open(GateProtocols) {
+		return pubsub.GossipSubDefaultProtocols, pubsub.GossipSubDefaultFeatures
+	}
+	return []protocol.ID{gossipProtocol}, func(f pubsub.GossipSubFeature, id protocol.ID) bool {
+		return id == gossipProtocol && (f == pubsub.GossipSubFeatureMesh || f == pubsub.GossipSubFeatureIdontwant)
+	}
+}
+
+// frameID: the whole frame is hashed, so nobody can occupy another frame's id.
+func frameID(msg *pb.Message) string {
+	h := sha256.Sum256(msg.Data)
+	return string(h[:])
+}
+
+// Join enters a topic. Members that announced it earlier count at once. The
+// gate's Allow, Judge and Deliver must be set; joining twice is an error.
+func (m *Mesh) Join(name string, gate Gate) (*Topic, error) {
+	if gate.Allow == nil || gate.Judge == nil || gate.Deliver == nil {
+		return nil, errors.New("joining topic: gate without Allow, Judge or Deliver")
+	}
+	g := m.gossip
+	t := &Topic{g: g, name: name, gate: gate}
+	if err := g.ps.RegisterTopicValidator(name, t.validate, pubsub.WithValidatorInline(true)); err != nil {
+		return nil, fmt.Errorf("joining topic: %w", err)
+	}
+	var err error
+	if t.topic, err = g.ps.Join(name); err == nil {
+		if err = t.topic.SetScoreParams(topicScore()); err == nil {
+			g.add(t)
+			t.sub, err = t.topic.Subscribe(pubsub.WithBufferSize(subscriberQueue))
+		}
+	}
+	if err != nil {
+		g.remove(t)
+		_ = g.ps.UnregisterTopicValidator(name)
+		if t.topic != nil {
+			_ = t.topic.Close()
+		}
+		return nil, fmt.Errorf("joining topic: %w", err)
+	}
+	ctx, stop := context.WithCancel(m.ctx)
+	t.stop = stop
+	m.wg.Add(1)
+	go func() {
+		defer m.wg.Done()
+		t.deliver(ctx)
+	}()
+	g.refreshAll()
+	return t, nil
+}
+
+// deliver hands over what was accepted until the topic is left.
+func (t *Topic) deliver(ctx context.Context) {
+	defer t.sub.Cancel()
+	self := t.g.m.host.ID()
+	for {
+		msg, err := t.sub.Next(ctx)
+		if err != nil {
+			return
+		}
+		if msg.ReceivedFrom == self {
+			continue
+		}
+		from, _ := keyOf(msg.ReceivedFrom)
+		t.g.m.stats.delivered.Add(1)
+		t.gate.Deliver(from, msg.Data, msg.ValidatorData)
+	}
+}
+
+// Publish sends frame to the linked members that are subscribed, at once, and
+// through them to the rest. It does not wait for anybody; having no peers is
+// no error. Publishing the same frame twice does nothing the second time.
+func (t *Topic) Publish(ctx context.Context, frame []byte) error {
+	if len(frame) > MaxGossip {
+		return fmt.Errorf("publishing: %w: %d bytes, at most %d", ErrTooLarge, len(frame), MaxGossip)
+	}
+	if t.left.Load() {
+		return ErrLeft
+	}
+	t.g.m.stats.published.Add(1)
+	if err := t.topic.Publish(ctx, frame); err != nil {
+		return fmt.Errorf("publishing: %w", err)
+	}
+	return nil
+}
+
+// Peers returns the linked members that are subscribed, in no order.
+func (t *Topic) Peers() []wire.PeerKey {
+	var out []wire.PeerKey
+	for _, id := range t.topic.ListPeers() {
+		if key, ok := keyOf(id); ok {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// Name returns the name the topic was joined by.
+func (t *Topic) Name() string { return t.name }
+
+// Leave ends the topic and tells its peers. It does not wait for a Deliver
+// that is running, so Deliver may call it; none starts afterwards.
+func (t *Topic) Leave() {
+	if t.left.Swap(true) {
+		return
+	}
+	t.stop()
+	t.sub.Cancel()
+	t.g.remove(t)
+	_ = t.g.ps.UnregisterTopicValidator(t.name)
+	_ = t.topic.Close() // refused while the cancelled subscription is counted: harmless
+}
+
+func (g *gossip) topic(name string) *Topic { return (*g.topics.Load())[name] }
+
+func (g *gossip) add(t *Topic) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := maps.Clone(*g.topics.Load())
+	next[t.name] = t
+	g.topics.Store(&next)
+}
+
+func (g *gossip) remove(t *Topic) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := maps.Clone(*g.topics.Load())
+	if next[t.name] == t {
+		delete(next, t.name)
+	}
+	g.topics.Store(&next)
+}
+
+// allows asks the topic's gate; nobody may hear a topic that is not joined.
+func (g *gossip) allows(id peer.ID, topic string) bool {
+	t := g.topic(topic)
+	key, ok := keyOf(id)
+	return ok && t != nil && t.gate.Allow(key)
+}
+
+// welcome tells whether a peer may take part in any topic.
+func (g *gossip) welcome(id peer.ID) bool {
+	key, ok := keyOf(id)
+	if !ok {
+		return false
+	}
+	for _, t := range *g.topics.Load() {
+		if t.gate.Allow(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *gossip) close() {
+	for _, t := range *g.topics.Load() {
+		t.Leave()
+	}
+	g.mu.Lock()
+	links := slices.Collect(maps.Values(g.links))
+	g.mu.Unlock()
+	for _, l := range links {
+		l.drop()
+	}
+	g.door.close()
+}

@@ -1,0 +1,73 @@
+package mesh
+
+import (
+	"context"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// The third gate: who brings a frame must be a member, and what it says must
+// stand up to Judge.
+
+// inspect takes out what from may not say, before GossipSub marks its hash as
+// seen: else a stranger who got hold of a frame could bring it first and have
+// the members' own copy dropped as a repetition.
+func (g *gossip) inspect(from peer.ID, rpc *pubsub.RPC) error {
+	if len(rpc.Publish) == 0 || g.m.cfg.open(GateValidator) {
+		return nil
+	}
+	kept := rpc.Publish[:0]
+	for _, msg := range rpc.Publish {
+		if g.maySpeak(from, msg) {
+			kept = append(kept, msg)
+			continue
+		}
+		g.m.stats.strangers.Add(1)
+		key, _ := keyOf(from)
+		g.m.stats.once(g.m.log, "stranger "+string(from), "mesh: frames refused from no member", "peer", key.Short())
+	}
+	rpc.Publish = kept
+	return nil
+}
+
+func (g *gossip) maySpeak(from peer.ID, msg *pb.Message) bool {
+	// What we have not joined GossipSub drops itself.
+	return g.topic(msg.GetTopic()) == nil || g.allows(from, msg.GetTopic())
+}
+
+// validate runs Judge.
+func (t *Topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult {
+	if from == t.g.m.host.ID() || t.g.m.cfg.open(GateValidator) {
+		return pubsub.ValidationAccept // what we publish has been judged by who wrote it
+	}
+	key, ok := keyOf(from)
+	if !ok || t.left.Load() || !t.gate.Allow(key) {
+		// Removed since inspect looked: not its fault.
+		t.g.m.stats.strangers.Add(1)
+		return pubsub.ValidationIgnore
+	}
+	if len(msg.Data) > MaxGossip {
+		return t.refused(from, ErrTooLarge.Error())
+	}
+	verdict, checked := t.gate.Judge(key, msg.Data)
+	switch verdict {
+	case Accept:
+		msg.ValidatorData = checked
+		return pubsub.ValidationAccept
+	case Ignore:
+		t.g.m.stats.ignored.Add(1)
+		return pubsub.ValidationIgnore
+	default:
+		return t.refused(from, "rejected by judge")
+	}
+}
+
+func (t *Topic) refused(from peer.ID, why string) pubsub.ValidationResult {
+	m := t.g.m
+	m.stats.rejected.Add(1)
+	key, _ := keyOf(from)
+	m.stats.once(m.log, "reject "+string(from), "mesh: bad frames from a member", "peer", key.Short(), "why", why)
+	return pubsub.ValidationReject
+}

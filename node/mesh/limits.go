@@ -1,0 +1,71 @@
+package mesh
+
+import "time"
+
+// Bounds of the room, each with its reason.
+const (
+	// MaxGossip is the longest frame on a topic, in bytes (protocol.md
+	// section 3): the largest control core with its signature, and room.
+	MaxGossip = 160 << 10
+	// maxRPC is the longest GossipSub packet: one frame and its wrapping.
+	maxRPC = MaxGossip + 8<<10
+	// maxControl bounds GossipSub's own chatter in a packet: 4 000 topic
+	// announcements, far above what 200 groups need.
+	maxControl = 64 << 10
+	// maxAnnounced is how many topics of one peer are remembered: 200 groups,
+	// each with the topics of a few epochs.
+	maxAnnounced = 1024
+	// maxRecord is the longest signed peer record read, in bytes; sixteen
+	// addresses and a signature take less than 1 KiB.
+	maxRecord = 4 << 10
+	// maxAddrs is how many addresses of one peer are kept or dialled: more
+	// than any machine has, few enough to try all.
+	maxAddrs = 16
+
+	// maxStreams bounds the inbound streams served at once over all peers
+	// and protocols; each costs a goroutine and about 40 KB.
+	maxStreams = 512
+	// maxPeerStreams bounds those of one peer over all protocols, so that
+	// sixteen hostile peers are needed to take all of them.
+	maxPeerStreams = 32
+
+	// memory and files are what the resource manager lets libp2p use:
+	// enough for 128 links at 115 KB with all their windows open.
+	memory = 64 << 20
+	files  = 1024
+	// connsLow and connsHigh: links are trimmed to the lower number when the
+	// higher is passed; protected peers are never trimmed.
+	connsLow, connsHigh = 64, 96
+	// connGrace is how long a new link is safe from trimming.
+	connGrace = 30 * time.Second
+	// connsPerAddr is how many links one IP address may hold (libp2p: 8): a
+	// family, an office or a test lab stands behind one address.
+	connsPerAddr = 64
+
+	// outboundQueue, validateQueue and subscriberQueue are GossipSub's loss
+	// points, in messages; its defaults of 32 lose 21 % of a burst of ten
+	// senders, these lost nothing below saturation (network.md section 0).
+	outboundQueue   = 4096
+	validateQueue   = 4096
+	subscriberQueue = 4096
+	// seenFor is how long a frame's hash is remembered: longer than any
+	// heartbeat gossip, short enough for memory.
+	seenFor = 10 * time.Minute
+
+	// openTimeout bounds opening a stream when the caller sets no deadline;
+	// a relayed link would otherwise hang.
+	openTimeout = 10 * time.Second
+	// dialTimeout bounds one dial of all addresses of a peer.
+	dialTimeout = 15 * time.Second
+	// frameTimeout is how long one frame may take to read or write when the
+	// caller sets no deadline: 1 MiB at 35 KB/s.
+	frameTimeout = 30 * time.Second
+	// redialFirst and redialMost bound the wait between dials of a kept peer.
+	redialFirst, redialMost = 500 * time.Millisecond, 2 * time.Minute
+	// reopenAfter is the wait before GossipSub is offered a peer again whose
+	// stream could not be opened.
+	reopenAfter = time.Second
+	// learntFor is how long addresses told by others are kept in memory; the
+	// caller's store keeps them for longer.
+	learntFor = time.Hour
+)

@@ -1,0 +1,32 @@
+package mesh
+
+import (
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
+)
+
+// service is the name devices look for on the local network; each announces
+// itself under a random instance name.
+const service = "_mutuals._udp"
+
+// found notes where a peer on the local network is. It is dialled only if
+// somebody wants that peer: a LAN full of strangers costs nothing.
+type found struct{ m *Mesh }
+
+func (f found) HandlePeerFound(info peer.AddrInfo) {
+	if key, ok := keyOf(info.ID); ok && info.ID != f.m.host.ID() {
+		f.m.learn(info)
+		f.m.redial.wake(key)
+	}
+}
+
+// startMDNS returns what stops it. A machine without a multicast interface is
+// no failure: there is nobody to find.
+func (m *Mesh) startMDNS() func() {
+	s := mdns.NewMdnsService(m.host, service, found{m})
+	if err := s.Start(); err != nil {
+		m.log.Warn("mesh: no local discovery", "err", err)
+		return func() {}
+	}
+	return func() { s.Close() }
+}

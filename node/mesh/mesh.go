@@ -1,0 +1,287 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/rate"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"mutuals/identity/wire"
+)
+
+// Mesh is this device in the network. Its methods may be called from any
+// goroutine.
+type Mesh struct {
+	cfg  Config
+	log  *slog.Logger
+	key  crypto.PrivKey
+	self wire.PeerKey
+
+	host    host.Host
+	gater   *gater
+	streams *serving
+	stats   *stats
+	gossip  *gossip
+	redial  *redial
+
+	ctx     context.Context
+	stop    context.CancelFunc
+	wg      sync.WaitGroup // every goroutine of this room but the redials
+	closing sync.Once
+	unMDNS  func()
+}
+
+// New starts listening. It fails if no address can be listened on or a field
+// of cfg is unusable. ctx ends the mesh like Close does, without waiting.
+func New(ctx context.Context, cfg Config) (*Mesh, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	key, err := crypto.UnmarshalEd25519PrivateKey(cfg.Key)
+	if err != nil {
+		return nil, fmt.Errorf("config: reading key: %w", err)
+	}
+	m := &Mesh{
+		cfg: cfg, key: key, log: cfg.Log,
+		gater:   &gater{blocked: map[peer.ID]struct{}{}},
+		streams: newServing(),
+		unMDNS:  func() {},
+	}
+	copy(m.self[:], cfg.Key[32:])
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	m.stats = &stats{log: m.log, said: map[string]struct{}{}, missed: func(string) {}}
+	m.ctx, m.stop = context.WithCancel(ctx)
+	opts, err := m.hostOptions()
+	if err != nil {
+		m.stop()
+		return nil, err
+	}
+	if m.host, err = libp2p.New(opts...); err != nil {
+		m.stop()
+		return nil, fmt.Errorf("starting host: %w", err)
+	}
+	m.redial = newRedial(m)
+	if m.gossip, err = newGossip(m); err != nil {
+		m.stop()
+		m.host.Close()
+		return nil, fmt.Errorf("starting gossip: %w", err)
+	}
+	if err := m.watch(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("watching peers: %w", err)
+	}
+	// Last, so that nobody meets a device that does not speak everything yet:
+	// protocols are told once, when a link is made.
+	if err := m.listen(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	if cfg.MDNS {
+		m.unMDNS = m.startMDNS()
+	}
+	return m, nil
+}
+
+func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
+	cm, err := connmgr.NewConnManager(connsLow, connsHigh, connmgr.WithGracePeriod(connGrace))
+	if err != nil {
+		return nil, fmt.Errorf("making connection manager: %w", err)
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(m.key),
+		libp2p.NoListenAddrs, // New listens when everything stands
+		libp2p.Transport(quic.NewTransport),
+		libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New),
+		libp2p.ConnectionManager(cm), libp2p.ConnectionGater(m.gater),
+		libp2p.DisableRelay(), libp2p.DisableMetrics(),
+		libp2p.ProtocolVersion("mutuals/1"), libp2p.UserAgent("mutuals"),
+	}
+	if len(m.cfg.HostOptions) > 0 {
+		return append(opts, m.cfg.HostOptions...), nil
+	}
+	limits := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&limits)
+	// libp2p's 8 links and one new link in 5 s for each address would lock
+	// out a family behind one NAT.
+	perAddr := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddr}}
+	perAddr6 := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerAddr}}
+	pace := rate.Limit{RPS: 4, Burst: connsPerAddr}
+	rm, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.Scale(memory, files)),
+		rcmgr.WithLimitPerSubnet(perAddr, perAddr6), rcmgr.WithMetricsDisabled(),
+		rcmgr.WithConnRateLimiters(&rate.Limiter{
+			NetworkPrefixLimits: []rate.PrefixLimit{
+				{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
+			},
+			SubnetRateLimiter: rate.SubnetLimiter{
+				IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: pace}},
+				IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: pace}},
+				GracePeriod:      time.Minute,
+			},
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("making resource manager: %w", err)
+	}
+	return append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.ResourceManager(rm)), nil
+}
+
+func (m *Mesh) listen() error {
+	texts := m.cfg.Listen
+	if len(texts) == 0 {
+		texts = everywhere()
+	}
+	addrs := make([]ma.Multiaddr, len(texts))
+	for i, t := range texts {
+		addrs[i] = ma.StringCast(t) // Validate has read it
+	}
+	return m.host.Network().Listen(addrs...)
+}
+
+// Close leaves all topics, ends all streams, and returns when everything that
+// was started has ended. Callbacks must return for it to return.
+func (m *Mesh) Close() error {
+	var err error
+	m.closing.Do(func() {
+		m.stop()
+		m.redial.close()
+		m.unMDNS()
+		m.streams.close()
+		m.gossip.close()
+		err = m.host.Close()
+		m.wg.Wait()
+	})
+	return err
+}
+
+// Self returns this device's peer key.
+func (m *Mesh) Self() wire.PeerKey { return m.self }
+
+// Addrs returns where this device can be dialled, best first, with /p2p. What
+// reaches only this machine is left out unless there is nothing else.
+func (m *Mesh) Addrs() []string {
+	var out []string
+	for _, a := range byReach(m.host.Addrs()) {
+		out = append(out, a.String()+"/p2p/"+m.host.ID().String())
+	}
+	return out
+}
+
+// ListenAddrs returns what the device listens on, with the ports the system
+// chose: pass it as Config.Listen next time to keep them.
+func (m *Mesh) ListenAddrs() []string { return texts(m.host.Network().ListenAddresses()) }
+
+func texts(ms []ma.Multiaddr) []string {
+	out := make([]string, 0, len(ms))
+	for _, a := range ms {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+// Connect links to peer at addrs (with or without /p2p) or, if it is there
+// already, does nothing. Addresses known from elsewhere are tried as well;
+// what cannot be read is skipped. ctx without deadline gives up after 15 s.
+func (m *Mesh) Connect(ctx context.Context, peer wire.PeerKey, addrs []string) error {
+	if _, set := ctx.Deadline(); !set {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+	}
+	id := idOf(peer)
+	// libp2p refuses a fresh dial for a while after a failed one. Who calls
+	// has a reason to try now, and redial.go has a backoff of its own.
+	if s, ok := m.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(id)
+	}
+	if err := m.host.Connect(ctx, addrInfo(peer, addrs)); err != nil {
+		return fmt.Errorf("connecting to %s: %w", peer.Short(), err)
+	}
+	return nil
+}
+
+// LearnAddrs remembers, for an hour, where peer may be dialled.
+func (m *Mesh) LearnAddrs(peer wire.PeerKey, addrs []string) { m.learn(addrInfo(peer, addrs)) }
+
+func (m *Mesh) learn(info peer.AddrInfo) {
+	m.host.Peerstore().AddAddrs(info.ID, info.Addrs[:min(len(info.Addrs), maxAddrs)], learntFor)
+}
+
+// KnownAddrs returns the addresses peer is known by in memory: told by itself
+// when it was last linked, or learnt.
+func (m *Mesh) KnownAddrs(peer wire.PeerKey) []string {
+	return texts(byReach(m.host.Peerstore().Addrs(idOf(peer))))
+}
+
+// Connected tells whether there is a link to peer.
+func (m *Mesh) Connected(peer wire.PeerKey) bool { return m.linked(idOf(peer)) }
+
+func (m *Mesh) linked(id peer.ID) bool {
+	return m.host.Network().Connectedness(id) != network.NotConnected
+}
+
+// PeerInfo is one linked peer.
+type PeerInfo struct {
+	Peer    wire.PeerKey
+	Addr    string // its end of the link
+	Inbound bool   // it dialled us
+	Limited bool   // relayed with a byte limit: no gossip over it
+	Since   time.Time
+}
+
+// Peers returns the linked peers, ordered by key. Of several links to one
+// peer the oldest is told.
+func (m *Mesh) Peers() []PeerInfo {
+	best := map[wire.PeerKey]PeerInfo{}
+	for _, c := range m.host.Network().Conns() {
+		key, ok := keyOf(c.RemotePeer())
+		if !ok {
+			continue
+		}
+		st := c.Stat()
+		if old, has := best[key]; has && !st.Opened.Before(old.Since) {
+			continue
+		}
+		best[key] = PeerInfo{
+			Peer: key, Addr: c.RemoteMultiaddr().String(), Since: st.Opened,
+			Inbound: st.Direction == network.DirInbound, Limited: st.Limited,
+		}
+	}
+	out := make([]PeerInfo, 0, len(best))
+	for _, p := range best {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b PeerInfo) int { return slices.Compare(a.Peer[:], b.Peer[:]) })
+	return out
+}
+
+// ClosePeer closes every link to peer. A kept peer is dialled again.
+func (m *Mesh) ClosePeer(peer wire.PeerKey) { _ = m.host.Network().ClosePeer(idOf(peer)) }
+
+// Protect saves links to peer from being trimmed when there are too many.
+// Members of the user's groups are protected; passers-by are not.
+func (m *Mesh) Protect(peer wire.PeerKey, on bool) {
+	if on {
+		m.host.ConnManager().Protect(idOf(peer), "member")
+	} else {
+		m.host.ConnManager().Unprotect(idOf(peer), "member")
+	}
+}

@@ -1,0 +1,120 @@
+package mesh
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"mutuals/identity/wire"
+)
+
+// Goroutines that libp2p leaves behind by design: one ticker a process.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// local listens on this machine only, on ports the system chooses.
+func local() []string { return []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"} }
+
+// patience bounds every wait of a test; a passing one waits a fraction.
+const patience = 20 * time.Second
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// presence records what OnPeer says and lets a test wait for it.
+type presence struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	here map[wire.PeerKey]bool
+	log  []string
+}
+
+func newPresence() *presence {
+	p := &presence{here: map[wire.PeerKey]bool{}}
+	p.cond = sync.NewCond(&p.mu)
+	return p
+}
+
+func (p *presence) on(k wire.PeerKey, up bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.here[k] = up
+	p.log = append(p.log, fmt.Sprint(k.Short(), up))
+	p.cond.Broadcast()
+}
+
+func (p *presence) wait(t testing.TB, k wire.PeerKey, up bool) {
+	t.Helper()
+	stop := context.AfterFunc(within(t), p.cond.Broadcast)
+	defer stop()
+	start := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.here[k] != up {
+		if time.Since(start) > patience {
+			t.Fatalf("peer %s: connected %v never came; saw %v", k.Short(), up, p.log)
+		}
+		p.cond.Wait()
+	}
+}
+
+// node is a mesh on loopback with what it saw.
+type node struct {
+	*Mesh
+	presence *presence
+}
+
+func start(t testing.TB, change func(*Config)) *node {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{presence: newPresence()}
+	cfg := Config{Key: key, Listen: local(), OnPeer: n.presence.on}
+	if change != nil {
+		change(&cfg)
+	}
+	m, err := New(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Mesh = m
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// join links a to b and waits until both have noticed.
+func link2(t testing.TB, a, b *node) {
+	t.Helper()
+	if err := a.Connect(within(t), b.Self(), b.Addrs()); err != nil {
+		t.Fatal(err)
+	}
+	a.presence.wait(t, b.Self(), true)
+	b.presence.wait(t, a.Self(), true)
+}
+
+func TestLinkAndPresence(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	link2(t, a, b)
+	if !a.Connected(b.Self()) || len(a.Peers()) != 1 || a.Peers()[0].Peer != b.Self() || !b.Peers()[0].Inbound {
+		t.Fatalf("peers: %+v %+v", a.Peers(), b.Peers())
+	}
+	a.ClosePeer(b.Self())
+	a.presence.wait(t, b.Self(), false)
+	b.presence.wait(t, a.Self(), false)
+}

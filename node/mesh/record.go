@@ -1,0 +1,50 @@
+package mesh
+
+import (
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/record"
+
+	"mutuals/identity/wire"
+)
+
+// Record returns this device's signed peer record: where it can be dialled
+// now, best address first, signed with the peer key. Addresses that only this
+// machine can use are left out unless there are no others. It is passed on
+// from member to member, so who never met can dial each other.
+func (m *Mesh) Record() []byte {
+	rec := peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: m.host.ID(), Addrs: byReach(m.host.Addrs())})
+	env, err := record.Seal(rec, m.key)
+	if err != nil {
+		panic("internal error: sealing peer record: " + err.Error())
+	}
+	b, err := env.Marshal()
+	if err != nil {
+		panic("internal error: encoding peer record: " + err.Error())
+	}
+	return b
+}
+
+// ParseRecord verifies a signed peer record and returns whose it is, where it
+// can be dialled (without /p2p), and its number: of two records of a peer the
+// higher is newer.
+func ParseRecord(b []byte) (key wire.PeerKey, addrs []string, seq uint64, err error) {
+	if len(b) > maxRecord {
+		return key, nil, 0, fmt.Errorf("peer record of %d bytes: %w", len(b), ErrTooLarge)
+	}
+	var rec peer.PeerRecord
+	env, err := record.ConsumeTypedEnvelope(b, &rec)
+	if err != nil {
+		return key, nil, 0, fmt.Errorf("reading peer record: %w", err)
+	}
+	// The envelope proves who signed; only the peer itself may say where it is.
+	key, ok := keyOf(rec.PeerID)
+	if !ok || !rec.PeerID.MatchesPublicKey(env.PublicKey) {
+		return wire.PeerKey{}, nil, 0, fmt.Errorf("reading peer record: signed by another than %q", rec.PeerID)
+	}
+	for _, a := range rec.Addrs[:min(len(rec.Addrs), maxAddrs)] {
+		addrs = append(addrs, a.String())
+	}
+	return key, addrs, rec.Seq, nil
+}

@@ -1,0 +1,154 @@
+package mesh
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"mutuals/identity/wire"
+)
+
+// redial holds links open: libp2p does not dial again by itself.
+type redial struct {
+	m  *Mesh
+	wg sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	kept   map[wire.PeerKey]*keeper
+}
+
+// keeper holds the link to one peer.
+type keeper struct {
+	peer  wire.PeerKey
+	addrs func() []string
+	stop  context.CancelFunc
+	// nudge asks for a dial now: the link was lost, an address was learnt, the
+	// network changed.
+	nudge chan struct{}
+}
+
+func newRedial(m *Mesh) *redial { return &redial{m: m, kept: map[wire.PeerKey]*keeper{}} }
+
+// Keep holds a link to peer open until Forget: it dials at once, and again,
+// with a growing and jittered wait between 0.5 s and 2 minutes, whenever there
+// is no link. addrs is asked before each dial, so it may tell what is newest;
+// it may be nil. Keeping a kept peer replaces addrs and dials now.
+func (m *Mesh) Keep(peer wire.PeerKey, addrs func() []string) {
+	if peer != m.self {
+		m.redial.keep(peer, addrs)
+	}
+}
+
+// Forget ends Keep; the link stays as long as it lives by itself.
+func (m *Mesh) Forget(peer wire.PeerKey) {
+	r := m.redial
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.kept[peer]; k != nil {
+		k.stop()
+		delete(r.kept, peer)
+	}
+}
+
+// RedialAll dials every kept peer that is not linked, now: for a caller that
+// knows the machine woke up.
+func (m *Mesh) RedialAll() { m.redial.wakeAll() }
+
+func (r *redial) keep(peer wire.PeerKey, addrs func() []string) {
+	if addrs == nil {
+		addrs = func() []string { return nil }
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if old := r.kept[peer]; old != nil {
+		old.stop()
+	}
+	ctx, stop := context.WithCancel(r.m.ctx)
+	k := &keeper{peer: peer, addrs: addrs, stop: stop, nudge: make(chan struct{}, 1)}
+	r.kept[peer] = k
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		defer stop()
+		r.hold(ctx, k)
+	}()
+}
+
+func (r *redial) hold(ctx context.Context, k *keeper) {
+	wait := redialFirst
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-k.nudge:
+			wait = redialFirst
+		}
+		if r.m.Connected(k.peer) {
+			wait = redialFirst
+			timer.Stop() // until a nudge says that the link is gone
+			continue
+		}
+		r.m.stats.redials.Add(1)
+		dial, cancel := context.WithTimeout(ctx, dialTimeout)
+		err := r.m.Connect(dial, k.peer, k.addrs())
+		cancel()
+		if err == nil {
+			wait = redialFirst
+			continue // a lost link nudges
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		r.m.log.Debug("mesh: redial failed", "peer", k.peer.Short(), "wait", wait)
+		// Half the wait is random, or all members of a group that lost the same
+		// peer knock in step.
+		timer.Reset(wait/2 + rand.N(wait/2+1))
+		wait = min(2*wait, redialMost)
+	}
+}
+
+// wake dials a kept peer now.
+func (r *redial) wake(peer wire.PeerKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.kept[peer]; k != nil {
+		k.push()
+	}
+}
+
+// connected lets the wait start over: the next loss is a new one.
+func (r *redial) connected(peer wire.PeerKey) { r.wake(peer) }
+
+func (r *redial) wakeAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.kept {
+		k.push()
+	}
+}
+
+func (k *keeper) push() {
+	select {
+	case k.nudge <- struct{}{}:
+	default:
+	}
+}
+
+func (r *redial) close() {
+	r.mu.Lock()
+	r.closed = true
+	for p, k := range r.kept {
+		k.stop()
+		delete(r.kept, p)
+	}
+	r.mu.Unlock()
+	r.wg.Wait()
+}

@@ -1,0 +1,56 @@
+package mesh
+
+import (
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// degree is the shape of a topic's mesh: small, because groups are. Every
+// link more is a copy more of every message (network.md section 2).
+func degree() pubsub.GossipSubParams {
+	p := pubsub.DefaultGossipSubParams()
+	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = 4, 3, 8, 1, 2, 4
+	return p
+}
+
+// memberScore is what every peer starts with: gossip is open to members only,
+// and one of them is forgiven one bad frame.
+const memberScore = 10
+
+// score fits GossipSub's peer score to small groups that are silent for hours
+// and share addresses: nobody is punished for being quiet or for living in
+// one house, only for sending what we reject or breaking the mesh's rules.
+func score() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
+	return &pubsub.PeerScoreParams{
+			SkipAtomicValidation: true,
+			AppSpecificScore:     func(peer.ID) float64 { return memberScore },
+			AppSpecificWeight:    1,
+
+			BehaviourPenaltyWeight:    -10,
+			BehaviourPenaltyThreshold: 6,
+			BehaviourPenaltyDecay:     0.9,
+
+			DecayInterval: time.Second,
+			DecayToZero:   0.01,
+			RetainScore:   10 * time.Minute, // a reconnect does not wash clean
+		}, &pubsub.PeerScoreThresholds{
+			GossipThreshold:   -10,
+			PublishThreshold:  -50,
+			GraylistThreshold: -80,
+		}
+}
+
+// topicScore: the square of the rejected frames counts. Two put a peer out of
+// the mesh, three silence it for about 15 s, each more for longer.
+func topicScore() *pubsub.TopicScoreParams {
+	return &pubsub.TopicScoreParams{
+		SkipAtomicValidation: true,
+		TopicWeight:          1,
+		// Left at 0, GossipSub divides by it on the first PRUNE and panics.
+		TimeInMeshQuantum:              time.Second,
+		InvalidMessageDeliveriesWeight: -20,
+		InvalidMessageDeliveriesDecay:  0.9,
+	}
+}
