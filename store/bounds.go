@@ -1,0 +1,58 @@
+package store
+
+// Bounds of the room, each with its reason.
+const (
+	// MaxBatchFuncs bounds how many callers share one transaction: past it
+	// the sync is a small part of the cost and only the wait grows.
+	MaxBatchFuncs = 128
+	// fullBytes is where a batch stops taking in further functions and where
+	// [Tx.Full] turns true: under half of what Badger takes in one
+	// transaction (15 % of a memtable, 2.4 MiB), so that one more function
+	// of ordinary size still fits.
+	fullBytes = 1 << 20
+	// fullRows is the same for the number of rows (Badger takes about 27 000).
+	fullRows = 12_000
+
+	// MaxValue is the largest opaque value. Above 64 KiB Badger would move it
+	// to its value log, which loses values at power loss and never gives
+	// space back (storage.md a, f). A content operation is at most 62 KiB.
+	MaxValue = 63 << 10
+	// MaxName bounds request ids, task ids, setting names, idempotency keys
+	// and outbox keys: they become part of a Badger key.
+	MaxName = 256
+	// partBytes is the size of the pieces of a wrap set, the only larger value.
+	partBytes = 32 << 10
+	// MaxWraps bounds a wrap set: 1 100 bytes for each of 1 000 devices and
+	// some invites, doubled.
+	MaxWraps = 4 << 20
+
+	// maxType bounds the type of a change: its length is one byte.
+	maxType = 255
+	// MaxChangeData bounds the event object of one change.
+	MaxChangeData = 60 << 10
+	// changeRecordBytes closes a record of changes, so that a reader who wants
+	// one change does not read thousands.
+	changeRecordBytes = 16 << 10
+	// KeepChanges is how many changes are kept: readers more than 4 096
+	// behind are told to start anew, webhooks and the search indexer may lag
+	// for a day of a busy node.
+	KeepChanges = 65_536
+	// pruneRecords bounds how many old records one commit deletes.
+	pruneRecords = 64
+
+	// LowSpaceBytes is the free space below which sync and media pause.
+	LowSpaceBytes = 512 << 20
+	// MinSpaceBytes is the free space below which every write is refused:
+	// Badger maps a memtable log (32 MiB), a value log (128 MiB, sparse) and
+	// compacts; when the disk runs out under a mapping the process dies.
+	MinSpaceBytes = 128 << 20
+	// BallastBytes is the file that is deleted when the disk is so full that
+	// the database could not be opened.
+	BallastBytes = 64 << 20
+
+	// AnswerMs is how long the answer to an idempotent request is kept: 24 h.
+	AnswerMs = 24 * 60 * 60 * 1000
+
+	// scanChunk is how many rows an iteration inside Update reads ahead.
+	scanChunk = 256
+)

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+)
+
+// pending is one Update that waits for its result.
+type pending struct {
+	fn       func(*Tx) error
+	err      error
+	panicked any           // a panic of fn, to go on in its caller
+	done     chan struct{} // closed when err is final
+}
+
+func (p *pending) finish(err error) {
+	p.err = err
+	close(p.done)
+}
+
+// writer is the only goroutine that writes (SPEC.md U1). Open starts it,
+// Close ends it by closing the queue and waits for writerDone.
+func (s *Store) writer() {
+	defer close(s.writerDone)
+	for p := range s.queue {
+		batch := []*pending{p}
+		for len(batch) < MaxBatchFuncs {
+			p, ok := s.next()
+			if !ok {
+				break
+			}
+			batch = append(batch, p)
+		}
+		for len(batch) > 0 {
+			batch = s.commit(batch)
+		}
+	}
+}
+
+// next takes a waiting function without waiting for one.
+func (s *Store) next() (*pending, bool) {
+	select {
+	case p, ok := <-s.queue:
+		return p, ok
+	default:
+		return nil, false
+	}
+}
+
+// commit runs functions of the batch in one transaction and returns those
+// that still have to run.
+func (s *Store) commit(batch []*pending) (rest []*pending) {
+	if err := s.checkSpace(); err != nil {
+		for _, p := range batch {
+			p.finish(err)
+		}
+		return nil
+	}
+	tx := &Tx{
+		s: s, txn: s.db.NewTransaction(true), write: true,
+		fresh: make(map[[32]byte]num), nextNum: s.nextNum, nextArr: s.nextArr,
+	}
+	defer tx.txn.Discard()
+	ran := make([]*pending, 0, len(batch))
+	for i, p := range batch {
+		if tx.Full() {
+			rest = batch[i:]
+			break
+		}
+		before, changes := tx.rows, len(tx.changes)
+		err := p.run(tx)
+		if err == nil {
+			ran = append(ran, p)
+			continue
+		}
+		if tx.rows == before && len(tx.changes) == changes {
+			p.finish(err) // it wrote nothing: the others need not run again
+			continue
+		}
+		if len(ran) > 0 && errors.Is(err, ErrTooLarge) {
+			// Maybe only beside the others. They first, then it anew.
+			return s.split(ran, batch[i:])
+		}
+		p.finish(err)
+		return append(ran, batch[i+1:]...)
+	}
+	if len(ran) == 0 {
+		return rest
+	}
+	err := tx.finish()
+	if err != nil && len(ran) > 1 {
+		// The sum was too large, or one function wrote what cannot be
+		// committed: each alone tells which.
+		return s.split(ran, rest)
+	}
+	if err == nil {
+		s.committed(tx)
+	}
+	for _, p := range ran {
+		p.finish(err)
+	}
+	return rest
+}
+
+// split commits functions whose batch failed one by one, and returns rest.
+func (s *Store) split(alone, rest []*pending) []*pending {
+	for _, p := range alone {
+		s.commit([]*pending{p})
+	}
+	return rest
+}
+
+// run calls the function and keeps a panic of it for its caller.
+func (p *pending) run(tx *Tx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.panicked = fmt.Sprintf("%v [in store.Update]\n%s", v, debug.Stack())
+			err = fmt.Errorf("internal error: panic in update")
+		}
+	}()
+	return p.fn(tx)
+}
+
+// finish adds the rows that belong to the batch as a whole and commits.
+func (tx *Tx) finish() (err error) {
+	defer guard("committing", &err)
+	if err := tx.writeChanges(); err != nil {
+		return err
+	}
+	if tx.nextNum != tx.s.nextNum {
+		if err := tx.setMetaNumber(metaNum, uint64(tx.nextNum)); err != nil {
+			return err
+		}
+	}
+	if tx.nextArr != tx.s.nextArr {
+		if err := tx.setMetaNumber(metaArr, tx.nextArr); err != nil {
+			return err
+		}
+	}
+	if tx.rows == 0 {
+		return nil
+	}
+	return writeError(tx.txn.Commit())
+}
+
+// committed takes over what the transaction decided and wakes the Tails.
+func (s *Store) committed(tx *Tx) {
+	s.nextNum, s.nextArr = tx.nextNum, tx.nextArr
+	for id, n := range tx.fresh {
+		s.nums.Store(id, n)
+	}
+	if len(tx.changes) == 0 {
+		return
+	}
+	if tx.oldest != 0 {
+		s.oldest.Store(tx.oldest)
+	}
+	s.last.Add(uint64(len(tx.changes)))
+	s.mu.Lock()
+	close(s.wake)
+	s.wake = make(chan struct{})
+	s.mu.Unlock()
+}
+
+// intern returns the number of id, giving it one if it has none. Every
+// group and every incarnation has one (SPEC.md K2).
+func (tx *Tx) intern(id [32]byte) (num, error) {
+	n, ok, err := tx.lookup(id)
+	if err != nil || ok {
+		return n, err
+	}
+	n = tx.nextNum
+	tx.nextNum++
+	tx.fresh[id] = n
+	return n, tx.set(newKey(pIntern).id(id), key(nil).num(n))
+}
+
+// lookup returns the number of id if it has one.
+func (tx *Tx) lookup(id [32]byte) (num, bool, error) {
+	if n, ok := tx.fresh[id]; ok {
+		return n, true, nil
+	}
+	if n, ok := tx.s.nums.Load(id); ok {
+		return n.(num), true, nil
+	}
+	v, ok, err := tx.get(newKey(pIntern).id(id))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	r := row{b: v}
+	n := r.num()
+	if !r.ok() {
+		return 0, false, damaged("interned id")
+	}
+	tx.s.nums.Store(id, n)
+	return n, true, nil
+}
+
+// syncDir makes a rename or an unlink in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

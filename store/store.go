@@ -1,0 +1,396 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// Options are what a caller may choose; the zero value is a durable store
+// without ballast.
+type Options struct {
+	// Log gets warnings of the database and what was done to protect it;
+	// never a value or a key. Nil: nothing is logged.
+	Log *slog.Logger
+	// FreeSpace returns the bytes a user may still write below a folder.
+	// Nil: ask the operating system. Tests lie here.
+	FreeSpace func(dir string) (uint64, error)
+	// InMemory keeps everything in memory and touches no file: simulations
+	// only. Nothing is durable then.
+	InMemory bool
+	// Ballast is the size in bytes of the file kept beside the database to be
+	// deleted when the disk is full; 0 keeps none. Daemons give BallastBytes.
+	Ballast int64
+	// KeepChanges is how many changes the log keeps at least; 0 means
+	// KeepChanges.
+	KeepChanges uint64
+}
+
+// Store is one open database. Its methods may be called from any goroutine.
+type Store struct {
+	dir   string
+	opts  Options
+	log   *slog.Logger
+	db    *badger.DB
+	lock  *lockFile // nil in memory
+	guard *sentinel // nil in memory
+
+	epoch  string
+	oldest atomic.Uint64 // first change kept (1 if none was pruned)
+	last   atomic.Uint64 // last committed change
+	nums   sync.Map      // [32]byte → num: interned ids that are committed
+
+	// Owned by the writer goroutine.
+	nextNum num
+	nextArr uint64
+
+	queue      chan *pending
+	stop       chan struct{} // closed by Close
+	writerDone chan struct{} // closed by the writer as it ends
+
+	mu     sync.Mutex
+	closed bool
+	wake   chan struct{} // closed and replaced after each commit with changes
+	inside sync.WaitGroup
+}
+
+// Open opens the store in dir, making it if there is none; key is the store
+// key from keys.sealed and encrypts every file of the database. The errors
+// are ErrInUse, ErrNewerFormat, ErrDamaged, ErrWrongKey, ErrDiskFull, all
+// matched with errors.Is, or what the operating system says.
+func Open(dir string, key [32]byte, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = freeSpace
+	}
+	if o.KeepChanges == 0 {
+		o.KeepChanges = KeepChanges
+	}
+	s := &Store{
+		dir: dir, opts: o, log: o.Log,
+		queue:      make(chan *pending, MaxBatchFuncs),
+		stop:       make(chan struct{}),
+		writerDone: make(chan struct{}),
+		wake:       make(chan struct{}),
+	}
+	if err := s.open(key); err != nil {
+		if s.lock != nil {
+			s.lock.release()
+		}
+		return nil, err
+	}
+	go s.writer()
+	return s, nil
+}
+
+func (s *Store) open(key [32]byte) (err error) {
+	if !s.opts.InMemory {
+		if err := os.MkdirAll(s.dir, 0o700); err != nil {
+			return fmt.Errorf("opening store: %w", err)
+		}
+		if s.lock, err = takeLock(s.dir); err != nil {
+			return err
+		}
+		if err := s.makeRoom(); err != nil {
+			return err
+		}
+		if s.guard, err = inspect(s.dir); err != nil {
+			return err
+		}
+	}
+	if s.db, err = openBadger(s.databaseDir(), key, s.opts); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		// From here on Badger is whole and may be closed; after an error of
+		// its own Open it must not be (storage.md a).
+		return errors.Join(err, s.db.Close())
+	}
+	s.makeBallast()
+	return nil
+}
+
+func (s *Store) databaseDir() string {
+	if s.opts.InMemory {
+		return ""
+	}
+	return filepath.Join(s.dir, databaseFolder)
+}
+
+// openBadger holds the only settings under which Badger is opened
+// (SPEC.md D2; measured in storage.md a, column "mid").
+func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) {
+	defer guard("opening the database", &err)
+	opt := badger.DefaultOptions(dir).
+		WithInMemory(o.InMemory).
+		WithMemTableSize(16 << 20).
+		WithNumMemtables(2).
+		WithBlockCacheSize(32 << 20).
+		WithIndexCacheSize(32 << 20). // 0 panics under encryption
+		WithValueLogFileSize(64 << 20).
+		WithValueThreshold(64 << 10).
+		WithNumCompactors(2).
+		WithCompression(options.Snappy).
+		WithEncryptionKey(bytes.Clone(key[:])).
+		WithSyncWrites(true).
+		WithMetricsEnabled(false).
+		WithDetectConflicts(false). // one writer: there are none
+		WithLogger(badgerLog{o.Log})
+	if o.InMemory {
+		opt = opt.WithValueThreshold(1 << 20) // there is no value log
+	}
+	db, err = badger.Open(opt)
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, badger.ErrEncryptionKeyMismatch):
+		return nil, ErrWrongKey
+	case strings.Contains(err.Error(), "Cannot acquire directory lock"):
+		return nil, &InUseError{Dir: dir}
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	return nil, damaged("opening the database: %v", err)
+}
+
+// prepare brings an open database to a state the rest can rely on.
+func (s *Store) prepare() error {
+	if err := s.migrate(steps); err != nil {
+		return err
+	}
+	id, err := s.loadMeta()
+	if err != nil {
+		return err
+	}
+	if s.guard == nil {
+		return nil
+	}
+	if err := s.guard.matches(id); err != nil {
+		return err
+	}
+	if s.last.Load() < s.guard.Changes {
+		// The end of the log was lost (a damaged memtable log is cut
+		// silently): its numbers will be given again, so they need another
+		// epoch (SPEC.md C4).
+		s.log.Warn("store lost its newest changes", "last", s.last.Load(), "expected", s.guard.Changes)
+		if s.epoch, err = s.newEpoch(); err != nil {
+			return err
+		}
+	}
+	return s.guard.opened(id, s.last.Load())
+}
+
+// Names in table m.
+const (
+	metaFormat = "format"
+	metaID     = "id"
+	metaEpoch  = "epoch"
+	metaNum    = "num"  // next interned number
+	metaArr    = "arr"  // next number in table c
+	metaStep   = "step" // checkpoint of a migration that was interrupted
+)
+
+// loadMeta reads what the store keeps in memory, and makes the two random
+// names of a new database.
+func (s *Store) loadMeta() (id string, err error) {
+	var fresh bool
+	err = s.raw(func(tx *Tx) error {
+		id, s.epoch, fresh = "", "", false
+		v, ok, err := tx.get(metaKey(metaID))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			fresh, s.nextNum = true, 1
+			id, s.epoch = randomName(), randomName()
+			if err := tx.set(metaKey(metaID), []byte(id)); err != nil {
+				return err
+			}
+			return tx.set(metaKey(metaEpoch), []byte(s.epoch))
+		}
+		id = string(v)
+		if v, _, err = tx.get(metaKey(metaEpoch)); err != nil {
+			return err
+		}
+		s.epoch = string(v)
+		n, err := tx.metaNumber(metaNum)
+		if err != nil {
+			return err
+		}
+		s.nextNum = max(num(n), 1)
+		if s.nextArr, err = tx.metaNumber(metaArr); err != nil {
+			return err
+		}
+		return s.loadChanges(tx)
+	})
+	if fresh {
+		s.oldest.Store(1)
+	}
+	return id, err
+}
+
+func (s *Store) newEpoch() (string, error) {
+	name := randomName()
+	return name, s.raw(func(tx *Tx) error { return tx.set(metaKey(metaEpoch), []byte(name)) })
+}
+
+func (tx *Tx) metaNumber(name string) (uint64, error) {
+	v, ok, err := tx.get(metaKey(name))
+	if err != nil || !ok {
+		return 0, err
+	}
+	r := row{b: v}
+	n := r.u64()
+	if !r.ok() {
+		return 0, damaged("meta row %q", name)
+	}
+	return n, nil
+}
+
+func (tx *Tx) setMetaNumber(name string, n uint64) error {
+	return tx.set(metaKey(name), key(nil).u64(n))
+}
+
+// raw runs fn in a transaction of its own: for Open, before the writer runs.
+func (s *Store) raw(fn func(*Tx) error) error {
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	if err := fn(&Tx{s: s, txn: txn, write: true}); err != nil {
+		return err
+	}
+	return writeError(txn.Commit())
+}
+
+func randomName() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails; crashes the program if it would
+	return hex.EncodeToString(b[:])
+}
+
+// View runs fn on the committed state of one moment. Several run at once and
+// beside an Update. It returns fn's error, or ErrClosed.
+func (s *Store) View(fn func(*Tx) error) error {
+	if !s.enter() {
+		return ErrClosed
+	}
+	defer s.inside.Done()
+	txn := s.db.NewTransaction(false)
+	defer txn.Discard()
+	return fn(&Tx{s: s, txn: txn})
+}
+
+// enter keeps Close waiting until inside.Done.
+func (s *Store) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.inside.Add(1)
+	return true
+}
+
+// Close waits for running functions, lets waiting Tails return ErrClosed,
+// closes the database and records the clean close. Later calls return nil.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+
+	close(s.stop)
+	s.inside.Wait()
+	close(s.queue)
+	<-s.writerDone
+	err := s.closeDatabase()
+	if err == nil && s.guard != nil {
+		err = s.guard.closed(s.last.Load())
+	}
+	if s.lock != nil {
+		s.lock.release()
+	}
+	if err != nil {
+		return fmt.Errorf("closing store: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) closeDatabase() (err error) {
+	defer guard("closing the database", &err)
+	return s.db.Close()
+}
+
+// Epoch names this store's change numbers: numbers of different epochs must
+// not be compared. It changes when changes were lost and their numbers will
+// be given again.
+func (s *Store) Epoch() string { return s.epoch }
+
+// LastChange returns the number of the newest committed change, 0 if none.
+func (s *Store) LastChange() uint64 { return s.last.Load() }
+
+// badgerLog passes on Badger's warnings and errors.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(f string, a ...any)   { l.log.Error("badger: " + line(f, a)) }
+func (l badgerLog) Warningf(f string, a ...any) { l.log.Warn("badger: " + line(f, a)) }
+func (badgerLog) Infof(string, ...any)          {}
+func (badgerLog) Debugf(string, ...any)         {}
+
+func line(f string, a []any) string {
+	s := strings.TrimSpace(fmt.Sprintf(f, a...))
+	if len(s) > 400 { // a damaged index makes Badger print megabytes
+		s = s[:400] + "…"
+	}
+	return s
+}
+
+// Update runs fn and commits what it wrote, synced to disk, or nothing.
+//
+// Callers at the same time share one transaction and one sync: a goroutine of
+// the store takes the functions that wait, runs them one after the other,
+// each seeing the writes of those before it, and commits. A function that
+// returns an error, which Update returns as it is, leaves nothing behind; the
+// others of its batch then run again without it. So fn runs in another
+// goroutine, maybe more than once, and must only use tx and set variables
+// that it sets from scratch; it must not call Update, and should not block.
+//
+// ctx ends the wait for a turn; once fn has had its turn Update waits for the
+// result. Besides fn's errors: ErrDiskFull, ErrTooLarge, ErrClosed, ErrDamaged,
+// ctx's error; after any of them nothing of fn was kept.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.enter() {
+		return ErrClosed
+	}
+	defer s.inside.Done()
+	p := &pending{fn: fn, done: make(chan struct{})}
+	select {
+	case s.queue <- p:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-p.done
+	if p.panicked != nil {
+		panic(p.panicked)
+	}
+	return p.err
+}
