@@ -25,8 +25,10 @@ const memberScore = 10
 func score() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
 	return &pubsub.PeerScoreParams{
 			SkipAtomicValidation: true,
-			AppSpecificScore:     func(peer.ID) float64 { return memberScore },
-			AppSpecificWeight:    1,
+			// Left nil, the first topic's parameters panic.
+			Topics:            map[string]*pubsub.TopicScoreParams{},
+			AppSpecificScore:  func(peer.ID) float64 { return memberScore },
+			AppSpecificWeight: 1,
 
 			BehaviourPenaltyWeight:    -10,
 			BehaviourPenaltyThreshold: 6,
