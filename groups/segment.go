@@ -20,7 +20,7 @@ const (
 
 // Segment is a run of operations of one chain, oldest first, as they are
 // stored (Op.Frame). It ends on an operation with a signature of its own, so
-// that all of it is authentic or none; a branch of a fork is a segment of its
+// that all of it is authentic or none (SYNC.md Y7); a branch of a fork is a segment of its
 // own. Whether it runs and is signed, the reader sees when it decodes the
 // frames. Evolution: never.
 type Segment struct {

@@ -7,7 +7,7 @@ import (
 	"mutuals/identity/wire"
 )
 
-// The messages of /mutuals/sync/1. A stream pulls one way: who opened it is
+// The messages of /mutuals/sync/1 (SYNC.md). A stream pulls one way: who opened it is
 // the asker, the other the server; each device opens its own. Frames are
 // [kind, body]; a length prefix goes around them outside this room.
 //

@@ -23,7 +23,7 @@ const (
 )
 
 // VectorEntry says how far a device has one chain. A chain that forked has an
-// entry for each of its heads. Evolution: never.
+// entry for each of its heads (SYNC.md Y1). Evolution: never.
 type VectorEntry struct {
 	_     struct{} `cbor:",toarray"`
 	Inc   wire.OpID
@@ -86,7 +86,7 @@ func (v Vector) Control() Vector {
 
 // Digest hashes a vector without its floors: two devices with equal digests
 // hold the same heads, and what one of them has pruned is no reason to talk.
-// Every field is of fixed length, so no page boundary enters.
+// Every field is of fixed length, so no page boundary enters (Y2).
 func Digest(v Vector) [32]byte {
 	h := sha256.New()
 	for _, e := range v {
@@ -118,7 +118,7 @@ type Want struct {
 
 // Missing tells what a device with vector mine lacks of what one with theirs
 // holds: control chains first, then KEM, then content. Called with the two
-// swapped it tells what they lack.
+// swapped it tells what they lack (Y4, Y5).
 //
 // A vector holds heads only, so whether a lower head of theirs is an ancestor
 // of ours or the end of another branch is not always told by it. Missing
@@ -196,7 +196,7 @@ func missingOfChain(mine, theirs Vector) (Want, bool) {
 }
 
 // Widen gives the range to ask for next when the oldest operation got for w
-// builds on one that is missing too: as many again, below. ok is false when
+// builds on one that is missing too: as many again, below (Y5). ok is false when
 // the chain has nothing below floor.
 func (w Want) Widen(floor uint64) (next Want, ok bool) {
 	if w.From <= floor {
