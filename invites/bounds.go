@@ -22,4 +22,8 @@ const (
 	// maxShownName is how many characters of a name stand in a message: two of
 	// them are shorter than any passcode, so no name can hold one.
 	maxShownName = 40
+	// minCap and maxCap are the fewest and most members a group's cap allows,
+	// allHistory its largest history policy; groups owns these bounds, a
+	// preview only repeats them.
+	minCap, maxCap, allHistory = 2, 500, 65535
 )
