@@ -65,7 +65,7 @@ var thirdParty = map[string][]string{
 	"github.com/btcsuite/btcd/btcutil/bech32":    {"identity/wire"},
 	"github.com/tyler-smith/go-bip39":            {"identity"},
 	"golang.org/x/crypto":                        {"identity", "identity/wire", "groups/seal", "store", "node"},
-	"golang.org/x/text":                          {"identity", "identity/wire", "invites", "groups"},
+	"golang.org/x/text":                          {"identity", "identity/wire", "invites", "groups", "cmd"},
 	"github.com/dgraph-io/badger/v4":             {"store"},
 	"github.com/dgraph-io/ristretto/v2":          {"store"},
 	"github.com/libp2p/":                         {"node/mesh", "node/mesh/meshtest"},

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mutuals/node/api"
+)
+
+func newGroup(c *cli) *cobra.Command {
+	return noun("group", "Make and run groups",
+		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupLeave(c))
+}
+
+// groupFlags are a group's settings as flags; only those given count.
+type groupFlags struct {
+	name, description, history, whoInvites, posting string
+	cap, waitlist, succeedDays                      int
+	iceBreakers                                     []string
+	set                                             *pflag.FlagSet
+}
+
+func (f *groupFlags) add(fs *pflag.FlagSet) {
+	f.set = fs
+	fs.StringVar(&f.description, "description", "", "what the group is for")
+	fs.IntVar(&f.cap, "cap", 0, "seats, 2 to 500 (100 when a group is made)")
+	fs.StringVar(&f.history, "history", "", "what newcomers read: join, Nd (days) or all (7d)")
+	fs.StringVar(&f.whoInvites, "who-invites", "", "owner, admins or members")
+	fs.StringVar(&f.posting, "posting", "", "all or admins")
+	fs.IntVar(&f.waitlist, "waitlist", 0, "places in line past the cap")
+	fs.IntVar(&f.succeedDays, "succeed-days", 0, "days of the owner's silence after which admins may elect another; 0 never")
+	fs.StringArrayVar(&f.iceBreakers, "ice-breaker", nil, "a line newcomers may say with one tap; repeat for more")
+}
+
+// given returns v if its flag was on the command line, else nil.
+func given[T any](f *groupFlags, flag string, v *T) *T {
+	if f.set.Changed(flag) {
+		return v
+	}
+	return nil
+}
+
+func (f *groupFlags) policy() *api.PolicyPatch {
+	p := api.PolicyPatch{
+		WhoInvites: given(f, "who-invites", &f.whoInvites), History: given(f, "history", &f.history),
+		Posting: given(f, "posting", &f.posting), Waitlist: given(f, "waitlist", &f.waitlist),
+		SucceedDays: given(f, "succeed-days", &f.succeedDays),
+	}
+	if p == (api.PolicyPatch{}) {
+		return nil
+	}
+	return &p
+}
+
+func newGroupCreate(c *cli) *cobra.Command {
+	var f groupFlags
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a group; you are its owner",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			g, err := client.CreateGroup(cmd.Context(), api.GroupCreate{
+				Name: args[0], Description: f.description, Cap: given(&f, "cap", &f.cap), Policy: f.policy(), IceBreakers: f.iceBreakers,
+			})
+			if err != nil {
+				return err
+			}
+			return show(c, g, func(g api.Group) {
+				c.tellGroup(g)
+				c.note("Next: mutuals invite %q", g.Name)
+			})
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func newGroupList(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Your groups",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			groups, err := client.Groups(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return showList(c, groups, func(groups []api.Group) {
+				rows := make([][]string, len(groups))
+				for i, g := range groups {
+					role := g.Role
+					if g.Status != api.MemberSeated {
+						role = g.Status
+					}
+					unread, last := "", ""
+					if g.Unread > 0 {
+						unread = strconv.Itoa(g.Unread)
+					}
+					if g.LastMessage != nil {
+						last = moment(g.LastMessage.SentAt)
+					}
+					rows[i] = []string{g.Name, fmt.Sprintf("%d/%d", g.Members, g.Cap), role, unread, last, short(g.ID)}
+				}
+				c.table("no groups yet: mutuals group create NAME, or mutuals join", []string{"NAME", "SEATS", "YOU", "NEW", "LAST", "ID"}, rows)
+			})
+		},
+	}
+}
+
+func newGroupShow(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show GROUP",
+		Short: "A group and its rules",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g, err := c.group(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return show(c, g, c.tellGroup)
+		},
+	}
+}
+
+func newGroupRename(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rename GROUP NAME",
+		Short: "Give a group another name",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.patchGroup(cmd, args[0], api.GroupPatch{Name: &args[1]})
+		},
+	}
+}
+
+func newGroupSet(c *cli) *cobra.Command {
+	var f groupFlags
+	cmd := &cobra.Command{
+		Use:   "set GROUP",
+		Short: "Change a group's rules",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in := api.GroupPatch{
+				Name: given(&f, "name", &f.name), Description: given(&f, "description", &f.description),
+				Cap: given(&f, "cap", &f.cap), Policy: f.policy(), IceBreakers: given(&f, "ice-breaker", &f.iceBreakers),
+			}
+			if in == (api.GroupPatch{}) {
+				return usage("see "+cmd.CommandPath()+" --help", "nothing to change")
+			}
+			return c.patchGroup(cmd, args[0], in)
+		},
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().StringVar(&f.name, "name", "", "at most 64 characters")
+	return cmd
+}
+
+func (c *cli) patchGroup(cmd *cobra.Command, typed string, in api.GroupPatch) error {
+	g, err := c.group(cmd.Context(), typed)
+	if err != nil {
+		return err
+	}
+	g, err = c.client.PatchGroup(cmd.Context(), g.ID, in)
+	if err != nil {
+		return err
+	}
+	return show(c, g, c.tellGroup)
+}
+
+func newGroupLeave(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "leave GROUP",
+		Short: "Leave a group",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g, err := c.group(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.confirm(fmt.Sprintf("Leave %s? You come back only by a new invitation.", oneLine(g.Name))); err != nil {
+				return err
+			}
+			g, err = c.client.LeaveGroup(cmd.Context(), g.ID)
+			if err != nil {
+				return err
+			}
+			return show(c, g, func(g api.Group) { c.say("left %s", c.bold(oneLine(g.Name))) })
+		},
+	}
+}
+
+// tellGroup writes one group.
+func (c *cli) tellGroup(g api.Group) {
+	waiting, succeed := "", ""
+	if g.Policy.Waitlist > 0 {
+		waiting = fmt.Sprintf("%d of %d", g.Waitlist, g.Policy.Waitlist)
+	}
+	if g.Policy.SucceedDays > 0 {
+		succeed = fmt.Sprintf("admins may elect an owner after %d silent days", g.Policy.SucceedDays)
+	}
+	you := g.Role
+	if g.Status != api.MemberSeated {
+		you = g.Status
+	}
+	c.facts("name", g.Name, "about", g.Description, "seats", fmt.Sprintf("%d of %d taken", g.Members, g.Cap), "waitlist", waiting,
+		"you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
+		"succession", succeed, "complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
+}
+
+// historyWords tells what newcomers read.
+func historyWords(h string) string {
+	switch h {
+	case "join":
+		return "from the moment of joining"
+	case "all", "":
+		return h
+	}
+	return "the last " + h[:len(h)-1] + " days"
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newInit(c *cli) *cobra.Command {
+	var name string
+	var recover bool
+	cmd := &cobra.Command{
+		Use:   "init [--name NAME] [--recover]",
+		Short: "Make an account, or take one up again from its words",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			client, err := c.connect(ctx)
+			if err != nil {
+				return err
+			}
+			in := api.IdentityCreate{Name: name}
+			if in.Name == "" {
+				if !c.interactive() {
+					return usage("add --name NAME", "a name is needed")
+				}
+				if in.Name, err = c.ask("Your name: "); err != nil {
+					return err
+				}
+			}
+			if recover {
+				words, err := c.readSecret("Your 24 words (not shown): ")
+				if err != nil {
+					return err
+				}
+				in.Words = strings.Join(strings.Fields(words), " ")
+			}
+			id, err := client.CreateIdentity(ctx, in)
+			if err != nil {
+				return err
+			}
+			err = show(c, id, func(id api.Identity) {
+				c.facts("account", id.Account.String(), "device", id.Device.String())
+			})
+			if err != nil || c.json {
+				return err
+			}
+			if id.Words != "" {
+				c.note("\nThese 24 words are the account. Write them on paper, in this order;\nwhoever has them is you, and without them it cannot be brought back:\n")
+				c.tellWords(id.Words)
+				if c.interactive() {
+					done, err := c.agree("\nWritten down? They are then erased from this machine.")
+					if err != nil {
+						return err
+					}
+					if done {
+						_, err := client.Words(ctx, true)
+						return err
+					}
+				}
+				c.note("\nLater: mutuals id words shows them again, mutuals id words --confirm erases them here.")
+			}
+			c.note("Next: mutuals group create NAME, or mutuals join PASSCODE")
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "what others see; at most 64 characters")
+	cmd.Flags().BoolVar(&recover, "recover", false, "take up an account from its 24 words, read from standard input")
+	return cmd
+}
+
+// tellWords writes the 24 words numbered, in four columns.
+func (c *cli) tellWords(words string) {
+	var line strings.Builder
+	for i, w := range strings.Fields(words) {
+		fmt.Fprintf(&line, "%2d %-10s", i+1, w)
+		if i%4 == 3 {
+			c.say("%s", strings.TrimRight(line.String(), " "))
+			line.Reset()
+		}
+	}
+	if line.Len() > 0 {
+		c.say("%s", line.String())
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newInspect(c *cli) *cobra.Command {
+	var preview bool
+	cmd := &cobra.Command{
+		Use:   "inspect [TEXT|-] [--preview]",
+		Short: "What a pasted text holds; asks nobody unless told to",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := c.text(args, "Paste the text")
+			if err != nil {
+				return err
+			}
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			in, err := client.Inspect(cmd.Context(), api.InspectRequest{Text: text, Preview: preview})
+			if err != nil {
+				return err
+			}
+			if err := show(c, in, c.tellCard); err != nil {
+				return err
+			}
+			if in.Problem != nil {
+				return in.Problem
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&preview, "preview", false, "ask the inviter's side what the group is")
+	return cmd
+}
+
+// tellCard tells what a code offers, before anything is shared with anybody.
+func (c *cli) tellCard(in api.Inspect) {
+	from, group, seats, history := "", "", "", ""
+	if in.Inviter != nil {
+		from = in.Inviter.Name
+		if from == "" && !in.Inviter.Account.IsZero() {
+			from = in.Inviter.Account.String()
+		}
+	}
+	if p := in.Preview; p != nil {
+		group, seats, history = p.Name, fmt.Sprintf("%d of %d taken", p.Members, p.Cap), historyWords(p.History)
+	}
+	account := ""
+	if !in.Account.IsZero() {
+		account = in.Account.String()
+	}
+	c.facts("what", in.Kind, "group", group, "from", from, "account", account, "seats", seats, "history", history, "good until", moment(in.ExpiresAt))
+	for _, h := range in.Hints {
+		c.facts("address", h)
+	}
+}

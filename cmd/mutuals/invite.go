@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newInvite(c *cli) *cobra.Command {
+	var uses int
+	var in api.InviteCreate
+	var link, qr bool
+	cmd := &cobra.Command{
+		Use:   "invite GROUP [--uses N] [--expires 7d]",
+		Short: "Make a passcode: whoever pastes it may join",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			g, err := c.group(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("uses") {
+				in.Uses = &uses
+			}
+			if in.Lang == "" {
+				in.Lang = string(c.lang)
+			}
+			inv, err := c.client.CreateInvite(ctx, g.ID, in)
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return c.line(inv)
+			}
+			c.note("Send this to whom you invite: %d may join %s with it until %s.\n", inv.Uses, oneLine(g.Name), moment(inv.ExpiresAt))
+			switch {
+			case qr:
+				return c.qr(inv.Passcode)
+			case link:
+				c.say("%s", inv.Link)
+			default:
+				c.say("%s", clean(inv.Text))
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&uses, "uses", 0, "how many may join with it (10)")
+	f.StringVar(&in.Expires, "expires", "", "how long it holds: 30m, 12h, 7d (7d)")
+	f.BoolVar(&in.Approve, "approve", false, "each request waits for a yes")
+	f.StringVar(&in.Label, "label", "", "a note for yourself")
+	f.StringVar(&in.Lang, "lang", "", "language of the words around it: en or zh (your locale's)")
+	f.BoolVar(&link, "link", false, "print it as a mutuals:// link")
+	f.BoolVar(&qr, "qr", false, "print it as a picture to scan")
+	return cmd
+}
+
+func newInvites(c *cli) *cobra.Command {
+	return noun("invites", "The passcodes of a group", newInvitesList(c), newInvitesRevoke(c))
+}
+
+func newInvitesList(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list GROUP",
+		Short: "The passcodes of a group",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g, err := c.group(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			all, err := c.client.Invites(cmd.Context(), g.ID)
+			if err != nil {
+				return err
+			}
+			return showList(c, all, func(all []api.Invite) {
+				rows := make([][]string, len(all))
+				for i, inv := range all {
+					state := "until " + moment(inv.ExpiresAt)
+					if inv.Revoked {
+						state = "revoked"
+					}
+					rows[i] = []string{short(inv.ID), inv.Label, fmt.Sprintf("%d of %d", inv.Used, inv.Uses), state, short(inv.Inviter)}
+				}
+				c.table("no passcodes yet: mutuals invite GROUP", []string{"ID", "LABEL", "USED", "HOLDS", "BY"}, rows)
+			})
+		},
+	}
+}
+
+func newInvitesRevoke(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke GROUP ID",
+		Short: "Make a passcode worthless",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			g, err := c.group(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			all, err := c.client.Invites(ctx, g.ID)
+			if err != nil {
+				return err
+			}
+			found := match(args[1], all, func(i api.Invite) []string { return []string{i.ID.String(), i.Label, i.Passcode} })
+			inv, err := only(args[1], "passcode", "mutuals invites list GROUP", found, func(i api.Invite) string { return short(i.ID) })
+			if err != nil {
+				return err
+			}
+			if err := c.confirm("Revoke this passcode? Nobody can join with it any more."); err != nil {
+				return err
+			}
+			inv, err = c.client.RevokeInvite(ctx, g.ID, inv.ID.String())
+			if err != nil {
+				return err
+			}
+			return show(c, inv, func(i api.Invite) { c.say("revoked %s", short(i.ID)) })
+		},
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newJoin(c *cli) *cobra.Command {
+	var noWait bool
+	cmd := &cobra.Command{
+		Use:   "join [TEXT…|-] [--yes] [--no-wait]",
+		Short: "Join a group by the whole text somebody sent you",
+		Long: `Join a group by the whole text somebody sent you, as it came: the passcode is
+found in it. On a terminal the group is shown first and you are asked. You and
+the inviter then follow each other, and members see your name and device.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			text, err := c.text(args, "Paste the message with the passcode")
+			if err != nil {
+				return err
+			}
+			client, err := c.connect(ctx)
+			if err != nil {
+				return err
+			}
+			if c.interactive() && !c.yes {
+				if err := c.offer(ctx, text); err != nil {
+					return err
+				}
+			}
+			task, err := client.Join(ctx, text)
+			if err != nil {
+				return err
+			}
+			if noWait {
+				return show(c, task, func(t api.Task) { c.say("joining: mutuals api GET tasks/%s tells how it goes", t.ID) })
+			}
+			return c.watch(ctx, task, func(t api.Task) { c.note("%s", stageWords(t)) })
+		},
+	}
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until you are in")
+	return cmd
+}
+
+// offer shows what the text offers and asks.
+func (c *cli) offer(ctx context.Context, text string) error {
+	in, err := c.client.Inspect(ctx, api.InspectRequest{Text: text, Preview: true})
+	if err != nil {
+		return err
+	}
+	// A preview that nobody gave is no reason not to ask to join.
+	if in.Problem != nil && in.Kind == "" {
+		return in.Problem
+	}
+	c.tellCard(in)
+	if in.Kind == api.InspectCard {
+		return usage("mutuals follow CARD", "this is a contact card, not a passcode")
+	}
+	yes, err := c.agree("Join? Members will see your name and device key, and the inviter becomes a mutual.")
+	if err == nil && !yes {
+		err = errors.New("not joined")
+	}
+	return err
+}
+
+// Pace of asking how a task goes: often at first, since a join on a good day
+// takes a tenth of a second, then at a rate nobody notices.
+const (
+	paceFirst = 15 * time.Millisecond
+	paceLast  = 250 * time.Millisecond
+)
+
+// watch follows a task to its end, or to where it waits for a person, and
+// reports each change: as NDJSON on standard output with --json, else by tell.
+// A task that failed is its problem.
+func (c *cli) watch(ctx context.Context, t api.Task, tell func(api.Task)) error {
+	pace := paceFirst
+	for {
+		if c.json {
+			if err := c.line(t); err != nil {
+				return err
+			}
+		} else {
+			tell(t)
+		}
+		switch {
+		case t.State == api.TaskFailed && t.Problem != nil:
+			return t.Problem
+		case t.State == api.TaskFailed, t.State == api.TaskCancelled:
+			return fmt.Errorf("it ended as %s", t.State)
+		case t.State == api.TaskWaiting && t.Stage == api.StagePending, t.Over():
+			return nil
+		}
+		last := t
+		for t.State == last.State && t.Stage == last.Stage && t.Progress == last.Progress {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pace):
+			}
+			pace = min(pace*5/4, paceLast)
+			var err error
+			if t, err = c.client.Task(ctx, last.ID); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// stageWords tells a person where a task stands.
+func stageWords(t api.Task) string {
+	said := map[string]string{
+		api.StageReading:    "reading the passcode…",
+		api.StageFinding:    "finding members…",
+		api.StageAsking:     "asking to be let in…",
+		api.StageJoined:     "joined; mutuals log shows the history as it arrives",
+		api.StageWaitlisted: "the group is full: you wait in line and enter by yourself",
+		api.StagePending:    "a member has to say yes; you are in when they do",
+		api.StageRefused:    "refused",
+		api.StageOffered:    "a seat is offered; waiting for the answer…",
+		api.StageAccepted:   "accepted…",
+		api.StageDeclined:   "declined",
+	}[t.Stage]
+	if said == "" {
+		said = t.Stage
+	}
+	if t.Progress.Total > 0 {
+		said += fmt.Sprintf(" %d of %d %s", t.Progress.Done, t.Progress.Total, t.Progress.Unit)
+	}
+	return said
+}

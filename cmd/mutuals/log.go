@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newLog(c *cli) *cobra.Command {
+	var n int
+	var before string
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "log GROUP [-n N] [--before CURSOR] [--follow]",
+		Short: "What was said, oldest first; one message a line with --json",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if n < 0 {
+				return usage("give a number from 0", "-n is %d", n)
+			}
+			g, err := c.group(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			r := reader{c: c, group: g}
+			// Events are followed from before the page was read, so that
+			// nothing falls between the two; what is in both is shown once.
+			var from string
+			if follow {
+				snap, err := c.client.Snapshot(ctx)
+				if err != nil {
+					return err
+				}
+				from = snap.EventID
+			}
+			page, err := r.page(ctx, before, n)
+			if err != nil {
+				return err
+			}
+			for _, m := range page {
+				if err := r.show(ctx, m); err != nil {
+					return err
+				}
+			}
+			if !follow {
+				return nil
+			}
+			return r.follow(ctx, from, page)
+		},
+	}
+	cmd.Flags().IntVarP(&n, "number", "n", api.DefaultPage, "how many of the newest")
+	cmd.Flags().StringVar(&before, "before", "", "only those before this cursor or message id")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
+	return cmd
+}
+
+// reader writes the messages of one group.
+type reader struct {
+	c     *cli
+	group api.Group
+	names map[string]string // by account; learnt from the member list
+	day   string            // of the newest line written
+}
+
+// page returns the newest n messages before a cursor, oldest first.
+func (r *reader) page(ctx context.Context, before string, n int) ([]api.Message, error) {
+	var all []api.Message
+	for n > 0 {
+		p, err := r.c.client.Messages(ctx, r.group.ID, api.Page{Before: before, Limit: min(n, api.MaxPage)})
+		if err != nil {
+			return nil, err
+		}
+		all = slices.Concat(p.Items, all)
+		n -= len(p.Items)
+		if before = p.Before; before == "" || len(p.Items) == 0 {
+			break
+		}
+	}
+	return all, nil
+}
+
+// follow writes the messages that events tell of after one, but those known.
+func (r *reader) follow(ctx context.Context, after string, known []api.Message) error {
+	seen := map[string]bool{}
+	for _, m := range known {
+		seen[m.ID.String()] = true
+	}
+	for e, err := range r.c.client.Events(ctx, after) {
+		if err != nil {
+			return err
+		}
+		if e.Type != api.EventMessageCreated || e.Group != r.group.ID {
+			continue
+		}
+		var m api.Message
+		if err := json.Unmarshal(e.Object, &m); err != nil {
+			return fmt.Errorf("reading an event: %w", err)
+		}
+		if seen[m.ID.String()] {
+			continue
+		}
+		seen[m.ID.String()] = true
+		if err := r.show(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show writes one message.
+func (r *reader) show(ctx context.Context, m api.Message) error {
+	c := r.c
+	if c.json {
+		return c.line(m)
+	}
+	if m.Kind != api.MessageText && m.Kind != api.MessageNewer {
+		return nil // a profile or a name that changed is no conversation
+	}
+	at := m.SentAt.Local()
+	if day := at.Format("2 January 2006"); day != r.day {
+		r.day = day
+		c.say("%s", c.dim("---- "+day+" ----"))
+	}
+	name, err := r.name(ctx, m)
+	if err != nil {
+		return err
+	}
+	text := clean(m.Text)
+	switch {
+	case m.Kind == api.MessageNewer:
+		text = c.dim("(needs a newer version of mutuals)")
+	case m.Deleted:
+		text = c.dim("(deleted)")
+	}
+	mark := ""
+	if m.Late {
+		mark = c.dim(" (late)")
+	}
+	// Further lines of a message are set under its first, so that nobody can
+	// write what looks like somebody else's line.
+	indent := "\n" + strings.Repeat(" ", len("15:04  "))
+	c.say("%s  %s%s: %s", c.dim(at.Format("15:04")), c.bold(name), mark, strings.ReplaceAll(text, "\n", indent))
+	return nil
+}
+
+// name returns what to call a message's author; the member list is asked again
+// when somebody new speaks.
+func (r *reader) name(ctx context.Context, m api.Message) (string, error) {
+	account := m.Author.String()
+	if _, known := r.names[account]; !known {
+		members, err := r.c.client.Members(ctx, r.group.ID)
+		if err != nil {
+			return "", err
+		}
+		if r.names == nil {
+			r.names = map[string]string{}
+		}
+		for _, member := range members {
+			r.names[member.Account.String()] = oneLine(member.Name)
+		}
+		if r.names[account] == "" {
+			r.names[account] = short(m.Author)
+		}
+	}
+	return r.names[account], nil
+}
