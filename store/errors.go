@@ -77,3 +77,5 @@ func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
 func damaged(format string, args ...any) error {
 	return &DamagedError{What: fmt.Sprintf(format, args...)}
 }
+
+func isDamaged(err error) bool { return errors.Is(err, ErrDamaged) }

@@ -191,6 +191,9 @@ func Restore(dir string) ([]string, error) {
 	if g == nil {
 		return nil, damaged("%s is missing", sentinelFile)
 	}
+	if !g.Clean {
+		return nil, damaged("it was written since its last clean close: the copies are too old")
+	}
 	var mended []string
 	for _, name := range guarded {
 		if g.unchanged(name) == nil {

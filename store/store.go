@@ -153,18 +153,41 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 	if o.InMemory {
 		opt = opt.WithValueThreshold(1 << 20) // there is no value log
 	}
+	if err := tryKey(opt); err != nil {
+		return nil, err
+	}
 	db, err = badger.Open(opt)
 	switch {
 	case err == nil:
 		return db, nil
-	case errors.Is(err, badger.ErrEncryptionKeyMismatch):
-		return nil, ErrWrongKey
 	case strings.Contains(err.Error(), "Cannot acquire directory lock"):
 		return nil, &InUseError{Dir: dir}
 	case errors.Is(err, os.ErrPermission):
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return nil, damaged("opening the database: %v", err)
+}
+
+// tryKey asks the key registry whether the key fits, because Badger's own
+// Open, when it does not, leaves goroutines and a half-made database behind.
+func tryKey(opt badger.Options) error {
+	if opt.InMemory {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(opt.Dir, badger.KeyRegistryFileName)); err != nil {
+		return nil // a new database, or one that Badger will object to
+	}
+	registry, err := badger.OpenKeyRegistry(badger.KeyRegistryOptions{
+		Dir: opt.Dir, ReadOnly: true, EncryptionKey: opt.EncryptionKey,
+		EncryptionKeyRotationDuration: opt.EncryptionKeyRotationDuration,
+	})
+	switch {
+	case err == nil:
+		return registry.Close()
+	case errors.Is(err, badger.ErrEncryptionKeyMismatch):
+		return ErrWrongKey
+	}
+	return damaged("%s: %v", badger.KeyRegistryFileName, err)
 }
 
 // prepare brings an open database to a state the rest can rely on.

@@ -135,6 +135,9 @@ type span struct {
 	from     key
 	reverse  bool
 	keysOnly bool
+	// bad, if not nil, is called for rows with a wrong sum, which are then
+	// skipped; else the first one ends the scan with ErrDamaged.
+	bad func(k row)
 }
 
 // scan calls fn with the rows of a span in order until fn returns an error;
@@ -216,7 +219,13 @@ func (tx *Tx) pass(sp span, fn func(k, value []byte) error) (more bool, err erro
 			return false, readError(readErr)
 		}
 		if !sp.keysOnly {
-			if value, err = open(k, value); err != nil {
+			value, err = open(k, value)
+			if err != nil && sp.bad != nil {
+				sp.bad(row{b: k[1:]})
+				err = nil
+				continue
+			}
+			if err != nil {
 				return false, err
 			}
 		}

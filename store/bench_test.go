@@ -1,0 +1,139 @@
+package store
+
+import (
+	"encoding/binary"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dgraph-io/badger/v4"
+
+	W "mutuals/identity/wire"
+)
+
+// BenchmarkRawSynced is the limit of BenchmarkUpdate: one synced Badger
+// transaction of the same three rows.
+func BenchmarkRawSynced(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	frame, n := make([]byte, 700), uint64(0)
+	for b.Loop() {
+		n++
+		err := s.db.Update(func(txn *badger.Txn) error {
+			for _, p := range []byte("123") {
+				k := binary.BigEndian.AppendUint64([]byte{p, 0, 0, 0, 0, 0, 0, 0, 0}, n)
+				if err := txn.Set(k, frame); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func message(tx *Tx, g W.GroupID, inc W.OpID, seq uint64, frame []byte) error {
+	var id W.OpID
+	binary.BigEndian.PutUint64(id[:], seq*0x9e3779b97f4a7c15) // spread like hashes
+	return all(
+		tx.PutOp(g, inc, 1, seq, id, frame),
+		tx.PutHead(g, inc, 1, Head{Seq: seq, ID: id}),
+		tx.PutEntry(g, seq, id, frame[:350]),
+		tx.Change(Change{Type: "message.created", Group: g, Object: id, Data: frame[:400]}),
+	)
+}
+
+// BenchmarkUpdate is one message a transaction, one caller.
+func BenchmarkUpdate(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	g, inc, frame := groupID("g"), opID("inc", 0), make([]byte, 700)
+	seq := uint64(0)
+	for b.Loop() {
+		seq++
+		update(b, s, func(tx *Tx) error { return message(tx, g, inc, seq, frame) })
+	}
+}
+
+// BenchmarkUpdateParallel is the same by 64 callers, who share syncs.
+func BenchmarkUpdateParallel(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	g, frame := groupID("g"), make([]byte, 700)
+	var seq atomic.Uint64
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			n := seq.Add(1)
+			update(b, s, func(tx *Tx) error { return message(tx, g, opID("inc", n%100), n, frame) })
+		}
+	})
+}
+
+// BenchmarkIngest is catch-up: transactions of 1 000 messages.
+func BenchmarkIngest(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	g, frame := groupID("g"), make([]byte, 700)
+	seq := uint64(0)
+	for b.Loop() {
+		from := seq
+		update(b, s, func(tx *Tx) error {
+			seq = from
+			for range 1000 {
+				seq++
+				if err := message(tx, g, opID("inc", seq%100), seq, frame); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	b.ReportMetric(float64(seq)/b.Elapsed().Seconds(), "ops/s")
+}
+
+// BenchmarkPage is the newest 50 entries of 50 000.
+func BenchmarkPage(b *testing.B) {
+	s, g := filledForPages(b)
+	for b.Loop() {
+		view(b, s, func(tx *Tx) error {
+			page, err := tx.PageEntries(g, Cursor{}, Before, 50)
+			if len(page) != 50 {
+				b.Fatal(len(page))
+			}
+			return err
+		})
+	}
+}
+
+// BenchmarkPageSomewhere is a page of 50 in the middle.
+func BenchmarkPageSomewhere(b *testing.B) {
+	s, g := filledForPages(b)
+	n := uint64(0)
+	for b.Loop() {
+		n = n*6364136223846793005 + 1442695040888963407
+		view(b, s, func(tx *Tx) error {
+			_, err := tx.PageEntries(g, Cursor{OrderMs: 100 + n%49_000, ID: opID("x", 1)}, Before, 50)
+			return err
+		})
+	}
+}
+
+func filledForPages(b *testing.B) (*Store, W.GroupID) {
+	dir := filepath.Join(b.TempDir(), "pages")
+	s := openTest(b, dir, Options{})
+	g, frame := groupID("g"), make([]byte, 700)
+	for seq := uint64(0); seq < 50_000; {
+		from := seq
+		update(b, s, func(tx *Tx) error {
+			for seq = from; seq < from+500; seq++ {
+				if err := message(tx, g, opID("inc", seq%100), seq+1, frame); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return openTest(b, dir, Options{}), g
+}
