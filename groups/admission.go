@@ -1,0 +1,212 @@
+package groups
+
+import (
+	"bytes"
+	"slices"
+
+	"mutuals/identity/wire"
+)
+
+func compareIDs(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) }
+
+// MayAdmit answers a join request before a sponsor writes the admit, with the
+// first of the ordered checks of protocol section 4 that fails: bounds, the
+// sponsor's own seat, signatures, the same request before, already a member,
+// removed since, revoked, expired, used up, approval, cap.
+//
+// With ReasonNone and a zero existing the sponsor writes the admit, which
+// then waits if waitlisted. With an existing admit the same request was
+// answered before and stands: give the same answer again.
+func (l *Log) MayAdmit(sponsorInc wire.OpID, q JoinRequest, sig wire.Sig, useSig []byte, nowMs uint64) (existing wire.OpID, waitlisted bool, reason Reason) {
+	s := l.State()
+	body := AdmitBody{Request: q, Sig: sig, UseSig: useSig}
+	if r := body.bounds(); r != nil {
+		return existing, false, r.Reason
+	}
+	sponsor, ok := s.Inc(sponsorInc)
+	if !ok || !sponsor.Seated {
+		return existing, false, ReasonNotSeated
+	}
+	if r := l.checkRequest(s, &body, nowMs); r != nil {
+		return existing, false, r.Reason
+	}
+	if at, ok := s.standing(q.Hash()); ok {
+		return s.r.nodes[at].op.ID, !s.Seated(q.Newcomer), ReasonNone
+	}
+	if s.requestUsed(q.Hash()) {
+		return existing, false, ReasonRequestReused
+	}
+	if r := admissible(s, sponsor.Account, sponsorInc, &q, nowMs); r != ReasonNone {
+		return existing, false, r
+	}
+	return existing, len(s.r.seats) >= s.r.cap, ReasonNone
+}
+
+func (l *Log) checkRequest(s *State, b *AdmitBody, nowMs uint64) *Refusal {
+	if id, ok := b.Request.Invite.Get(); ok {
+		if _, ok := s.Invite(id); !ok {
+			return refuse(ReasonInviteUnknown, "invite %s", id.Short())
+		}
+	}
+	if _, r := l.checkAdmit(b); r != nil {
+		return r
+	}
+	if ms := b.Request.Ms; ms+RequestMs < nowMs || ms > nowMs+MaxAheadMs {
+		return refuse(ReasonRequestOld, "request of %d", ms)
+	}
+	return nil
+}
+
+// standing finds the live admit of a request.
+func (s *State) standing(hash [32]byte) (int, bool) {
+	for _, i := range s.r.in {
+		if n := s.r.nodes[i]; n.op.Kind == KindAdmit && n.request == hash && slices.Contains(s.r.live[n.account], i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// AdmissionPath is what a newcomer is shown before it asks: genesis, then by
+// order key the admission paths of an invite and of the sponsor's inc (an inc,
+// the inc that wrote it, the invite it cites and that one's inc, up to
+// genesis). Nil when one of the two is unknown.
+func (l *Log) AdmissionPath(invite, sponsorInc wire.OpID) []*Op {
+	i, ok := l.g.find(invite)
+	j, ok2 := l.g.find(sponsorInc)
+	if !ok || !ok2 {
+		return nil
+	}
+	var set indexes
+	for todo := []int{0, i, j}; len(todo) > 0; todo = todo[1:] {
+		at := todo[0]
+		if set.has(at) {
+			continue
+		}
+		set = set.with(at)
+		n := l.g.nodes[at]
+		todo = append(todo, n.inc)
+		if n.cites >= 0 {
+			todo = append(todo, n.cites)
+		}
+	}
+	return opsOf(l.g.nodes, set)
+}
+
+// UnseatPath is what somebody who was put out is given: the operations that
+// did it and everything they build on, by order key. Nil for one who is in.
+func (l *Log) UnseatPath(a wire.AccountID) []*Op {
+	var set indexes
+	for _, id := range l.State().RemovedBy(a) {
+		i, _ := l.g.find(id)
+		set = set.union(l.g.nodes[i].past).with(i)
+	}
+	return opsOf(l.g.nodes, set)
+}
+
+// Path is an admission path somebody else showed us, verified as far as it
+// goes: every operation on it is authentic and rests on the ones before; that
+// nobody on it was removed since, it cannot tell.
+type Path struct {
+	Group  wire.GroupID
+	byID   map[wire.OpID]*node
+	invite map[wire.OpID]*InviteBody
+}
+
+// CheckPath verifies an admission path, genesis first (R38). The newcomer
+// compares the group, the invite's key and inviter, and the sponsor's peer
+// key with what it knows.
+func CheckPath(ops []*Op) (*Path, *Refusal) {
+	if len(ops) == 0 {
+		return nil, refuse(ReasonMalformed, "empty path")
+	}
+	l, r := Found(ops[0])
+	if r != nil {
+		return nil, r
+	}
+	p := &Path{Group: l.group, byID: map[wire.OpID]*node{ops[0].ID: l.g.nodes[0]}, invite: map[wire.OpID]*InviteBody{}}
+	for _, o := range ops[1:] {
+		if r := l.checkOnPath(p, o); r != nil {
+			return nil, r
+		}
+	}
+	return p, nil
+}
+
+func (l *Log) checkOnPath(p *Path, o *Op) *Refusal {
+	if o.Version != Version || o.Update || o.Chain != Control {
+		return refuse(ReasonUpdateNeeded, "%v", o)
+	}
+	author := p.byID[o.IncID()]
+	if author == nil || !author.isInc() {
+		return refuse(ReasonUnknownInc, "inc %s", o.IncID().Short())
+	}
+	if !o.Signed || !wire.Verify(wire.DomainOp, author.leaf.OpKey, wire.Context(p.Group), o.Core, o.Sig) {
+		return refuse(ReasonBadSignature, "%v", o)
+	}
+	n := &node{op: o, author: author.account, prev: -1, cites: -1}
+	switch b := o.Body.(type) {
+	case *InviteBody:
+		if _, r := l.checkInside(o); r != nil {
+			return r
+		}
+		p.invite[o.ID] = b
+	case *AdmitBody:
+		if r := b.Request.Verify(p.Group, b.Sig); r != nil {
+			return r
+		}
+		if r := p.checkConsent(b, author); r != nil {
+			return r
+		}
+		n.account, n.leaf = b.Request.Newcomer, b.Request.Chain.Leaf()
+	default:
+		return refuse(ReasonMalformed, "a %v on an admission path", o.Kind)
+	}
+	p.byID[o.ID] = n
+	return nil
+}
+
+// checkConsent: the inviter's half of an admit, by invite or by hand.
+func (p *Path) checkConsent(b *AdmitBody, author *node) *Refusal {
+	id, ok := b.Request.Invite.Get()
+	if !ok {
+		if author.account != b.Request.Inviter {
+			return refuse(ReasonBadRequest, "pulled in by another than its inviter")
+		}
+		return nil
+	}
+	invite := p.byID[id]
+	if invite == nil {
+		return refuse(ReasonInviteUnknown, "invite %s", id.Short())
+	}
+	if invite.author != b.Request.Inviter {
+		return refuse(ReasonBadRequest, "invite of another than its inviter")
+	}
+	return checkUse(invite.op, &b.Request, b.UseSig)
+}
+
+// Invite gives the invite of a passcode's key on the path: its operation,
+// body and inviter.
+func (p *Path) Invite(pk [32]byte) (id wire.OpID, b *InviteBody, inviter wire.AccountID, ok bool) {
+	for id, b := range p.invite {
+		if b.InvitePk == pk {
+			return id, b, p.byID[id].author, true
+		}
+	}
+	return id, nil, inviter, false
+}
+
+// Device gives the inc on the path that certifies a peer key: the newest by
+// clock.
+func (p *Path) Device(peer wire.PeerKey) (IncInfo, bool) {
+	var found *node
+	for _, n := range p.byID {
+		if n.isInc() && n.leaf.PeerKey == peer && (found == nil || found.op.HLC < n.op.HLC) {
+			found = n
+		}
+	}
+	if found == nil {
+		return IncInfo{}, false
+	}
+	return IncInfo{ID: found.op.ID, Account: found.account, Device: wire.DeviceID(found.leaf.OpKey), Peer: found.leaf.PeerKey}, true
+}

@@ -1,0 +1,173 @@
+package groups
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"mutuals/identity"
+	"mutuals/identity/wire"
+)
+
+// node is a control operation with its place among the others. Nodes are
+// numbered so that an operation comes after everything in its past; a node
+// never changes once it is placed.
+type node struct {
+	op     *Op
+	past   indexes // strict ancestors
+	key    OrderKey
+	inc    int            // the incarnation that wrote it; a genesis its own
+	prev   int            // the one before in its chain, or -1
+	author wire.AccountID // zero where the inc is unknown to this version
+	cites  int            // the invite an admit cites or a revoke ends, or -1
+	// An incarnation's own facts.
+	account wire.AccountID
+	leaf    identity.Certificate
+	request [32]byte // hash of an admit's join request
+}
+
+// isInc tells whether the operation let a device in.
+func (n *node) isInc() bool { return n.op.Kind == KindGenesis || n.op.Kind == KindAdmit }
+
+// graph is the operations that were accepted, only ever growing. The index is
+// locked, since a State, which points into the graph, may be read while the
+// Log grows; nodes are reached through slices that are never written twice.
+type graph struct {
+	mu    sync.RWMutex
+	index map[wire.OpID]int
+	nodes []*node
+}
+
+func (g *graph) find(id wire.OpID) (int, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	i, ok := g.index[id]
+	return i, ok
+}
+
+func (g *graph) add(n *node) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := len(g.nodes)
+	g.nodes = append(g.nodes, n)
+	g.index[n.op.ID] = i
+	return i
+}
+
+// pastOf is the union of the pasts of heads, heads included; missing lists
+// those unknown.
+func (g *graph) pastOf(heads []wire.OpID) (set indexes, missing []wire.OpID) {
+	for _, h := range heads {
+		i, ok := g.find(h)
+		if !ok {
+			missing = append(missing, h)
+			continue
+		}
+		set = set.union(g.nodes[i].past).with(i)
+	}
+	return set, missing
+}
+
+// antichain tells whether no head is in the past of another.
+func (g *graph) antichain(heads []wire.OpID) bool {
+	for _, h := range heads {
+		i, _ := g.find(h)
+		for _, o := range heads {
+			if j, ok := g.find(o); ok && g.nodes[j].past.has(i) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// place finds where a control operation stands, and refuses one whose place
+// is impossible (R15). missing lists parents to ask for.
+func (g *graph) place(o *Op) (n *node, missing []wire.OpID, _ *Refusal) {
+	past, missing := g.pastOf(o.Heads)
+	if len(missing) > 0 {
+		return nil, missing, refuse(ReasonMissingParent, "%d of %d", len(missing), len(o.Heads))
+	}
+	if !g.antichain(o.Heads) {
+		return nil, nil, refuse(ReasonNotAntichain, "")
+	}
+	n = &node{op: o, past: past, prev: -1, cites: -1}
+	n.key = OrderKey{HLC: o.HLC, ID: o.ID}
+	for _, h := range o.Heads {
+		i, _ := g.find(h)
+		p := g.nodes[i]
+		n.key.Depth = max(n.key.Depth, p.key.Depth)
+		if p.key.HLC > o.HLC {
+			return nil, nil, refuse(ReasonClockBehind, "%d ms behind a parent", p.key.HLC-o.HLC)
+		}
+	}
+	n.key.Depth++
+	if r := g.chain(n); r != nil {
+		return nil, nil, r
+	}
+	if r := g.cite(n); r != nil {
+		return nil, nil, r
+	}
+	return n, nil, nil
+}
+
+// chain finds the inc and the operation before.
+func (g *graph) chain(n *node) *Refusal {
+	o := n.op
+	i, ok := g.find(o.IncID())
+	if !ok || !n.past.has(i) {
+		return refuse(ReasonIncNotInPast, "inc %s", o.IncID().Short())
+	}
+	if !g.nodes[i].isInc() {
+		return refuse(ReasonNotAnInc, "inc %s is a %v", o.IncID().Short(), g.nodes[i].op.Kind)
+	}
+	n.inc, n.author = i, g.nodes[i].account
+	if id, ok := o.Prev.Get(); ok {
+		p, ok := g.find(id)
+		if !ok || !n.past.has(p) {
+			return refuse(ReasonPrevNotInPast, "prev %s", id.Short())
+		}
+		if b := g.nodes[p].op; b.IncID() != o.IncID() || b.Seq+1 != o.Seq {
+			return refuse(ReasonPrevNotInPast, "seq %d after seq %d", o.Seq, b.Seq)
+		}
+		n.prev = p
+	}
+	return nil
+}
+
+// cite finds what the body names, and notes an incarnation's facts.
+func (g *graph) cite(n *node) *Refusal {
+	switch b := n.op.Body.(type) {
+	case *AdmitBody:
+		n.account, n.leaf, n.request = b.Request.Newcomer, b.Request.Chain.Leaf(), b.Request.Hash()
+		if id, ok := b.Request.Invite.Get(); ok {
+			return g.citeInvite(n, id)
+		}
+	case *InviteRevokeBody:
+		return g.citeInvite(n, b.Invite)
+	}
+	return nil
+}
+
+func (g *graph) citeInvite(n *node, id wire.OpID) *Refusal {
+	i, ok := g.find(id)
+	if !ok || !n.past.has(i) || g.nodes[i].op.Kind != KindInvite {
+		return refuse(ReasonInviteUnknown, "invite %s", id.Short())
+	}
+	n.cites = i
+	return nil
+}
+
+// headsOf lists what of a set is in nobody's past, ascending by id.
+func headsOf(nodes []*node, set indexes) []wire.OpID {
+	var under indexes
+	set.each(func(i int) { under = under.union(nodes[i].past) })
+	var out []wire.OpID
+	set.each(func(i int) {
+		if !under.has(i) {
+			out = append(out, nodes[i].op.ID)
+		}
+	})
+	slices.SortFunc(out, func(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) })
+	return out
+}

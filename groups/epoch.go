@@ -1,0 +1,412 @@
+package groups
+
+import (
+	"bytes"
+	"slices"
+
+	"mutuals/identity/wire"
+)
+
+// Epoch is an accepted rekey: the secret E it names is known only to its
+// recipients.
+type Epoch struct {
+	Rekey     wire.OpID
+	EID       [32]byte
+	Ctx       [32]byte
+	Gen       uint64
+	WrapRoot  [32]byte
+	Count     int
+	AuthorInc wire.OpID
+	CreatedMs uint64
+}
+
+// Recipient is what a rekey wraps for: a device's inc, or a sleep-proof
+// invite, whose KemGen is 0.
+type Recipient struct {
+	Inc      wire.OpID // an invite's operation when IsInvite
+	IsInvite bool
+	KemPk    []byte
+	KemGen   uint32
+}
+
+func (s *State) epoch(i int) Epoch {
+	n := s.r.nodes[i]
+	b := n.op.Body.(*RekeyBody)
+	return Epoch{Rekey: n.op.ID, EID: b.EID, Ctx: n.op.Ctx(), Gen: b.Gen, WrapRoot: b.WrapRoot,
+		Count: int(b.Count), AuthorInc: n.op.IncID(), CreatedMs: n.op.HLC}
+}
+
+func (s *State) rekeys() []int {
+	var out []int
+	for _, i := range s.r.in {
+		if s.r.nodes[i].op.Kind == KindRekey {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (s *State) highestGen() uint64 {
+	var top uint64
+	for _, i := range s.rekeys() {
+		top = max(top, s.r.nodes[i].op.Body.(*RekeyBody).Gen)
+	}
+	return top
+}
+
+// recipients lists, as places, who a rekey written on this past at hlc wraps
+// for: devices with a seat ascending by id, then sleep-proof invites
+// ascending (R33).
+func (s *State) recipients(hlc uint64) []int {
+	var devices []int
+	s.eachLive(func(i int) {
+		if len(s.r.cuts[i]) == 0 && s.Seated(s.r.nodes[i].account) {
+			devices = append(devices, i)
+		}
+	})
+	s.sortByID(devices)
+	invites := s.sleepProof(hlc)
+	s.sortByID(invites)
+	return append(devices, invites...)
+}
+
+func (s *State) sortByID(list []int) {
+	slices.SortFunc(list, func(a, b int) int {
+		return bytes.Compare(s.r.nodes[a].op.ID[:], s.r.nodes[b].op.ID[:])
+	})
+}
+
+// sleepProof lists the invites a rekey wraps for, newest first and at most so
+// many: nobody who was put out may know one, and nobody it cites is unseated
+// (R33).
+func (s *State) sleepProof(hlc uint64) []int {
+	var list []int
+	for _, i := range s.r.in {
+		if b, ok := s.r.nodes[i].op.Body.(*InviteBody); ok && len(b.KemPk) > 0 && s.opensAsleep(i, hlc) {
+			list = append(list, i)
+		}
+	}
+	s.r.sortByKey(list)
+	slices.Reverse(list)
+	of := map[wire.AccountID]int{}
+	var out []int
+	for _, i := range list {
+		a := s.r.nodes[i].author
+		if of[a] < MaxSleepProofOf && len(out) < MaxSleepProof {
+			of[a]++
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (s *State) opensAsleep(i int, hlc uint64) bool {
+	v := s.inviteInfo(i)
+	if !v.Live(hlc) || !s.Seated(v.Inviter) {
+		return false
+	}
+	for _, x := range s.exits() {
+		if !s.r.before(x, i) {
+			return false
+		}
+	}
+	for _, u := range s.r.uses[i] {
+		if !s.Seated(s.r.nodes[u].account) {
+			return false
+		}
+	}
+	return true
+}
+
+// exits lists the valid operations that put somebody out: removes, leaves,
+// and cuts.
+func (s *State) exits() []int {
+	var out []int
+	for _, list := range s.r.removes {
+		out = append(out, list...)
+	}
+	for _, list := range s.r.leaves {
+		out = append(out, list...)
+	}
+	for _, list := range s.r.cuts {
+		out = append(out, list...)
+	}
+	return out
+}
+
+// Recipients is who a rekey written on this state would wrap for, with the
+// newest KEM keys known. nowMs is its clock.
+func (s *State) Recipients(nowMs uint64) []Recipient {
+	return s.describe(s.recipients(nowMs))
+}
+
+func (s *State) describe(list []int) []Recipient {
+	out := make([]Recipient, len(list))
+	for at, i := range list {
+		n := s.r.nodes[i]
+		if b, ok := n.op.Body.(*InviteBody); ok {
+			out[at] = Recipient{Inc: n.op.ID, IsInvite: true, KemPk: b.KemPk}
+			continue
+		}
+		info := s.incInfo(i)
+		out[at] = Recipient{Inc: info.ID, KemPk: info.KemPk, KemGen: info.KemGen}
+	}
+	return out
+}
+
+// Recipients lists who an accepted rekey wrapped for, in leaf order; nil for
+// anything else.
+func (l *Log) Recipients(rekey wire.OpID) []Recipient {
+	o := l.Op(rekey)
+	if o == nil || o.Kind != KindRekey {
+		return nil
+	}
+	past, _ := l.at(o.Heads)
+	now := *past
+	now.kem = l.kem
+	return now.describe(past.recipients(o.HLC))
+}
+
+// eligible tells whether a message may be sent under rekey k in this state,
+// given the state of k's past (R34).
+func (s *State) eligible(k int, past *State) bool {
+	r, n := s.r, s.r.nodes[k]
+	if !r.valid[k] {
+		return false
+	}
+	list := past.recipients(n.op.HLC)
+	has := map[wire.AccountID]bool{} // accounts with a recipient device
+	var invites []int
+	for _, i := range list {
+		if !r.nodes[i].isInc() {
+			invites = append(invites, i)
+			continue
+		}
+		a := r.nodes[i].account
+		has[a] = true
+		if !s.Seated(a) || !slices.Contains(r.live[a], i) || len(r.cuts[i]) > 0 {
+			return false
+		}
+	}
+	for _, x := range s.exits() {
+		if !r.before(x, k) || slices.ContainsFunc(invites, func(i int) bool { return !r.before(x, i) }) {
+			return false
+		}
+	}
+	for _, i := range invites {
+		for _, v := range slices.Concat(r.ends[i], r.recalls[i]) {
+			if !r.before(v, k) {
+				return false
+			}
+		}
+	}
+	return s.admitsSpare(k, past, invites) && s.seatsSpare(k, past, has)
+}
+
+// admitsSpare: whoever was let in without k knowing, by a recipient invite or
+// on the word of somebody who holds the secret, has a seat.
+func (s *State) admitsSpare(k int, past *State, invites []int) bool {
+	r := s.r
+	for _, i := range r.in {
+		n := r.nodes[i]
+		if n.op.Kind != KindAdmit || i == k || r.before(i, k) || s.Seated(n.account) {
+			continue
+		}
+		if n.cites >= 0 && slices.Contains(invites, n.cites) {
+			return false
+		}
+		// The sponsor line: up from inc to the inc that wrote it, to somebody
+		// k knew.
+		line := n.inc
+		for !r.before(line, k) {
+			line = r.nodes[line].inc
+		}
+		if past.Seated(r.nodes[line].account) && slices.Contains(past.r.live[r.nodes[line].account], line) {
+			return false
+		}
+	}
+	return true
+}
+
+// seatsSpare: nobody seated now was waiting when k was made, and with history
+// from joining everybody seated has a device in k.
+func (s *State) seatsSpare(k int, past *State, has map[wire.AccountID]bool) bool {
+	for _, a := range s.r.seats[:s.SeatCount()] {
+		if s.r.policy.HistoryDays == HistoryNone && !has[a] {
+			return false
+		}
+		if past.Seated(a) {
+			continue
+		}
+		for _, i := range s.r.live[a] {
+			if s.r.before(s.r.base(i), k) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// pastState is Resolve(past(operation i)), of a state's own nodes.
+func (l *Log) pastState(i int) *State {
+	s, _ := l.at(l.g.nodes[i].op.Heads)
+	return s
+}
+
+// better orders epochs to send under: highest generation, then lowest order
+// key.
+func (s *State) better(a, b int) int {
+	ga, gb := s.r.nodes[a].op.Body.(*RekeyBody).Gen, s.r.nodes[b].op.Body.(*RekeyBody).Gen
+	switch {
+	case ga > gb:
+		return -1
+	case ga < gb:
+		return 1
+	}
+	return s.r.nodes[a].key.Compare(s.r.nodes[b].key)
+}
+
+func (l *Log) eligibleIn(s *State) []int {
+	var out []int
+	for _, k := range s.rekeys() {
+		if s.eligible(k, l.pastState(k)) {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, s.better)
+	return out
+}
+
+// Eligible lists the epochs a message may be sent under, best first: use the
+// first whose secret is held, unless NeedRekey.
+func (l *Log) Eligible() []Epoch {
+	s := l.State()
+	list := l.eligibleIn(s)
+	out := make([]Epoch, len(list))
+	for at, k := range list {
+		out[at] = s.epoch(k)
+	}
+	return out
+}
+
+// NeedRekey tells whether nothing may be sent before a rekey: no epoch is
+// eligible, or a valid one of a higher generation is not (R35).
+func (l *Log) NeedRekey() bool {
+	s := l.State()
+	list := l.eligibleIn(s)
+	if len(list) == 0 {
+		return true
+	}
+	top := s.r.nodes[list[0]].op.Body.(*RekeyBody).Gen
+	for _, k := range s.rekeys() {
+		if s.r.valid[k] && s.r.nodes[k].op.Body.(*RekeyBody).Gen > top {
+			return true
+		}
+	}
+	return false
+}
+
+// EligibleAt tells whether a message with these control heads may be read
+// under eid: the epoch it names is eligible in what the author had seen
+// (R36).
+func (l *Log) EligibleAt(heads []wire.OpID, eid [32]byte) bool {
+	s, missing := l.at(heads)
+	if len(missing) > 0 {
+		return false
+	}
+	k, ok := s.named(eid)
+	return ok && s.eligible(k, l.pastState(k))
+}
+
+// named finds the rekey an eid names: of several, the lowest by order key.
+func (s *State) named(eid [32]byte) (int, bool) {
+	best := -1
+	for _, k := range s.rekeys() {
+		if s.r.nodes[k].op.Body.(*RekeyBody).EID == eid && (best < 0 || s.r.nodes[k].key.Less(s.r.nodes[best].key)) {
+			best = k
+		}
+	}
+	return best, best >= 0
+}
+
+// EpochByEID gives the epoch an eid names.
+func (l *Log) EpochByEID(eid [32]byte) (Epoch, bool) {
+	s := l.State()
+	k, ok := s.named(eid)
+	if !ok {
+		return Epoch{}, false
+	}
+	return s.epoch(k), true
+}
+
+// Epochs lists every accepted rekey by order key.
+func (l *Log) Epochs() []Epoch {
+	s := l.State()
+	list := s.rekeys()
+	s.r.sortByKey(list)
+	out := make([]Epoch, len(list))
+	for at, k := range list {
+		out[at] = s.epoch(k)
+	}
+	return out
+}
+
+// MayHaveKey tells whether the secret of an epoch may be given to a device
+// that asks (R37): its inc is seated, and it or a sibling was a recipient, or
+// the history policy grants the epoch, counted from its account's admission.
+// Two cases are the caller's to add: asker and responder are of one account;
+// and for days of history, epochs under which it holds content from
+// HistoryFrom on, or content whose control heads have the asker's admit.
+func (l *Log) MayHaveKey(asker wire.OpID, eid [32]byte) bool {
+	s := l.State()
+	info, ok := s.Inc(asker)
+	k, named := s.named(eid)
+	if !ok || !info.Seated || !named {
+		return false
+	}
+	past := l.pastState(k)
+	for _, i := range past.recipients(s.r.nodes[k].op.HLC) {
+		if s.r.nodes[i].isInc() && s.r.nodes[i].account == info.Account {
+			return true
+		}
+	}
+	switch s.r.policy.HistoryDays {
+	case HistoryAll:
+		return true
+	case HistoryNone:
+		return false
+	}
+	base, _ := s.find(info.BaseID)
+	return s.r.nodes[k].op.HLC >= l.historyFrom(s, base) || l.current(k, base)
+}
+
+// HistoryFrom is the time from which the policy grants a device history, in
+// ms: 0 for all, its admission's clock for none.
+func (l *Log) HistoryFrom(inc wire.OpID) uint64 {
+	s := l.State()
+	info, ok := s.Inc(inc)
+	if !ok {
+		return wire.MaxMs
+	}
+	base, _ := s.find(info.BaseID)
+	return l.historyFrom(s, base)
+}
+
+func (l *Log) historyFrom(s *State, base int) uint64 {
+	at, days := s.r.nodes[base].op.HLC, s.r.policy.HistoryDays
+	switch {
+	case days == HistoryAll, days*dayMs > at:
+		return 0
+	}
+	return at - days*dayMs
+}
+
+// current tells whether an epoch was in use when somebody was let in, or is.
+func (l *Log) current(k, base int) bool {
+	s := l.State()
+	if s.eligible(k, l.pastState(k)) {
+		return true
+	}
+	then := l.pastState(base)
+	return then.r.set.has(k) && then.eligible(k, l.pastState(k))
+}

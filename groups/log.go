@@ -1,0 +1,289 @@
+package groups
+
+import (
+	"bytes"
+	"slices"
+
+	"mutuals/identity/wire"
+)
+
+// maxPasts bounds the states of other pasts a Log remembers: members that
+// write at the same time write on a handful of heads.
+const maxPasts = 64
+
+type chainID struct {
+	inc   wire.OpID
+	chain ChainKind
+}
+
+// tip is the newest operation of a content or KEM chain.
+type tip struct {
+	seq, hlc uint64
+	id       wire.OpID
+	heads    []wire.OpID
+}
+
+// kemKey is the newest KEM key of an inc.
+type kemKey struct {
+	gen uint32
+	pk  []byte
+}
+
+// Log is the operations of one group that this device accepted, and what
+// follows from them. It belongs to one goroutine; the States it hands out may
+// be read by any.
+type Log struct {
+	group wire.GroupID
+	g     *graph
+	all   indexes
+	heads []wire.OpID // ascending
+	tips  map[chainID]tip
+	kem   map[wire.OpID]kemKey // replaced, never written, once a State has it
+	state *State               // of all; nil when it must be computed
+	pasts map[string]*State    // by heads
+	order []string             // keys of pasts, oldest first
+	next  judged
+}
+
+// judged is what Judge found out of the operation Apply is asked for next.
+type judged struct {
+	op    *Op
+	node  *node
+	state *State // with op, or nil
+}
+
+// Found begins a group's log with its genesis, checked (R16).
+func Found(genesis *Op) (*Log, *Refusal) {
+	if r := checkGenesis(genesis); r != nil {
+		return nil, r
+	}
+	b := genesis.Body.(*GenesisBody)
+	l := &Log{
+		group: wire.GroupID(genesis.ID),
+		g:     &graph{index: map[wire.OpID]int{}},
+		tips:  map[chainID]tip{},
+		kem:   map[wire.OpID]kemKey{},
+		pasts: map[string]*State{},
+	}
+	n := &node{op: genesis, prev: -1, cites: -1, author: b.Owner, account: b.Owner, leaf: b.Chain.Leaf()}
+	n.key = OrderKey{HLC: genesis.HLC, Depth: 1, ID: genesis.ID}
+	l.grow(n)
+	return l, nil
+}
+
+// Group is the group's id: its genesis's.
+func (l *Log) Group() wire.GroupID { return l.group }
+
+// State is what the accepted operations resolve to.
+func (l *Log) State() *State {
+	if l.state == nil {
+		l.state = l.resolve(l.g.nodes, l.all)
+	}
+	return l.state
+}
+
+func (l *Log) resolve(nodes []*node, set indexes) *State { return newState(l.g, nodes, set, l.kem) }
+
+// Heads are the control operations nobody has built on yet, ascending.
+func (l *Log) Heads() []wire.OpID { return slices.Clone(l.heads) }
+
+// Has tells whether a control operation was accepted.
+func (l *Log) Has(id wire.OpID) bool { _, ok := l.g.find(id); return ok }
+
+// Op gives an accepted control operation; nil if there is none.
+func (l *Log) Op(id wire.OpID) *Op {
+	if i, ok := l.g.find(id); ok {
+		return l.g.nodes[i].op
+	}
+	return nil
+}
+
+// Ops lists the accepted control operations by order key, which never puts
+// one before what it builds on.
+func (l *Log) Ops() []*Op { return opsOf(l.g.nodes, l.all) }
+
+func opsOf(nodes []*node, set indexes) []*Op {
+	var picked []*node
+	set.each(func(i int) { picked = append(picked, nodes[i]) })
+	slices.SortFunc(picked, func(a, b *node) int { return a.key.Compare(b.key) })
+	out := make([]*Op, len(picked))
+	for i, n := range picked {
+		out[i] = n.op
+	}
+	return out
+}
+
+// At is Resolve(past(heads)), the heads included; ok is false when one is
+// unknown.
+func (l *Log) At(heads []wire.OpID) (s *State, ok bool) {
+	s, missing := l.at(heads)
+	return s, len(missing) == 0
+}
+
+func (l *Log) at(heads []wire.OpID) (*State, []wire.OpID) {
+	if slices.Equal(heads, l.heads) {
+		return l.State(), nil
+	}
+	key := headsKey(heads)
+	if s := l.pasts[key]; s != nil {
+		return s, nil
+	}
+	set, missing := l.g.pastOf(heads)
+	if len(missing) > 0 {
+		return nil, missing
+	}
+	if l.all.within(set) {
+		return l.State(), nil
+	}
+	s := l.resolve(l.g.nodes, set)
+	l.remember(key, s)
+	return s, nil
+}
+
+func (l *Log) remember(key string, s *State) {
+	if l.pasts[key] == nil {
+		if len(l.order) == maxPasts {
+			delete(l.pasts, l.order[0])
+			l.order = append(l.order[:0], l.order[1:]...)
+		}
+		l.order = append(l.order, key)
+	}
+	l.pasts[key] = s
+}
+
+func headsKey(heads []wire.OpID) string {
+	b := make([]byte, 0, 32*len(heads))
+	for _, h := range heads {
+		b = append(b, h[:]...)
+	}
+	return string(b)
+}
+
+// ChainHead is the newest operation of one chain of an inc; of a forked
+// control chain the one of the lowest order key among the highest seq. ok is
+// false when the chain is empty.
+func (l *Log) ChainHead(inc wire.OpID, chain ChainKind) (seq uint64, id wire.OpID, ok bool) {
+	if chain != Control {
+		t, ok := l.tips[chainID{inc, chain}]
+		return t.seq, t.id, ok
+	}
+	if n := l.controlTip(inc); n != nil {
+		return n.op.Seq, n.op.ID, true
+	}
+	return 0, wire.OpID{}, false
+}
+
+func (l *Log) controlTip(inc wire.OpID) *node {
+	var best *node
+	for _, n := range l.g.nodes {
+		if id, ok := n.op.Inc.Get(); !ok || id != inc {
+			continue
+		}
+		if best == nil || n.op.Seq > best.op.Seq || n.op.Seq == best.op.Seq && n.key.Less(best.key) {
+			best = n
+		}
+	}
+	return best
+}
+
+// Apply takes in an operation that Judge said Accept or Void of, or that
+// this device had accepted before and reads back from its own disk, oldest
+// first: its signatures and its author's rights were judged then. It panics
+// when an operation's parents are missing, which Judge would have said.
+func (l *Log) Apply(o *Op) {
+	switch o.Chain {
+	case Content:
+		l.tips[chainID{o.IncID(), Content}] = tip{seq: o.Seq, hlc: o.HLC, id: o.ID, heads: o.Heads}
+	case KEM:
+		l.tips[chainID{o.IncID(), KEM}] = tip{seq: o.Seq, hlc: o.HLC, id: o.ID}
+		if len(o.Cipher) > 0 {
+			l.learnKEM(o.IncID(), kemKey{uint32(o.Gen), o.Cipher})
+		}
+	default:
+		l.applyControl(o)
+	}
+}
+
+func (l *Log) applyControl(o *Op) {
+	if l.Has(o.ID) {
+		return
+	}
+	n, next := l.next.node, l.next.state
+	if l.next.op != o {
+		var r *Refusal
+		if n, _, r = l.g.place(o); r != nil {
+			panic("internal error: applying an operation that was not accepted: " + r.Error())
+		}
+		next = nil
+	}
+	l.next = judged{}
+	if l.state != nil && len(l.heads) <= MaxParents {
+		// What others write on the heads we leave is judged in this state.
+		l.remember(headsKey(l.heads), l.state)
+	}
+	l.grow(n)
+	l.state = next
+}
+
+// grow adds a placed node and moves the heads.
+func (l *Log) grow(n *node) {
+	l.all = l.all.with(l.g.add(n))
+	heads := l.heads[:0:0]
+	for _, h := range l.heads {
+		if i, _ := l.g.find(h); !n.past.has(i) {
+			heads = append(heads, h)
+		}
+	}
+	at, _ := slices.BinarySearchFunc(heads, n.op.ID, func(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) })
+	l.heads = slices.Insert(heads, at, n.op.ID)
+	l.state = nil
+}
+
+func (l *Log) learnKEM(inc wire.OpID, k kemKey) {
+	fresh := make(map[wire.OpID]kemKey, len(l.kem)+1)
+	for i, old := range l.kem {
+		fresh[i] = old
+	}
+	fresh[inc] = k
+	l.kem = fresh
+	if l.state != nil {
+		s := *l.state
+		s.kem = fresh
+		l.state = &s
+	}
+}
+
+// Resolve is the definition of a group's state: a function of the set of
+// accepted control operations, closed under parents, in any order. It panics
+// when the set is not closed or has no genesis.
+func Resolve(ops []*Op) *State {
+	g := &graph{index: map[wire.OpID]int{}}
+	waiting := slices.Clone(ops)
+	for len(waiting) > 0 {
+		left := waiting[:0:0]
+		for _, o := range waiting {
+			if _, ok := g.find(o.ID); ok {
+				continue
+			}
+			if b, ok := o.Body.(*GenesisBody); ok {
+				g.add(&node{op: o, prev: -1, cites: -1, author: b.Owner, account: b.Owner, leaf: b.Chain.Leaf(),
+					key: OrderKey{HLC: o.HLC, Depth: 1, ID: o.ID}})
+				continue
+			}
+			n, missing, r := g.place(o)
+			if len(missing) > 0 {
+				left = append(left, o)
+				continue
+			}
+			if r != nil {
+				panic("internal error: resolving an operation that was not accepted: " + r.Error())
+			}
+			g.add(n)
+		}
+		if len(left) == len(waiting) {
+			panic("internal error: resolving a set that lacks parents")
+		}
+		waiting = left
+	}
+	return newState(g, g.nodes, firstN(len(g.nodes)), nil)
+}

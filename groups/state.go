@@ -1,0 +1,186 @@
+package groups
+
+import (
+	"mutuals/identity/wire"
+)
+
+// State is what a set of accepted control operations resolves to. It is
+// immutable and may be read by many at once.
+type State struct {
+	g   *graph
+	r   *resolution
+	kem map[wire.OpID]kemKey
+}
+
+func newState(g *graph, nodes []*node, set indexes, kem map[wire.OpID]kemKey) *State {
+	// The nodes are capped and the set is copied: both grow on in the Log.
+	own := make(indexes, len(set))
+	copy(own, set)
+	return &State{g: g, r: resolve(nodes[:len(nodes):len(nodes)], own), kem: kem}
+}
+
+// find gives the place of an operation that is in the set.
+func (s *State) find(id wire.OpID) (int, bool) {
+	i, ok := s.g.find(id)
+	return i, ok && s.r.set.has(i)
+}
+
+// Group is the group's id.
+func (s *State) Group() wire.GroupID { return wire.GroupID(s.r.nodes[s.r.in[0]].op.ID) }
+
+// Owner is the account that owns the group.
+func (s *State) Owner() wire.AccountID { return s.r.owner() }
+
+// OwnOp is the operation that made the owner one: what role and policy
+// operations name.
+func (s *State) OwnOp() wire.OpID { return s.r.nodes[s.r.owners[len(s.r.owners)-1].op].op.ID }
+
+// Cap is the number of seats.
+func (s *State) Cap() int { return s.r.cap }
+
+// Policy is the policy in force.
+func (s *State) Policy() Policy { return s.r.policy }
+
+// CreatedMs is the genesis's clock.
+func (s *State) CreatedMs() uint64 { return s.r.nodes[s.r.in[0]].op.HLC }
+
+// Heads are the operations of the set nobody in it has built on, ascending.
+func (s *State) Heads() []wire.OpID { return headsOf(s.r.nodes, s.r.set) }
+
+// Accepted tells whether an operation is one of the set.
+func (s *State) Accepted(id wire.OpID) bool { _, ok := s.find(id); return ok }
+
+// Valid tells whether an operation of the set is in force; false for one that
+// is void or not of the set.
+func (s *State) Valid(id wire.OpID) bool {
+	i, ok := s.find(id)
+	return ok && s.r.valid[i]
+}
+
+// Seated tells whether an account has a seat.
+func (s *State) Seated(a wire.AccountID) bool { return s.r.seated(a) }
+
+// SeatCount is the number of seats taken, never above Cap.
+func (s *State) SeatCount() int { return min(len(s.r.seats), s.r.cap) }
+
+// WaitCount is how many wait for a seat.
+func (s *State) WaitCount() int { return len(s.r.seats) - s.SeatCount() }
+
+// Role is an account's rank; RoleMember for one that is not here.
+func (s *State) Role(a wire.AccountID) Role { return s.r.role(a) }
+
+// MayInvite tells whether an account may make invites and pull people in.
+func (s *State) MayInvite(a wire.AccountID) bool {
+	if !s.Seated(a) || len(s.r.policy.Direct) > 0 {
+		return false
+	}
+	return s.rankInvites(a)
+}
+
+// rankInvites tells whether the policy lets an account of that rank invite.
+func (s *State) rankInvites(a wire.AccountID) bool {
+	return uint64(s.Role(a)) <= s.r.policy.WhoInvites
+}
+
+// MayPost tells whether an account may write content.
+func (s *State) MayPost(a wire.AccountID) bool {
+	return s.Seated(a) && (s.r.policy.Posting == PostAll || s.Role(a) != RoleMember)
+}
+
+// Standing is what becomes of a content operation once the control
+// operations are resolved.
+type Standing uint8
+
+// The standings.
+const (
+	Counts     Standing = iota // shown
+	PastPin                    // written, as far as anybody knows, after its author was out
+	IncInvalid                 // its author's way in is void
+)
+
+func (st Standing) String() string {
+	switch st {
+	case PastPin:
+		return "past a pin"
+	case IncInvalid:
+		return "inc invalid"
+	}
+	return "counts"
+}
+
+// ContentStanding tells whether content seq of an inc counts: its inc is
+// valid, and seq is within the pin of each valid removal and leave that came
+// for the account without having been seen at the inc's admission (R31). Of
+// content by its frame ask [Log.Standing], which minds pins of posting too.
+func (s *State) ContentStanding(inc wire.OpID, seq uint64) Standing {
+	i, ok := s.find(inc)
+	if !ok || !s.r.nodes[i].isInc() || !s.r.incValid[i] {
+		return IncInvalid
+	}
+	base, a := s.r.base(i), s.r.nodes[i].account
+	for _, list := range [][]int{s.r.removes[a], s.r.leaves[a]} {
+		for _, v := range list {
+			if !s.r.before(v, base) && seq > pinOf(pinsIn(s.r.nodes[v].op), inc) {
+				return PastPin
+			}
+		}
+	}
+	return Counts
+}
+
+func pinsIn(o *Op) []Pin {
+	switch b := o.Body.(type) {
+	case *RemoveBody:
+		return b.Pins
+	case *LeaveBody:
+		return b.Pins
+	case *RoleBody:
+		return b.Pins
+	case *PolicyBody:
+		return b.Pins
+	}
+	return nil
+}
+
+// Standing is ContentStanding, and besides the pins of valid operations that
+// took the right to post, for content that had not seen them (R31).
+func (l *Log) Standing(o *Op) Standing {
+	s := l.State()
+	inc := o.IncID()
+	if st := s.ContentStanding(inc, o.Seq); st != Counts {
+		return st
+	}
+	i, _ := s.find(inc)
+	var past indexes
+	for _, v := range s.silences(s.r.nodes[i].account) {
+		if past == nil {
+			past, _ = l.g.pastOf(o.Heads)
+		}
+		if !past.has(v) && o.Seq > pinOf(pinsIn(s.r.nodes[v].op), inc) {
+			return PastPin
+		}
+	}
+	return Counts
+}
+
+// silences lists the valid operations that took from an account the right to
+// post.
+func (s *State) silences(a wire.AccountID) []int {
+	var out []int
+	for _, i := range s.r.in {
+		if !s.r.valid[i] {
+			continue
+		}
+		switch b := s.r.nodes[i].op.Body.(type) {
+		case *PolicyBody:
+			if b.Policy.Posting == PostAdmins && a != s.r.owner() && !s.r.adminAt(a, i) {
+				out = append(out, i)
+			}
+		case *RoleBody:
+			if b.Account == a && b.Role == uint64(RoleMember) && s.r.policy.Posting == PostAdmins {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
+}
