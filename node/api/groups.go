@@ -33,7 +33,7 @@ type Group struct {
 	Status      string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
 	Policy      Policy        `json:"policy"`
 	Unread      int           `json:"unread"`
-	LastMessage *Message      `json:"last_message" nullable:"true"`
+	LastMessage *Message      `json:"last_message" doc:"newest entry, null while there is none"`
 	Epoch       uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
 	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
 	CreatedAt   time.Time     `json:"created_at"`

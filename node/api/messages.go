@@ -51,11 +51,15 @@ type Reaction struct {
 
 // MessageCreate is what to say. The answer comes when it is synced to disk.
 type MessageCreate struct {
-	Text     string           `json:"text" minLength:"1" maxLength:"16384" doc:"at most 16 KiB"`
+	Text     string           `json:"text" minLength:"1" doc:"at most 16 KiB of UTF-8; more is too_large"`
 	ReplyTo  wire.OpID        `json:"reply_to,omitzero"`
 	Mentions []wire.AccountID `json:"mentions,omitempty" maxItems:"64"`
 	Files    []string         `json:"files,omitempty" maxItems:"0" doc:"not in this version"`
 }
+
+// MaxText is the most bytes of UTF-8 one message may hold (protocol.md section
+// 3): a screen or ten, and small enough to gossip.
+const MaxText = 16 << 10
 
 // Page names a window of a timeline by at most one cursor; without one, the
 // newest Limit entries.
@@ -81,4 +85,14 @@ type MessagePage struct {
 // ReadMarker names the newest message that was read.
 type ReadMarker struct {
 	Message wire.OpID `json:"message"`
+}
+
+// Cursors returns how many cursors are given.
+func (p Page) Cursors() (n int) {
+	for _, c := range []string{p.Before, p.After, p.Around} {
+		if c != "" {
+			n++
+		}
+	}
+	return n
 }

@@ -55,7 +55,3 @@ type Request struct {
 type RequestAnswer struct {
 	Accept bool `json:"accept"`
 }
-
-// CardAccount stands for the account in PUT follows/{a} when the card in the
-// body names it.
-const CardAccount = "card"

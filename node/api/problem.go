@@ -108,6 +108,13 @@ func (p *Problem) Is(target error) bool {
 	return ok && t.Code == p.Code
 }
 
+// GetStatus and ContentType are what the HTTP library of node/server asks of an
+// error it writes.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType answers application/problem+json whatever was negotiated.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
 // Exit returns the exit code of a command that ends with this problem.
 func (p *Problem) Exit() Exit {
 	if e, ok := codes[p.Code]; ok {
@@ -145,4 +152,12 @@ func parseProblem(status int, body []byte) *Problem {
 	q := NewProblem(Internal).Explain("the daemon answered %d with something that is no problem document", status)
 	q.Status = status
 	return q
+}
+
+// WithStatus returns the problem with another HTTP status, where HTTP has one
+// that says more than the code's own (405, 415, 431).
+func (p *Problem) WithStatus(status int) *Problem {
+	q := *p
+	q.Status = status
+	return &q
 }

@@ -27,8 +27,8 @@ func send[T any](ctx context.Context, c *Client, method, path string, in any) (o
 	return out, err
 }
 
-func groupPath(g wire.GroupID) string  { return "/groups/" + g.String() }
-func followPath(account string) string { return "/follows/" + url.PathEscape(account) }
+func groupPath(g wire.GroupID) string    { return "/groups/" + g.String() }
+func followPath(a wire.AccountID) string { return "/follows/" + a.String() }
 func memberPath(g wire.GroupID, a wire.AccountID) string {
 	return groupPath(g) + "/members/" + a.String()
 }
@@ -115,18 +115,28 @@ func (c *Client) Mutuals(ctx context.Context) ([]Person, error) {
 }
 
 // Follow follows an account known here, or the one of a card: PUT follows/{a}.
-// With a card, account may be zero: the card names it.
+// With a card, account may be zero: the card names it, which the node is asked
+// first.
 func (c *Client) Follow(ctx context.Context, account wire.AccountID, card string) (Person, error) {
-	a := CardAccount
-	if !account.IsZero() {
-		a = account.String()
+	if account.IsZero() {
+		found, err := c.Inspect(ctx, InspectRequest{Text: card})
+		if err != nil {
+			return Person{}, err
+		}
+		if found.Problem != nil {
+			return Person{}, found.Problem
+		}
+		if found.Account.IsZero() {
+			return Person{}, NewProblem(BadRequest).Explain("the text holds no contact card")
+		}
+		account = found.Account
 	}
-	return send[Person](ctx, c, http.MethodPut, followPath(a), FollowRequest{Card: card})
+	return send[Person](ctx, c, http.MethodPut, followPath(account), FollowRequest{Card: card})
 }
 
 // Unfollow: DELETE follows/{a}.
 func (c *Client) Unfollow(ctx context.Context, a wire.AccountID) (Person, error) {
-	return send[Person](ctx, c, http.MethodDelete, followPath(a.String()), nil)
+	return send[Person](ctx, c, http.MethodDelete, followPath(a), nil)
 }
 
 // Block blocks or unblocks: PUT or DELETE blocks/{a}.

@@ -1,0 +1,79 @@
+package server
+
+import (
+	"context"
+
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+)
+
+// Node is what the server asks of a running node: one method for each verb.
+// It is the seam between the two rooms; *node.Node is the one that runs, and a
+// fake stands in where a test is about HTTP alone. Errors are *api.Problem
+// where a code applies; any other is told as internal and logged.
+type Node interface {
+	Status(ctx context.Context) api.Status
+	Peers(ctx context.Context) ([]api.Peer, error)
+	Network(ctx context.Context) (api.Network, error)
+	Doctor(ctx context.Context) ([]api.Finding, error)
+	// Shutdown asks the daemon to stop; it returns before that happens.
+	Shutdown(ctx context.Context) error
+
+	CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.Identity, error)
+	Identity(ctx context.Context) (api.Identity, error)
+	ConfirmWords(ctx context.Context, confirmed bool) (api.Words, error)
+	Card(ctx context.Context) (api.Card, error)
+	Profile(ctx context.Context) (api.Profile, error)
+	SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile, error)
+
+	People(ctx context.Context) ([]api.Person, error)
+	Person(ctx context.Context, a wire.AccountID) (api.Person, error)
+	Follows(ctx context.Context) ([]api.Person, error)
+	Followers(ctx context.Context) ([]api.Person, error)
+	Mutuals(ctx context.Context) ([]api.Person, error)
+	Follow(ctx context.Context, a wire.AccountID, card string) (api.Person, error)
+	Unfollow(ctx context.Context, a wire.AccountID) (api.Person, error)
+	Block(ctx context.Context, a wire.AccountID, on bool) (api.Person, error)
+	Requests(ctx context.Context) ([]api.Request, error)
+	AnswerRequest(ctx context.Context, id string, accept bool) (api.Request, error)
+
+	Groups(ctx context.Context) ([]api.Group, error)
+	Group(ctx context.Context, g wire.GroupID) (api.Group, error)
+	CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, error)
+	PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch) (api.Group, error)
+	LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error)
+	Members(ctx context.Context, g wire.GroupID) ([]api.Member, error)
+	Waitlist(ctx context.Context, g wire.GroupID) ([]api.Member, error)
+	AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Task, error)
+	PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID, in api.MemberPatch) (api.Member, error)
+	RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountID, reason string) (api.Member, error)
+
+	CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCreate) (api.Invite, error)
+	Invites(ctx context.Context, g wire.GroupID) ([]api.Invite, error)
+	RevokeInvite(ctx context.Context, g wire.GroupID, id string) (api.Invite, error)
+	Inspect(ctx context.Context, in api.InspectRequest) (api.Inspect, error)
+	JoinByPasscode(ctx context.Context, text string) (api.Task, error)
+
+	Messages(ctx context.Context, g wire.GroupID, p api.Page) (api.MessagePage, error)
+	Message(ctx context.Context, g wire.GroupID, id string) (api.Message, error)
+	// Send returns once the message is synced to disk.
+	Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (api.Message, error)
+	MarkRead(ctx context.Context, g wire.GroupID, message string) error
+
+	Tasks(ctx context.Context) ([]api.Task, error)
+	Task(ctx context.Context, id string) (api.Task, error)
+	CancelTask(ctx context.Context, id string) (api.Task, error)
+
+	// NextEvents blocks until there are durable events after that id and
+	// returns at most max of them; api.ErrResync when it cannot go on from
+	// there.
+	NextEvents(ctx context.Context, after string, max int) ([]api.Event, error)
+	// Watch yields what is not replayed and has no id, until ctx is done.
+	Watch(ctx context.Context) <-chan api.Event
+	LastEventID(ctx context.Context) string
+	Snapshot(ctx context.Context) (api.Snapshot, error)
+
+	// Idempotent returns the answer stored under the key, or save to store
+	// one. The same key with another hash is idempotency_conflict.
+	Idempotent(ctx context.Context, key string, request [32]byte) (stored *api.StoredResponse, save func(status int, body []byte) error, err error)
+}
