@@ -13,18 +13,21 @@ const (
 	// fullRows is the same for the number of rows (Badger takes about 27 000).
 	fullRows = 12_000
 
-	// MaxValue is the largest opaque value. Above 64 KiB Badger would move it
-	// to its value log, which loses values at power loss and never gives
-	// space back (storage.md a, f). A content operation is at most 62 KiB.
-	MaxValue = 63 << 10
+	// MaxValue is the largest opaque value: a control operation may have a
+	// core of 128 KiB, and a parked one some notes besides.
+	MaxValue = 192 << 10
+	// valueThreshold is above every value, so that none goes to Badger's
+	// value log, which has lost values at power loss and never gives space
+	// back (storage.md a, f).
+	valueThreshold = 256 << 10
 	// MaxName bounds request ids, task ids, setting names, idempotency keys
 	// and outbox keys: they become part of a Badger key.
 	MaxName = 256
 	// partBytes is the size of the pieces of a wrap set, the only larger value.
 	partBytes = 32 << 10
-	// MaxWraps bounds a wrap set: 1 100 bytes for each of 1 000 devices and
-	// some invites, doubled.
-	MaxWraps = 4 << 20
+	// MaxWraps bounds a wrap set: about 1 200 bytes for each of 1 000 devices
+	// and for some invites; it has to fit one transaction.
+	MaxWraps = 2 << 20
 
 	// maxType bounds the type of a change: its length is one byte.
 	maxType = 255

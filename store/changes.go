@@ -106,7 +106,7 @@ func (tx *Tx) prune(last uint64) error {
 
 // loadChanges finds the first and the last number of the log.
 func (s *Store) loadChanges(tx *Tx) error {
-	first, last := uint64(1), uint64(0)
+	first := uint64(1)
 	err := tx.scan(span{prefix: newKey(pChange)}, func(k row, v []byte) error {
 		r := row{b: v}
 		first = k.u64() - uint64(r.u32()) + 1
@@ -115,24 +115,35 @@ func (s *Store) loadChanges(tx *Tx) error {
 	if err != nil {
 		return err
 	}
+	last, err := tx.LastChange()
+	s.oldest.Store(first)
+	s.last.Store(last)
+	return err
+}
+
+// LastChange returns the number of the newest change that belongs to what
+// this View sees: a snapshot made here and the changes after that number are
+// all there is. Inside Update it leaves out the changes of the batch.
+func (tx *Tx) LastChange() (last uint64, err error) {
 	err = tx.scan(span{prefix: newKey(pChange), reverse: true, keysOnly: true}, func(k row, _ []byte) error {
 		last = k.u64()
 		return errStop
 	})
-	s.oldest.Store(first)
-	s.last.Store(last)
-	return err
+	return last, err
 }
 
 // Changes returns the changes after number after, oldest first, at most max
 // of them and none if there are none yet. It does not wait. ErrPruned or
 // ErrAhead: start from a snapshot.
 func (s *Store) Changes(after uint64, max int) ([]NumberedChange, error) {
-	if after == s.last.Load() || max <= 0 {
+	// A commit can be read a moment before it is counted; what is not counted
+	// yet is left for the next call.
+	end := s.last.Load()
+	if after == end || max <= 0 {
 		return nil, nil
 	}
-	if after > s.last.Load() {
-		return nil, fmt.Errorf("%w: %d, the last is %d", ErrAhead, after, s.last.Load())
+	if after > end {
+		return nil, fmt.Errorf("%w: %d, the last is %d", ErrAhead, after, end)
 	}
 	var out []NumberedChange
 	err := s.View(func(tx *Tx) error {
@@ -157,7 +168,7 @@ func (s *Store) Changes(after uint64, max int) ([]NumberedChange, error) {
 				}
 				out = append(out, NumberedChange{n, c})
 				want++
-				if len(out) == max {
+				if len(out) == max || n == end {
 					return errStop
 				}
 			}

@@ -109,6 +109,12 @@ func TestChangesSurviveAndArePruned(t *testing.T) {
 	if err != nil || len(got) != 100 || got[0].N != 501 || got[99].Ms != 7 {
 		t.Errorf("kept: %d, %v", len(got), err)
 	}
+	view(t, s, func(tx *Tx) error {
+		if n, err := tx.LastChange(); n != 600 || err != nil {
+			t.Errorf("last of the view: %d, %v", n, err)
+		}
+		return nil
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := s.Tail(ctx, 600, 1); !errors.Is(err, context.Canceled) {

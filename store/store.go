@@ -142,7 +142,7 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 		WithBlockCacheSize(32 << 20).
 		WithIndexCacheSize(32 << 20). // 0 panics under encryption
 		WithValueLogFileSize(64 << 20).
-		WithValueThreshold(64 << 10).
+		WithValueThreshold(valueThreshold).
 		WithNumCompactors(2).
 		WithCompression(options.Snappy).
 		WithEncryptionKey(bytes.Clone(key[:])).
@@ -150,9 +150,6 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 		WithMetricsEnabled(false).
 		WithDetectConflicts(false). // one writer: there are none
 		WithLogger(badgerLog{o.Log})
-	if o.InMemory {
-		opt = opt.WithValueThreshold(1 << 20) // there is no value log
-	}
 	if err := tryKey(opt); err != nil {
 		return nil, err
 	}

@@ -177,3 +177,31 @@ func TestNothingReadableOnDisk(t *testing.T) {
 	}
 	openTest(t, dir, Options{}) // the refusal broke nothing
 }
+
+// TestLargestValues stores a wrap set and values at their bounds.
+func TestLargestValues(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	g, big := groupID("g"), bytes.Repeat([]byte("big"), MaxValue/3-10)
+	wraps := bytes.Repeat([]byte("wraps"), MaxWraps/5)
+	update(t, s, func(tx *Tx) error { return tx.PutWraps(g, opID("r", 1), wraps) })
+	update(t, s, func(tx *Tx) error { return tx.PutOp(g, opID("inc", 1), 0, 1, opID("o", 1), big) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	logs, _ := filepath.Glob(filepath.Join(dir, "db", "*.vlog"))
+	for _, path := range logs {
+		if info, err := os.Stat(path); err != nil || info.Size() > 64 { // its header
+			t.Errorf("the value log was written to: %d bytes, %v", info.Size(), err)
+		}
+	}
+	s = openTest(t, dir, Options{})
+	view(t, s, func(tx *Tx) error {
+		w, _, err := tx.Wraps(g, opID("r", 1))
+		op, _, err2 := tx.OpByID(g, opID("o", 1))
+		if !bytes.Equal(w, wraps) || !bytes.Equal(op.Frame, big) {
+			t.Error("large values came back otherwise")
+		}
+		return all(err, err2)
+	})
+}
