@@ -130,7 +130,7 @@ func (d *door) admit(who peer.ID, w *waiting) {
 	l := d.g.link(who)
 	l.in = in
 	l.welcomed = true
-	l.announced = map[string]bool{} // the stream begins with all of them
+	l.announced = map[string]*announcement{} // the stream begins with all of them
 	d.g.mu.Unlock()
 	w.serve(in)
 	d.g.mu.Lock()
@@ -143,6 +143,10 @@ func (d *door) admit(who peer.ID, w *waiting) {
 // gone forgets a peer whose last link ended.
 func (g *gossip) gone(id peer.ID) {
 	g.mu.Lock()
+	if g.m.linked(id) { // back already, and perhaps with a stream of its own
+		g.mu.Unlock()
+		return
+	}
 	l := g.links[id]
 	delete(g.links, id)
 	g.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -62,6 +63,7 @@ const (
 type gossip struct {
 	m    *Mesh
 	ps   *pubsub.PubSub
+	rt   *pubsub.GossipSubRouter
 	door *door
 
 	topics atomic.Pointer[map[string]*Topic] // replaced, never changed
@@ -80,6 +82,8 @@ type Topic struct {
 	sub   *pubsub.Subscription
 	left  atomic.Bool
 	stop  context.CancelFunc
+
+	recent recent
 }
 
 func newGossip(m *Mesh) (*gossip, error) {
@@ -96,7 +100,9 @@ func newGossip(m *Mesh) (*gossip, error) {
 	}
 	params, limits := score()
 	protos, has := g.protocols()
-	g.ps, err = pubsub.NewGossipSub(m.ctx, g.door,
+	g.rt = pubsub.DefaultGossipSubRouter(g.door)
+	g.ps, err = pubsub.NewGossipSubWithRouter(m.ctx, g.door, g.rt,
+		g.rt.WithDefaultTagTracer(),
 		pubsub.WithGossipSubProtocols(protos, has),
 		pubsub.WithGossipSubParams(degree()),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
@@ -116,7 +122,7 @@ func newGossip(m *Mesh) (*gossip, error) {
 		pubsub.WithSubscriptionFilter(subs{g}),
 		pubsub.WithPeerFilter(g.mayHear),
 		pubsub.WithAppSpecificRpcInspector(g.inspect),
-		pubsub.WithRawTracer(m.stats),
+		pubsub.WithRawTracer(tracer{m.stats, g}),
 		// Its warnings are at the mercy of whoever sends garbage; what matters
 		// is counted in Stats.
 		pubsub.WithLogger(slog.New(slog.DiscardHandler)),
@@ -196,8 +202,9 @@ func (t *Topic) deliver(ctx context.Context) {
 }
 
 // Publish sends frame to the linked members that are subscribed, at once, and
-// through them to the rest. It does not wait for anybody; having no peers is
-// no error. Publishing the same frame twice does nothing the second time.
+// through them to the rest; members whose subscription arrives in the next
+// seconds get it then. It does not wait for anybody; having no peers is no
+// error. The frame must not be changed afterwards. Publishing the same frame twice does nothing the second time.
 func (t *Topic) Publish(ctx context.Context, frame []byte) error {
 	if len(frame) > MaxGossip {
 		return fmt.Errorf("publishing: %w: %d bytes, at most %d", ErrTooLarge, len(frame), MaxGossip)
@@ -206,6 +213,7 @@ func (t *Topic) Publish(ctx context.Context, frame []byte) error {
 		return ErrLeft
 	}
 	t.g.m.stats.published.Add(1)
+	t.recent.add(frame, time.Now())
 	if err := t.topic.Publish(ctx, frame); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}

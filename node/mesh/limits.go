@@ -52,6 +52,13 @@ const (
 	// heartbeat gossip, short enough for memory.
 	seenFor = 10 * time.Minute
 
+	// recentFor, recentFrames and recentBytes bound what is kept of our own
+	// frames for a member that subscribes a moment later: a few heartbeats of
+	// a lively conversation.
+	recentFor    = 3 * time.Second
+	recentFrames = 64
+	recentBytes  = 64 << 10
+
 	// openTimeout bounds opening a stream when the caller sets no deadline;
 	// a relayed link would otherwise hang.
 	openTimeout = 10 * time.Second
@@ -62,6 +69,8 @@ const (
 	frameTimeout = 30 * time.Second
 	// redialFirst and redialMost bound the wait between dials of a kept peer.
 	redialFirst, redialMost = 500 * time.Millisecond, 2 * time.Minute
+	// spreadEvery bounds how often one peer's return makes us try all others.
+	spreadEvery = 5 * time.Second
 	// reopenAfter is the wait before GossipSub is offered a peer again whose
 	// stream could not be opened.
 	reopenAfter = time.Second

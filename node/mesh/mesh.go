@@ -185,9 +185,13 @@ func (m *Mesh) Addrs() []string {
 	return out
 }
 
-// ListenAddrs returns what the device listens on, with the ports the system
-// chose: pass it as Config.Listen next time to keep them.
-func (m *Mesh) ListenAddrs() []string { return texts(m.host.Network().ListenAddresses()) }
+// ListenAddrs returns what the device listens on, sorted, with the ports the
+// system chose: pass it as Config.Listen next time to keep them.
+func (m *Mesh) ListenAddrs() []string {
+	out := texts(m.host.Network().ListenAddresses())
+	slices.Sort(out)
+	return out
+}
 
 func texts(ms []ma.Multiaddr) []string {
 	out := make([]string, 0, len(ms))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -35,12 +34,17 @@ func within(t testing.TB) context.Context {
 type presence struct {
 	mu   sync.Mutex
 	cond *sync.Cond
-	here map[wire.PeerKey]bool
-	log  []string
+	log  []coming
+	seen map[wire.PeerKey]int // how much of the log wait has used for a peer
+}
+
+type coming struct {
+	peer wire.PeerKey
+	up   bool
 }
 
 func newPresence() *presence {
-	p := &presence{here: map[wire.PeerKey]bool{}}
+	p := &presence{seen: map[wire.PeerKey]int{}}
 	p.cond = sync.NewCond(&p.mu)
 	return p
 }
@@ -48,21 +52,27 @@ func newPresence() *presence {
 func (p *presence) on(k wire.PeerKey, up bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.here[k] = up
-	p.log = append(p.log, fmt.Sprint(k.Short(), up))
+	p.log = append(p.log, coming{k, up})
 	p.cond.Broadcast()
 }
 
+// wait blocks until peer k has come (or gone) once more since the last wait.
 func (p *presence) wait(t testing.TB, k wire.PeerKey, up bool) {
 	t.Helper()
-	stop := context.AfterFunc(within(t), p.cond.Broadcast)
+	ctx := within(t)
+	stop := context.AfterFunc(ctx, p.cond.Broadcast)
 	defer stop()
-	start := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.here[k] != up {
-		if time.Since(start) > patience {
-			t.Fatalf("peer %s: connected %v never came; saw %v", k.Short(), up, p.log)
+	for {
+		for i := p.seen[k]; i < len(p.log); i++ {
+			if p.log[i] == (coming{k, up}) {
+				p.seen[k] = i + 1
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("peer %s: connected=%v never came", k.Short(), up)
 		}
 		p.cond.Wait()
 	}

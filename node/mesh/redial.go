@@ -17,6 +17,7 @@ type redial struct {
 	mu     sync.Mutex
 	closed bool
 	kept   map[wire.PeerKey]*keeper
+	spread time.Time // when one peer's return last made us try all
 }
 
 // keeper holds the link to one peer.
@@ -25,8 +26,8 @@ type keeper struct {
 	addrs func() []string
 	stop  context.CancelFunc
 	// nudge asks for a dial now: the link was lost, an address was learnt, the
-	// network changed.
-	nudge chan struct{}
+	// network changed (true: the wait starts over), or another peer is back.
+	nudge chan bool
 }
 
 func newRedial(m *Mesh) *redial { return &redial{m: m, kept: map[wire.PeerKey]*keeper{}} }
@@ -69,7 +70,7 @@ func (r *redial) keep(peer wire.PeerKey, addrs func() []string) {
 		old.stop()
 	}
 	ctx, stop := context.WithCancel(r.m.ctx)
-	k := &keeper{peer: peer, addrs: addrs, stop: stop, nudge: make(chan struct{}, 1)}
+	k := &keeper{peer: peer, addrs: addrs, stop: stop, nudge: make(chan bool, 1)}
 	r.kept[peer] = k
 	r.wg.Add(1)
 	go func() {
@@ -88,8 +89,10 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-k.nudge:
-			wait = redialFirst
+		case fresh := <-k.nudge:
+			if fresh {
+				wait = redialFirst
+			}
 		}
 		if r.m.Connected(k.peer) {
 			wait = redialFirst
@@ -120,24 +123,40 @@ func (r *redial) wake(peer wire.PeerKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.kept[peer]; k != nil {
-		k.push()
+		k.push(true)
 	}
 }
-
-// connected lets the wait start over: the next loss is a new one.
-func (r *redial) connected(peer wire.PeerKey) { r.wake(peer) }
 
 func (r *redial) wakeAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range r.kept {
-		k.push()
+		k.push(true)
 	}
 }
 
-func (k *keeper) push() {
+// connected lets the peer's wait start over, and tries the others once: if
+// one is back after a cut, so may they be, and a healed group is whole within
+// seconds although each wait had grown to minutes.
+func (r *redial) connected(peer wire.PeerKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.kept[peer]; k != nil {
+		k.push(true)
+	}
+	now := time.Now()
+	if now.Sub(r.spread) < spreadEvery {
+		return
+	}
+	r.spread = now
+	for _, k := range r.kept {
+		k.push(false)
+	}
+}
+
+func (k *keeper) push(fresh bool) {
 	select {
-	case k.nudge <- struct{}{}:
+	case k.nudge <- fresh:
 	default:
 	}
 }

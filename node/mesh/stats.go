@@ -4,11 +4,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	pubsub "github.com/libp2p/go-libp2p-pubsub"
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
 // Stats counts since New. Every kind of loss is here: gossip drops in silence.
@@ -23,7 +18,6 @@ type Stats struct {
 	Redials                          uint64 // dials of kept peers
 }
 
-// stats implements pubsub.RawTracer to see what GossipSub drops.
 type stats struct {
 	published, delivered, duplicates   atomic.Uint64
 	rejected, ignored, strangers, held atomic.Uint64
@@ -71,29 +65,3 @@ func (s *stats) lost(topic string) {
 	s.once(s.log, "in", "mesh: inbound queue full, frames dropped; sync will fetch them")
 	s.missed(topic)
 }
-
-func (s *stats) RejectMessage(msg *pubsub.Message, reason string) {
-	switch reason {
-	case pubsub.RejectValidationQueueFull, pubsub.RejectValidationThrottled:
-		s.lost(msg.GetTopic())
-	}
-}
-func (s *stats) UndeliverableMessage(msg *pubsub.Message) { s.lost(msg.GetTopic()) }
-func (s *stats) DropRPC(_ *pubsub.RPC, to peer.ID) {
-	s.dropsOut.Add(1)
-	key, _ := keyOf(to)
-	s.once(s.log, "out "+string(to), "mesh: outbound queue full, packets dropped", "peer", key.Short())
-}
-func (s *stats) DuplicateMessage(*pubsub.Message)                     { s.duplicates.Add(1) }
-func (s *stats) OnNewOutboundStream(peer.ID, protocol.ID)             {}
-func (s *stats) OnClosedOutboundStream(peer.ID)                       {}
-func (s *stats) Join(string)                                          {}
-func (s *stats) Leave(string)                                         {}
-func (s *stats) Graft(peer.ID, string)                                {}
-func (s *stats) Prune(peer.ID, string)                                {}
-func (s *stats) ValidateMessage(*pubsub.Message)                      {}
-func (s *stats) DeliverMessage(*pubsub.Message)                       {}
-func (s *stats) ThrottlePeer(peer.ID)                                 {}
-func (s *stats) RecvRPC(*pubsub.RPC)                                  {}
-func (s *stats) SendRPC(*pubsub.RPC, peer.ID)                         {}
-func (s *stats) SendRPCCompleted(*pubsub.RPC, peer.ID, time.Duration) {}

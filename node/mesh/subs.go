@@ -3,6 +3,7 @@ package mesh
 import (
 	"maps"
 	"slices"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -21,12 +22,22 @@ type link struct {
 	// welcomed: some topic's gate allowed it when we last asked.
 	welcomed bool
 	// announced holds the topics the peer said it is subscribed to, whether
-	// they counted or not. True: taken from it by the removal gate, and the
-	// unsubscription we injected for it is still on its way.
-	announced map[string]bool
+	// they count or not.
+	announced map[string]*announcement
+	// reachable: GossipSub has a stream to send on.
+	reachable bool
 	// in is the stream GossipSub reads, held one that waits at the door.
 	in   *inbound
 	held *waiting
+}
+
+// announcement is one topic a peer wants to hear.
+type announcement struct {
+	// withdrawn: taken from the peer by the removal gate, and the
+	// unsubscription we injected for it is still on its way.
+	withdrawn bool
+	// served: the peer has been sent what was said just before.
+	served bool
 }
 
 // waiting is a stream of a peer that is welcome in no topic so far. It is not
@@ -47,7 +58,7 @@ func (l *link) drop() {
 func (g *gossip) link(id peer.ID) *link {
 	l := g.links[id]
 	if l == nil {
-		l = &link{announced: map[string]bool{}}
+		l = &link{announced: map[string]*announcement{}}
 		g.links[id] = l
 	}
 	return l
@@ -71,6 +82,7 @@ func (f subs) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts)
 				g.m.stats.held.Add(1)
 				continue
 			}
+			g.serve(from, topic)
 		} else {
 			g.retract(from, topic)
 		}
@@ -86,8 +98,8 @@ func (g *gossip) announce(from peer.ID, topic string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.link(from)
-	if _, known := l.announced[topic]; known || len(l.announced) < maxAnnounced {
-		l.announced[topic] = false
+	if l.announced[topic] == nil && len(l.announced) < maxAnnounced {
+		l.announced[topic] = &announcement{}
 	}
 }
 
@@ -95,11 +107,54 @@ func (g *gossip) retract(from peer.ID, topic string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.link(from)
-	if l.announced[topic] {
-		l.announced[topic] = false // ours: the peer itself still wants it
+	if a := l.announced[topic]; a != nil && a.withdrawn {
+		a.withdrawn = false // ours: the peer itself still wants it
 		return
 	}
 	delete(l.announced, topic)
+}
+
+// serve sends a peer, once, what we said on a topic just before its
+// subscription came. Only GossipSub's loop may call it.
+func (g *gossip) serve(id peer.ID, topic string) {
+	t := g.topic(topic)
+	if t == nil || !g.allows(id, topic) {
+		return
+	}
+	g.mu.Lock()
+	l := g.link(id)
+	a := l.announced[topic]
+	ready := l.reachable && a != nil && !a.served
+	if ready {
+		a.served = true
+	}
+	g.mu.Unlock()
+	if !ready {
+		return
+	}
+	if msgs := t.recent.messages(topic, time.Now()); len(msgs) > 0 {
+		g.rt.SendControl(id, &pb.ControlMessage{}, msgs...)
+	}
+}
+
+// reachable notes whether GossipSub can send to a peer.
+func (g *gossip) reachable(id peer.ID, on bool) {
+	g.mu.Lock()
+	l := g.links[id]
+	if l == nil && on {
+		l = g.link(id)
+	}
+	var topics []string
+	if l != nil {
+		l.reachable = on
+		topics = slices.Collect(maps.Keys(l.announced))
+	}
+	g.mu.Unlock()
+	for _, topic := range topics {
+		if on {
+			g.serve(id, topic)
+		}
+	}
 }
 
 // mayHear is GossipSub's peer filter: the second gate once more, where the
@@ -164,8 +219,8 @@ func (g *gossip) refresh(id peer.ID, asked bool) {
 		withdraw = nil
 	}
 	for _, topic := range withdraw {
-		if _, still := l.announced[topic]; still {
-			l.announced[topic] = true
+		if a := l.announced[topic]; a != nil {
+			a.withdrawn, a.served = true, false
 		}
 	}
 	in := l.in

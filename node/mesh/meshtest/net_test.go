@@ -15,9 +15,10 @@ import (
 	"mutuals/node/mesh/meshtest"
 )
 
-// Twenty nodes keep links to four others each, are cut in half for a minute,
-// and are one group again within 15 virtual seconds after healing, without
-// anybody dialling by hand.
+// Twenty nodes keep links to four others each, are cut in half for an hour,
+// by when every wait for a redial has grown to minutes, and are one group
+// again within 15 virtual seconds after healing, without anybody dialling by
+// hand.
 func TestPartitionHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 20
@@ -60,7 +61,7 @@ func TestPartitionHeals(t *testing.T) {
 			if err := tops[from].Publish(context.Background(), fmt.Appendf(nil, "%d %v", from, time.Now())); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(3 * time.Second)
+			time.Sleep(time.Second)
 			for i := range got {
 				c += int(got[i].Load())
 			}
@@ -71,20 +72,20 @@ func TestPartitionHeals(t *testing.T) {
 			t.Errorf("before the cut: reached %d of %d", c, n-1)
 		}
 		net.Partition(keys[:n/2], keys[n/2:])
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 		if c := reached(0); c != n/2-1 {
 			t.Errorf("during the cut: reached %d of %d", c, n/2-1)
 		}
 		net.Heal()
 		healed := time.Now()
 		for reached(0) != n-1 || reached(n/2) != n-1 {
-			if time.Since(healed) > time.Minute {
+			if time.Since(healed) > 5*time.Minute {
 				t.Fatal("the halves never met again")
 			}
 		}
 		t.Logf("whole again %v after healing", time.Since(healed))
-		if time.Since(healed) > 3*time.Minute {
-			t.Errorf("took %v", time.Since(healed))
+		if time.Since(healed) > 15*time.Second {
+			t.Error("that is too long")
 		}
 	})
 }
