@@ -1,0 +1,56 @@
+package groups_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"mutuals/groups"
+	"mutuals/groups/groupstest"
+)
+
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scenarios", err)
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sc, err := groupstest.Parse(filepath.Base(f), string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := sc.Play()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameInAnyOrder(t, w, 8)
+		})
+	}
+}
+
+// sameInAnyOrder delivers everything that was written in several orders, some
+// of it twice: accepted set, state, verdicts and epochs must be those of
+// whoever heard everything, and those of the definition.
+func sameInAnyOrder(t *testing.T, w *groupstest.World, orders uint64) {
+	t.Helper()
+	first := w.People[0].Log
+	want := groupstest.SummaryOf(first)
+	if s := groupstest.Summary(groups.Resolve(first.Ops())); s != groupstest.Summary(first.State()) {
+		t.Fatalf("Apply gives\n%s\nResolve gives\n%s", groupstest.Summary(first.State()), s)
+	}
+	if len(w.Ops) > 80 {
+		orders = 2
+	}
+	for seed := range orders {
+		l := groupstest.Deliver(groupstest.Shuffled(w.Ops, seed), w.NowMs)
+		if got := groupstest.SummaryOf(l); got != want {
+			t.Fatalf("order %d gives\n%s\nwant\n%s", seed, got, want)
+		}
+	}
+}
