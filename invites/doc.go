@@ -18,7 +18,7 @@
 // group's last letter, undoes the base 31, checks the two check bytes and
 // returns the Passcode. From its Keys the newcomer has the invite key, which
 // greets a sponsor at one of Passcode.Hints, and with the lobby's root opens
-// the preview: OpenLobby, then SignedPreview.Check against the Passcode.
+// the preview: OpenPreview, which checks it against the Passcode.
 //
 // The rules are numbered in SPEC.md; comments cite them.
 package invites

@@ -93,7 +93,7 @@ func TestEverySlipIsNamed(t *testing.T) {
 		}
 		step := 1
 		if !all {
-			step = 32
+			step = 64
 		}
 		for at := int(rnd.Uint64() % uint64(step)); at < len(b); at += step {
 			was := b[at]
