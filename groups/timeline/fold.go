@@ -28,11 +28,11 @@ func Fold(p Place, plain groups.Plain, known Known) Entry {
 		}
 		e.Text, e.ReplyTo, e.Mentions, e.Files = t.Text, t.ReplyTo, t.Mentions, t.Files
 	case groups.ContentProfile:
-		name, err := profileName(p.Author, plain.Payload)
+		who, err := Profile(p.Author, plain.Payload)
 		if err != nil {
 			return e.spoiled(Malformed)
 		}
-		e.Text, e.Payload = name, plain.Payload
+		e.Text, e.Payload = who.Profile.Name, plain.Payload
 	case groups.ContentGroupInfo:
 		g, err := groups.DecodeGroupInfo(plain.Payload)
 		if err != nil {
