@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 )
 
@@ -196,14 +195,4 @@ func (tx *Tx) lookup(id [32]byte) (num, bool, error) {
 	}
 	tx.s.nums.Store(id, n)
 	return n, true, nil
-}
-
-// syncDir makes a rename or an unlink in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -195,6 +195,46 @@ func TestDamagedTable(t *testing.T) {
 	}
 }
 
+// TestSentinelKnowsItsDatabase edits store.json: fewer changes than it says
+// mean that numbers will be given again (SPEC.md C4), another id means that
+// it is of another database.
+func TestSentinelKnowsItsDatabase(t *testing.T) {
+	dir := filled(t, true)
+	path := filepath.Join(dir, "store.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	epochOf := func() string {
+		s, err := Open(dir, testKey, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		return s.Epoch()
+	}
+	edit := func(old, with string) {
+		if b, err = os.ReadFile(path); err != nil || !strings.Contains(string(b), old) {
+			t.Fatal(err, string(b))
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(b), old, with, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := epochOf()
+	if again := epochOf(); again != first {
+		t.Error("the epoch changed for nothing")
+	}
+	edit(`"changes": 500`, `"changes": 510`)
+	if after := epochOf(); after == first {
+		t.Error("changes were lost, and the epoch is the same")
+	}
+	edit(`"id": "`, `"id": "0`)
+	if _, err := Open(dir, testKey, Options{}); !isDamaged(err) {
+		t.Errorf("sentinel of another database: %v", err)
+	}
+}
+
 func TestCheckFindsHoles(t *testing.T) {
 	s := openTest(t, "", Options{InMemory: true})
 	g, inc := groupID("g"), opID("inc", 0)

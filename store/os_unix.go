@@ -53,3 +53,13 @@ func takeLock(dir string) (*lockFile, error) {
 }
 
 func (l *lockFile) release() { l.f.Close() }
+
+// syncDir makes a rename or an unlink in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
