@@ -40,7 +40,7 @@ type Member struct {
 	Inviter  wire.AccountID // zero for the founder
 	Via      wire.OpID      // the admit, or the genesis
 	JoinedMs uint64         // by the clock of Via
-	Incs     []IncInfo      // live ones first, then the others
+	Incs     []IncInfo      // live ones first, each part by order key
 	// Provisional: the owner or an admin has not written anything since that
 	// has the admission in its past, so a rank above may still undo it
 	// without having to know of it.
@@ -216,7 +216,9 @@ func (s *State) member(a wire.AccountID, via int) Member {
 	if b, ok := n.op.Body.(*AdmitBody); ok {
 		m.Inviter = b.Request.Inviter
 	}
-	for _, i := range s.r.incs[a] {
+	incs := slices.Clone(s.r.incs[a])
+	s.r.sortByKey(incs)
+	for _, i := range incs {
 		m.Incs = append(m.Incs, s.incInfo(i))
 	}
 	slices.SortStableFunc(m.Incs, func(x, y IncInfo) int {
