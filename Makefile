@@ -6,6 +6,7 @@ PKGS       ?= ./...
 # Ten minutes on two cores is the budget of the whole; each package has less.
 TESTFLAGS  ?= -timeout 540s
 FUZZTIME   ?= 10s
+SOAKCHECKS ?= 20000
 # Pinned and kept out of go.mod: checking the code is no part of the product.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -61,8 +62,10 @@ fuzz:
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=1h
 
+# The packages that draw random histories take the number of them as a flag.
 soak:
-	$(GO) test -count=1 -timeout 0 $(PKGS) -args -rapid.checks=20000 2>/dev/null || $(GO) test -count=20 -timeout 0 $(PKGS)
+	@set -e; for p in $$($(GO) list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}' $(PKGS) | tr ' ' '\n' | sort -u); do \
+	  $(GO) test -count=1 -timeout 0 $$p -rapid.checks=$(SOAKCHECKS); done
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')
