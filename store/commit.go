@@ -1,10 +1,45 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 )
+
+// Update runs fn and commits what it wrote, synced to disk, or nothing.
+//
+// Callers at the same time share one transaction and one sync: a goroutine of
+// the store takes the functions that wait, runs them one after the other,
+// each seeing the writes of those before it, and commits. A function that
+// returns an error, which Update returns as it is, leaves nothing behind; the
+// others of its batch then run again without it. So fn runs in another
+// goroutine, maybe more than once, and must only use tx and set variables
+// that it sets from scratch; it must not call Update, and should not block.
+//
+// ctx ends the wait for a turn; once fn has had its turn Update waits for the
+// result. Besides fn's errors: ErrDiskFull, ErrTooLarge, ErrClosed, ErrDamaged,
+// ctx's error; after any of them nothing of fn was kept.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.enter() {
+		return ErrClosed
+	}
+	defer s.inside.Done()
+	p := &pending{fn: fn, done: make(chan struct{})}
+	select {
+	case s.queue <- p:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-p.done
+	if p.panicked != nil {
+		panic(p.panicked)
+	}
+	return p.err
+}
 
 // pending is one Update that waits for its result.
 type pending struct {
@@ -161,38 +196,4 @@ func (s *Store) committed(tx *Tx) {
 	close(s.wake)
 	s.wake = make(chan struct{})
 	s.mu.Unlock()
-}
-
-// intern returns the number of id, giving it one if it has none. Every
-// group and every incarnation has one (SPEC.md K2).
-func (tx *Tx) intern(id [32]byte) (num, error) {
-	n, ok, err := tx.lookup(id)
-	if err != nil || ok {
-		return n, err
-	}
-	n = tx.nextNum
-	tx.nextNum++
-	tx.fresh[id] = n
-	return n, tx.set(newKey(pIntern).id(id), key(nil).num(n))
-}
-
-// lookup returns the number of id if it has one.
-func (tx *Tx) lookup(id [32]byte) (num, bool, error) {
-	if n, ok := tx.fresh[id]; ok {
-		return n, true, nil
-	}
-	if n, ok := tx.s.nums.Load(id); ok {
-		return n.(num), true, nil
-	}
-	v, ok, err := tx.get(newKey(pIntern).id(id))
-	if err != nil || !ok {
-		return 0, false, err
-	}
-	r := row{b: v}
-	n := r.num()
-	if !r.ok() {
-		return 0, false, damaged("interned id")
-	}
-	tx.s.nums.Store(id, n)
-	return n, true, nil
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -379,38 +378,4 @@ func line(f string, a []any) string {
 		s = s[:400] + "…"
 	}
 	return s
-}
-
-// Update runs fn and commits what it wrote, synced to disk, or nothing.
-//
-// Callers at the same time share one transaction and one sync: a goroutine of
-// the store takes the functions that wait, runs them one after the other,
-// each seeing the writes of those before it, and commits. A function that
-// returns an error, which Update returns as it is, leaves nothing behind; the
-// others of its batch then run again without it. So fn runs in another
-// goroutine, maybe more than once, and must only use tx and set variables
-// that it sets from scratch; it must not call Update, and should not block.
-//
-// ctx ends the wait for a turn; once fn has had its turn Update waits for the
-// result. Besides fn's errors: ErrDiskFull, ErrTooLarge, ErrClosed, ErrDamaged,
-// ctx's error; after any of them nothing of fn was kept.
-func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if !s.enter() {
-		return ErrClosed
-	}
-	defer s.inside.Done()
-	p := &pending{fn: fn, done: make(chan struct{})}
-	select {
-	case s.queue <- p:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	<-p.done
-	if p.panicked != nil {
-		panic(p.panicked)
-	}
-	return p.err
 }
