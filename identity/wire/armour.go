@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ const (
 	blockBytes  = 13 // 31^21 is a little more than 2^104
 	blockGroups = 3
 	markLen     = 4
-	// byteStep[k] is how many bytes k groups of a last block can hold.
+	// Bytes that one and two groups of a last block can hold.
 	oneGroupBytes, twoGroupBytes = 4, 8
 )
 
@@ -197,14 +198,7 @@ func (e *ArmourError) Error() string {
 	case CutOff:
 		return "text is cut off"
 	case Mistyped:
-		return "letters are mistyped in group " + itoa(e.Group)
+		return "letters are mistyped in group " + strconv.Itoa(e.Group)
 	}
 	return "no such armoured text"
-}
-
-func itoa(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
-	}
-	return itoa(n/10) + string(rune('0'+n%10))
 }
