@@ -125,5 +125,5 @@ func First(b []byte) (item Raw, rest []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
-	return b[:len(b)-len(rest) : len(b)-len(rest)], rest, nil
+	return b[: len(b)-len(rest) : len(b)-len(rest)], rest, nil
 }
