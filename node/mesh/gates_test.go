@@ -134,7 +134,9 @@ func (s *stranger) shutOut(t *testing.T, n *node) {
 
 func (s *stranger) reach(t *testing.T, n *node) {
 	t.Helper()
-	if err := s.Connect(within(t), addrInfoOf(t, n)); err != nil {
+	// It may not have noticed yet that an earlier link was closed.
+	poll(t, func() bool { return s.Network().Connectedness(idOf(n.Self())) != network.Connected })
+	if err := s.Connect(within(t), addrInfo(n.Self(), n.Addrs())); err != nil {
 		t.Fatal(err)
 	}
 	n.presence.wait(t, s.self, true)

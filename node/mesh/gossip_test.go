@@ -108,7 +108,6 @@ func TestPublishReachesAtOnce(t *testing.T) {
 	_, in := enter(t, b, "talk", g)
 	link2(t, a, b)
 	top, _ := enter(t, a, "other", g)
-	_ = top
 	sees(t, top, b.Self(), false)
 	// B subscribed long before A joins: the first message must not wait for a
 	// heartbeat (1 s) to build a mesh, nor be lost.
@@ -166,15 +165,13 @@ func TestPublishTenMillisecondsAfterJoin(t *testing.T) {
 }
 
 func TestRefreshAdmits(t *testing.T) {
-	a, b := start(t, nil), start(t, nil)
-	all := group(a.Self(), b.Self())
 	for _, tc := range []struct {
 		name   string
 		shared bool // they share another group, so gossip is open between them
 	}{{"stranger", false}, {"neighbour", true}} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, b := start(t, nil), start(t, nil)
-			all = group(a.Self(), b.Self())
+			all := group(a.Self(), b.Self())
 			if tc.shared {
 				ta, _ := enter(t, a, "shared", all)
 				enter(t, b, "shared", all)
@@ -200,7 +197,6 @@ func TestRefreshAdmits(t *testing.T) {
 			ina.until(t, "thanks")
 		})
 	}
-	_, _ = a, b
 }
 
 // probe returns when everything a and b sent each other before has been

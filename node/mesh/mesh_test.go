@@ -13,7 +13,7 @@ import (
 	"mutuals/identity/wire"
 )
 
-// Goroutines that libp2p leaves behind by design: one ticker a process.
+// Close leaves no goroutine behind, ours or libp2p's.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }

@@ -94,6 +94,9 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 				wait = redialFirst
 			}
 		}
+		if ctx.Err() != nil {
+			return // forgotten and nudged at once: no more dials
+		}
 		if r.m.Connected(k.peer) {
 			wait = redialFirst
 			timer.Stop() // until a nudge says that the link is gone
