@@ -40,10 +40,12 @@ func (l *Log) Judge(o *Op, nowMs uint64) Judgement {
 	if o.Chain == Control && l.Has(o.ID) {
 		return Judgement{Verdict: Ignore, Reason: ReasonDuplicate}
 	}
+	late := ReasonNone
 	if o.Version == Version {
-		if r := ahead(o.HLC, nowMs); r != ReasonNone {
-			return judgement(refuse(r, "%d ms", o.HLC-nowMs), nil)
-		}
+		late = ahead(o.HLC, nowMs)
+	}
+	if late == ReasonClockFarAhead {
+		return judgement(refuse(late, "%d ms", o.HLC-nowMs), nil)
 	}
 	if r := l.Check(o); r != nil {
 		var missing []wire.OpID
@@ -51,6 +53,11 @@ func (l *Log) Judge(o *Op, nowMs uint64) Judgement {
 			missing = append(missing, o.IncID())
 		}
 		return judgement(r, missing)
+	}
+	if late != ReasonNone {
+		// Held only once its signature is known good: nobody fills our memory
+		// with what nobody wrote.
+		return judgement(refuse(late, "%d ms", o.HLC-nowMs), nil)
 	}
 	switch o.Chain {
 	case Content:
