@@ -255,9 +255,10 @@ func afterLine(file []byte, line string) ([]byte, error) {
 func (p Protection) kek(f *keyfile) ([32]byte, error) {
 	switch p.Method {
 	case MethodNone:
-		// Expand wants 32 bytes of key; a salt is no secret, so the 16 are
-		// HKDF's key as they are, by way of Extract without a salt (I19).
-		return wire.Expand(wire.Extract(nil, f.Salt[:]), wire.LabelKeyfile), nil
+		// HMAC fills a short key with zeros, so this is Expand(salt16, …).
+		var prk [32]byte
+		copy(prk[:], f.Salt[:])
+		return wire.Expand(prk, wire.LabelKeyfile), nil
 	case MethodKeychain:
 		return p.Key, nil
 	case MethodPassphrase:
