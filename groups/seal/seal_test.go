@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -497,4 +499,15 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("unwrap: %v", err)
 		}
 	})
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	k := Derive(wire.GroupID{}, [32]byte{}, Secret{1})
+	for _, v := range []any{Secret{1}, k, k.Sender(wire.OpID{}), MessageKey{1}, EpochSecret{Secret: Secret{1}}} {
+		for _, verb := range []string{"%v", "%+v", "%x", "%s", "%d", "%#v"} {
+			if got := fmt.Sprintf(verb, v); !strings.Contains(got, "[secret]") {
+				t.Errorf("%T under %s: %s", v, verb, got)
+			}
+		}
+	}
 }

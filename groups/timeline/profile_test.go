@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 
@@ -23,5 +24,42 @@ func TestProfileOfAnotherAccountIsFolded(t *testing.T) {
 		if e.Folded != Malformed || e.Text != "" {
 			t.Errorf("%s: folded %q, name %q", name, e.Folded, e.Text)
 		}
+	}
+}
+
+// TestOwnProfileGivesTheName: a real profile with its chain survives sealing's
+// plaintext form, at the depth the encoding just allows.
+func TestOwnProfileGivesTheName(t *testing.T) {
+	words, err := identity.NewEntropy(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := words.Root()
+	keys, err := identity.NewDeviceKeys(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := identity.Chain{root.Certify(identity.Certificate{V: 1, Account: root.Account(), OpKey: keys.ID(), PeerKey: keys.PeerKey(), DeviceNo: 1, IssuedMs: 1})}
+	signed, err := identity.SignProfile(keys, chain, 1, "Lin", "climbs", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := groups.EncodePlain(groups.Plain{Kind: groups.ContentProfile, Payload: groups.ProfileContent{Signed: wire.Marshal(signed)}.Encode()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := groups.DecodePlain(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := Fold(Place{Author: root.Account()}, plain, none); e.Text != "Lin" || e.Folded != Shown {
+		t.Errorf("folded %q, name %q", e.Folded, e.Text)
+	}
+	if e := Fold(Place{Author: wire.AccountID{9}}, plain, none); e.Text != "" || e.Folded != Malformed {
+		t.Errorf("posted by another: folded %q, name %q", e.Folded, e.Text)
+	}
+	signed.Profile.Name = "Bo"
+	if _, err := Profile(root.Account(), groups.ProfileContent{Signed: wire.Marshal(signed)}.Encode()); err == nil {
+		t.Error("a changed name passes")
 	}
 }
