@@ -17,7 +17,7 @@ type Config struct {
 	// Key is the device's peer key; its public half is the peer's name.
 	Key ed25519.PrivateKey
 	// Listen holds multiaddrs without /p2p, such as "/ip4/0.0.0.0/tcp/4101".
-	// Port 0 lets the system choose: read Mesh.ListenAddrs and pass that next
+	// Port 0 lets the system choose: read Mesh.Bound and pass that next
 	// time, or hints handed out today are stale tomorrow. Empty means every
 	// interface, QUIC and TCP, port 0.
 	Listen []string

@@ -109,7 +109,7 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(m.key),
-		libp2p.NoListenAddrs, // New listens when everything stands
+		libp2p.NoBound, // New listens when everything stands
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.ConnectionManager(cm), libp2p.ConnectionGater(m.gater),
@@ -185,9 +185,9 @@ func (m *Mesh) Addrs() []string {
 	return out
 }
 
-// ListenAddrs returns what the device listens on, sorted, with the ports the
+// Bound returns what the device listens on, sorted, with the ports the
 // system chose: pass it as Config.Listen next time to keep them.
-func (m *Mesh) ListenAddrs() []string {
+func (m *Mesh) Bound() []string {
 	out := texts(m.host.Network().ListenAddresses())
 	slices.Sort(out)
 	return out

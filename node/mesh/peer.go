@@ -88,11 +88,11 @@ func addrInfo(key wire.PeerKey, addrs []string) peer.AddrInfo {
 // Reach says from where an address can be dialled.
 type Reach uint8
 
-// Reaches, best first.
+// Reaches: the greater, the farther.
 const (
-	ReachPublic   Reach = iota // from anywhere
+	ReachLoopback Reach = iota // from the same machine
 	ReachLAN                   // from the same network
-	ReachLoopback              // from the same machine
+	ReachPublic                // from anywhere
 )
 
 // ReachOf tells the reach of an address text; a name counts as public, what
@@ -126,8 +126,8 @@ func isLinkLocal(ip net.IP) bool { return ip.To4() == nil && ip.IsLinkLocalUnica
 // if there is anything better.
 func byReach(ms []ma.Multiaddr) []ma.Multiaddr {
 	out := slices.Clone(ms)
-	slices.SortStableFunc(out, func(a, b ma.Multiaddr) int { return int(reachOf(a)) - int(reachOf(b)) })
-	if len(out) > 0 && reachOf(out[0]) < ReachLoopback {
+	slices.SortStableFunc(out, func(a, b ma.Multiaddr) int { return int(reachOf(b)) - int(reachOf(a)) })
+	if len(out) > 0 && reachOf(out[0]) > ReachLoopback {
 		out = slices.DeleteFunc(out, func(m ma.Multiaddr) bool { return reachOf(m) == ReachLoopback })
 	}
 	return out[:min(len(out), maxAddrs)]

@@ -38,7 +38,7 @@ func TestAddrs(t *testing.T) {
 		t.Errorf("another's address: %v", err)
 	}
 	// The ports chosen are the ones to come back with.
-	listen := a.ListenAddrs()
+	listen := a.Bound()
 	for _, l := range listen {
 		if strings.Contains(l, "/tcp/0") || strings.Contains(l, "/udp/0/") {
 			t.Errorf("listening on %q", l)
@@ -46,8 +46,8 @@ func TestAddrs(t *testing.T) {
 	}
 	a.Close()
 	b := start(t, func(c *Config) { c.Listen = listen })
-	if !slices.Equal(b.ListenAddrs(), listen) {
-		t.Errorf("restarted on %q, want %q", b.ListenAddrs(), listen)
+	if !slices.Equal(b.Bound(), listen) {
+		t.Errorf("restarted on %q, want %q", b.Bound(), listen)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // B restarts on its port; A, who keeps it, comes back without being told.
 func TestKeep(t *testing.T) {
 	a, b := start(t, nil), start(t, nil)
-	addrs, listen, key := b.Addrs(), b.ListenAddrs(), b.cfg.Key
+	addrs, listen, key := b.Addrs(), b.Bound(), b.cfg.Key
 	var mu sync.Mutex
 	asked := 0
 	a.Keep(b.Self(), func() []string {
