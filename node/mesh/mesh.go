@@ -109,7 +109,7 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(m.key),
-		libp2p.NoBound, // New listens when everything stands
+		libp2p.NoListenAddrs, // New listens when everything stands
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.ConnectionManager(cm), libp2p.ConnectionGater(m.gater),
