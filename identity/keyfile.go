@@ -25,6 +25,16 @@ type Secrets struct {
 	RootEraseKey []byte // 32 bytes while root.sealed exists, else empty
 }
 
+// NewSecrets returns the secrets of a new device with these keys: the master
+// key is drawn from rand, whose error it returns.
+func NewSecrets(rand io.Reader, k DeviceKeys) (Secrets, error) {
+	s := Secrets{OpSeed: k.OpSeed(), PeerSeed: k.PeerSeed()}
+	if _, err := io.ReadFull(rand, s.Master[:]); err != nil {
+		return Secrets{}, fmt.Errorf("drawing secrets: %w", err)
+	}
+	return s, nil
+}
+
 // Device returns the device's keys.
 func (s Secrets) Device() DeviceKeys { return DeviceKeysFromSeeds(s.OpSeed, s.PeerSeed) }
 
@@ -67,6 +77,15 @@ type Protection struct {
 	cost *argonCost // tests only: nil is the format's own
 }
 
+// Unprotected is MethodNone: the file's mode is all that guards it.
+func Unprotected() Protection { return Protection{} }
+
+// Keychain is MethodKeychain with the 32 bytes the keychain holds.
+func Keychain(key [32]byte) Protection { return Protection{Method: MethodKeychain, Key: key} }
+
+// Passphrase is MethodPassphrase at the format's full cost.
+func Passphrase(p []byte) Protection { return Protection{Method: MethodPassphrase, Passphrase: p} }
+
 // Format keeps the secrets out of logs.
 func (Protection) Format(s fmt.State, _ rune) { writeSecret(s) }
 
@@ -81,6 +100,8 @@ var (
 	// ErrWrongKey: the keychain's key, or the erase key, is of another file,
 	// or the file was changed.
 	ErrWrongKey = errors.New("wrong key, or the file is damaged")
+	// ErrLocked: the file is protected and nothing to unlock it was given.
+	ErrLocked = errors.New("protected")
 	// ErrDamaged: a file without protection does not open.
 	ErrDamaged = errors.New("file is damaged")
 	// ErrBadPassphrase: empty, or above MaxPassphrase bytes.
@@ -160,17 +181,23 @@ func SealKeys(rand io.Reader, s Secrets, p Protection) ([]byte, error) {
 
 // OpenKeys opens the bytes of keys.sealed. Once line, form and bounds hold it
 // calls unlock with the file's method, and unlock returns a Protection of that
-// method (for MethodNone the zero one), asking keychain or person. Errors:
-// ErrNotKeyFile, ErrNewer, ErrBounds, wire's, unlock's own, ErrWrongPassphrase,
-// ErrWrongKey or ErrDamaged by method.
+// method, asking keychain or person; it is not called for MethodNone, so nil
+// opens unprotected files only. Errors: ErrNotKeyFile, ErrNewer, ErrBounds,
+// wire's, ErrLocked, unlock's own, ErrWrongPassphrase, ErrWrongKey or
+// ErrDamaged by method.
 func OpenKeys(file []byte, unlock func(Method) (Protection, error)) (Secrets, error) {
 	f, err := readKeyfile(file)
 	if err != nil {
 		return Secrets{}, fmt.Errorf("opening keys: %w", err)
 	}
-	p, err := unlock(Method(f.Method))
-	if err != nil {
-		return Secrets{}, fmt.Errorf("opening keys: %w", err)
+	p := Unprotected()
+	if m := Method(f.Method); m != MethodNone {
+		if unlock == nil {
+			return Secrets{}, fmt.Errorf("opening keys: %w by %v", ErrLocked, m)
+		}
+		if p, err = unlock(m); err != nil {
+			return Secrets{}, fmt.Errorf("opening keys: %w", err)
+		}
 	}
 	if p.Method != Method(f.Method) {
 		return Secrets{}, fmt.Errorf("opening keys: protected by %v, unlocked by %v: %w", Method(f.Method), p.Method, ErrWrongKey)

@@ -19,30 +19,21 @@ type rootfile struct {
 	Box   []byte
 }
 
-// NewEraseKey draws a root erase key, for [SealRoot] and
-// [Secrets].RootEraseKey; the error is rand's.
-func NewEraseKey(rand io.Reader) ([]byte, error) {
-	key := make([]byte, 32)
-	if _, err := io.ReadFull(rand, key); err != nil {
-		return nil, fmt.Errorf("drawing an erase key: %w", err)
-	}
-	return key, nil
-}
-
-// SealRoot returns the bytes of root.sealed: the entropy, kept until the
-// person confirmed the words. eraseKey has 32 bytes and lives in keys.sealed
-// only, so that rewriting that file without it makes this one unreadable
-// wherever a copy lingers. The error is rand's.
-func SealRoot(rand io.Reader, eraseKey []byte, e Entropy) ([]byte, error) {
-	if len(eraseKey) != 32 {
-		panic("internal error: a root erase key has 32 bytes")
-	}
+// SealRoot returns the bytes of root.sealed, which keep the entropy until the
+// person confirmed the words, and a fresh key for them, 32 bytes. The key lives
+// in keys.sealed only ([Secrets].RootEraseKey), so that rewriting that file
+// without it makes root.sealed unreadable wherever a copy lingers. The error
+// is rand's.
+func SealRoot(rand io.Reader, e Entropy) (file, eraseKey []byte, err error) {
 	var f rootfile
-	if _, err := io.ReadFull(rand, f.Nonce[:]); err != nil {
-		return nil, fmt.Errorf("sealing root: %w", err)
+	eraseKey = make([]byte, 32)
+	for _, b := range [][]byte{eraseKey, f.Nonce[:]} {
+		if _, err := io.ReadFull(rand, b); err != nil {
+			return nil, nil, fmt.Errorf("sealing root: %w", err)
+		}
 	}
 	f.Box = boxSeal([32]byte(eraseKey), f.Nonce, e[:], []byte(rootfileLine))
-	return append([]byte(rootfileLine), wire.Marshal(f)...), nil
+	return append([]byte(rootfileLine), wire.Marshal(f)...), eraseKey, nil
 }
 
 // OpenRoot opens the bytes of root.sealed. Errors: ErrNotKeyFile, ErrBounds,
