@@ -21,7 +21,7 @@ func newAPI(c *cli) *cobra.Command {
 			var answer json.RawMessage
 			call := api.Call{Method: strings.ToUpper(args[0]), Path: "/" + path, Out: &answer}
 			if len(args) == 3 {
-				body, err := c.text(args[2:], "")
+				body, err := c.text(args[2:], "", nil)
 				if err != nil {
 					return err
 				}

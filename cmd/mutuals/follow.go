@@ -16,7 +16,7 @@ func newFollow(c *cli) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			text, err := c.text(args, "")
+			text, err := c.text(args, "", nil)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,11 +15,11 @@ func newInspect(c *cli) *cobra.Command {
 		Use:   "inspect [TEXT|-] [--preview]",
 		Short: "What a pasted text holds; asks nobody unless told to",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := c.text(args, "Paste the text")
+			client, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			client, err := c.connect(cmd.Context())
+			text, err := c.text(args, "Paste the whole message", c.holdsCode(cmd.Context()))
 			if err != nil {
 				return err
 			}
@@ -37,6 +38,18 @@ func newInspect(c *cli) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&preview, "preview", false, "ask the inviter's side what the group is")
 	return cmd
+}
+
+// holdsCode returns a judge of a text that is being pasted line by line: it is
+// enough when it holds a whole code, be it a bad one.
+func (c *cli) holdsCode(ctx context.Context) func(string) bool {
+	return func(text string) bool {
+		in, err := c.client.Inspect(ctx, api.InspectRequest{Text: text})
+		if err != nil || in.Problem == nil {
+			return true // an error is told when the text is used
+		}
+		return in.Problem.Code != api.PasscodeMalformed && in.Problem.Code != api.PasscodeCutOff
+	}
 }
 
 // tellCard tells what a code offers, before anything is shared with anybody.

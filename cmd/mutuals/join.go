@@ -21,11 +21,11 @@ found in it. On a terminal the group is shown first and you are asked. You and
 the inviter then follow each other, and members see your name and device.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			text, err := c.text(args, "Paste the message with the passcode")
+			client, err := c.connect(ctx)
 			if err != nil {
 				return err
 			}
-			client, err := c.connect(ctx)
+			text, err := c.text(args, "Paste the whole message with the passcode", c.holdsCode(ctx))
 			if err != nil {
 				return err
 			}

@@ -16,7 +16,7 @@ func newSend(c *cli) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			text, err := c.text(args[1:], "Write the message")
+			text, err := c.text(args[1:], "Write the message", nil)
 			if err != nil {
 				return err
 			}

@@ -152,8 +152,9 @@ func (c *cli) readAll() (string, error) {
 }
 
 // text returns what a verb is to work on: its arguments as one text, standard
-// input for "-" or where there are none, or what a person pastes.
-func (c *cli) text(args []string, question string) (string, error) {
+// input for "-" or where there are none, or what a person types or pastes,
+// line by line until it is enough; without a judge of that, one line is.
+func (c *cli) text(args []string, question string, enough func(text string) bool) (string, error) {
 	switch {
 	case len(args) == 1 && args[0] == "-":
 		return c.readAll()
@@ -164,18 +165,22 @@ func (c *cli) text(args []string, question string) (string, error) {
 	case !c.interactive():
 		return "", usage("give it as an argument, or - for standard input", "there is no text")
 	}
-	c.note("%s (end with an empty line)", question)
-	var lines []string
+	c.note("%s:", question)
+	var text strings.Builder
 	for {
 		line, err := c.readLine()
-		if errors.Is(err, io.EOF) || err == nil && line == "" && len(lines) > 0 {
-			return strings.Join(lines, "\n"), nil
+		if errors.Is(err, io.EOF) {
+			return text.String(), nil
 		}
 		if err != nil {
 			return "", err
 		}
-		if line != "" || len(lines) > 0 {
-			lines = append(lines, line)
+		text.WriteString(line + "\n")
+		if text.Len() > maxInput {
+			return "", usage("give less text", "that is more than %d KiB", maxInput>>10)
+		}
+		if strings.TrimSpace(line) != "" && (enough == nil || enough(text.String())) {
+			return text.String(), nil
 		}
 	}
 }

@@ -117,12 +117,12 @@ func TestText(t *testing.T) {
 		{"unread", []string{"two", "words"}, "two words"},
 	} {
 		cli, _, _ := testCLI(c.in, nil)
-		if got, err := cli.text(c.args, ""); err != nil || got != c.want {
+		if got, err := cli.text(c.args, "", nil); err != nil || got != c.want {
 			t.Errorf("%v: %q, %v; want %q", c.args, got, err, c.want)
 		}
 	}
 	cli, _, _ := testCLI(strings.Repeat("x", maxInput+1), nil)
-	if _, err := cli.text([]string{"-"}, ""); err == nil {
+	if _, err := cli.text([]string{"-"}, "", nil); err == nil {
 		t.Error("more than the bound was read from standard input")
 	}
 }
