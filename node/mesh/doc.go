@@ -41,7 +41,9 @@
 //  1. Publish checks the length (MaxGossip) and hands the frame to GossipSub,
 //     whose message id is the SHA-256 of the frame.
 //  2. GossipSub sends it at once to every peer whose subscription has passed
-//     A's subscription gate: no waiting for a heartbeat to build the mesh.
+//     A's subscription gate: no waiting for a heartbeat to build the mesh. To
+//     a member whose subscription arrives in the next 3 s it goes then
+//     (recent.go).
 //  3. At B the frame arrives on the one stream the door let A open. Before
 //     anything is marked as seen, inspect drops it if A may not speak here.
 //  4. The validator calls B's Gate.Judge with A's key and the frame: decode,
