@@ -216,6 +216,9 @@ func (l *Log) applyControl(o *Op) {
 		}
 		next = nil
 	}
+	if next == nil && l.next.op == o && l.state != nil && l.all.within(n.past) {
+		next, _ = l.state.extend(n, l.kem)
+	}
 	l.next = judged{}
 	if l.state != nil && len(l.heads) <= MaxParents {
 		// What others write on the heads we leave is judged in this state.

@@ -53,6 +53,28 @@ func TestResolveIsAFunctionOfTheSet(t *testing.T) {
 	})
 }
 
+// TestApplyIsResolve compares after every single operation, so that no
+// shortcut of Apply hides behind a later one.
+func TestApplyIsResolve(t *testing.T) {
+	for seed := range uint64(8) {
+		w := groupstest.Random(1000+seed, 5, 30)
+		ops := w.People[0].Log.Ops()
+		l, r := groups.Found(ops[0])
+		if r != nil {
+			t.Fatal(r)
+		}
+		for i, o := range ops[1:] {
+			if j := l.Judge(o, w.NowMs); j.Verdict != groups.Accept && j.Verdict != groups.Void {
+				t.Fatalf("seed %d: %v: %v", seed, o, j)
+			}
+			l.Apply(o)
+			if got, want := groupstest.Summary(l.State()), groupstest.Summary(groups.Resolve(ops[:i+2])); got != want {
+				t.Fatalf("seed %d: after %v Apply gives\n%s\nResolve gives\n%s", seed, o, got, want)
+			}
+		}
+	}
+}
+
 // guaranteed holds protocol section 4, "Guaranteed", of one log.
 func guaranteed(t *testing.T, l *groups.Log) {
 	t.Helper()
