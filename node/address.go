@@ -1,0 +1,252 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"mutuals/identity/wire"
+	"mutuals/invites"
+	"mutuals/node/mesh"
+	"mutuals/store"
+)
+
+// defaultListen is QUIC and TCP on all interfaces, on ports that the system
+// chooses once.
+var defaultListen = []string{"/ip4/0.0.0.0/udp/0/quic-v1", "/ip4/0.0.0.0/tcp/0", "/ip6/::/udp/0/quic-v1", "/ip6/::/tcp/0"}
+
+// listenFile is what fileListen holds: which addresses were asked for, and
+// what they became. Others know this node by its ports.
+type listenFile struct {
+	Asked []string `json:"asked"`
+	Got   []string `json:"got"`
+}
+
+// listenAddrs is where to listen: as before, if the same was asked for before.
+func (n *Node) listenAddrs() []string {
+	asked := n.cfg.Listen
+	if len(asked) == 0 {
+		asked = defaultListen
+	}
+	b, err := n.home.read(fileListen)
+	if err != nil {
+		return asked
+	}
+	var f listenFile
+	if json.Unmarshal(b, &f) != nil || !slices.Equal(f.Asked, asked) || len(f.Got) != len(asked) {
+		return asked
+	}
+	return f.Got
+}
+
+// keepPorts remembers the ports the system chose.
+func (n *Node) keepPorts() error {
+	asked := n.cfg.Listen
+	if len(asked) == 0 {
+		asked = defaultListen
+	}
+	if !slices.ContainsFunc(asked, func(a string) bool { return strings.Contains(a, "/udp/0") || strings.Contains(a, "/tcp/0") }) {
+		return nil
+	}
+	if _, err := n.home.read(fileListen); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, err := json.Marshal(listenFile{Asked: asked, Got: n.mesh.Bound()})
+	if err != nil {
+		return err
+	}
+	return n.home.write(fileListen, b)
+}
+
+// knownRecord is a peer's newest signed addresses.
+type knownRecord struct {
+	seq   uint64
+	bytes []byte
+	addrs []string
+}
+
+func (n *Node) loadRecords() error {
+	return n.store.View(func(tx *store.Tx) error {
+		return tx.EachRecord(func(peer wire.PeerKey, b []byte) error {
+			if signer, addrs, seq, err := mesh.ParseRecord(b); err == nil && signer == peer {
+				n.recordBy[peer] = knownRecord{seq, b, addrs}
+			}
+			return nil
+		})
+	})
+}
+
+// keepRecord keeps a peer's signed addresses if they are newer than those
+// known.
+func (n *Node) keepRecord(peer wire.PeerKey, b []byte, seq uint64) {
+	_, addrs, _, err := mesh.ParseRecord(b)
+	if err != nil {
+		return
+	}
+	n.recordsMu.Lock()
+	old, known := n.recordBy[peer]
+	if known && old.seq >= seq {
+		n.recordsMu.Unlock()
+		return
+	}
+	n.recordBy[peer] = knownRecord{seq, slices.Clone(b), addrs}
+	n.recordsMu.Unlock()
+	n.wg.Go(func() {
+		if err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.PutRecord(peer, b) }); err != nil && n.ctx.Err() == nil {
+			n.log.Warn("keeping addresses failed", "err", err)
+		}
+	})
+}
+
+func (n *Node) recordOf(peer wire.PeerKey) []byte {
+	n.recordsMu.Lock()
+	defer n.recordsMu.Unlock()
+	return n.recordBy[peer].bytes
+}
+
+// addrsOf lists where a peer may be dialled: what it signed, and what its card
+// said.
+func (n *Node) addrsOf(peer wire.PeerKey) []string {
+	n.recordsMu.Lock()
+	out := slices.Clone(n.recordBy[peer].addrs)
+	n.recordsMu.Unlock()
+	n.people.mu.Lock()
+	defer n.people.mu.Unlock()
+	for _, p := range n.people.byID {
+		if p.card == nil {
+			continue
+		}
+		for _, w := range n.hintWays(p.card.Card.Hints) {
+			if w.peer == peer {
+				out = append(out, w.addrs...)
+			}
+		}
+	}
+	return out
+}
+
+// maxHints is how many addresses a card or passcode carries.
+const maxHints = 3
+
+// ownHints packs the own addresses: those reachable from furthest away first,
+// loopback only if this node listens nowhere else.
+func (n *Node) ownHints() [][]byte {
+	var out [][]byte
+	for _, a := range byReach(n.mesh.Addrs()) {
+		if len(out) == maxHints {
+			break
+		}
+		if b := packHint(a); b != nil {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// hints are the addresses for a passcode of a group: own ones, and the last is
+// another linked member's, so that the code works while this machine sleeps.
+func (n *Node) hints(r *room) [][]byte {
+	out := n.ownHints()
+	v := r.view.Load()
+	for _, p := range n.mesh.Peers() {
+		if !v.member(p.Peer) || p.Peer == n.mesh.Self() {
+			continue
+		}
+		for _, a := range byReach(n.addrsOf(p.Peer)) {
+			full, err := mesh.FullAddr(p.Peer, strings.SplitN(a, "/p2p/", 2)[0])
+			if err != nil {
+				continue
+			}
+			if b := packHint(full); b != nil {
+				if len(out) == maxHints {
+					out = out[:maxHints-1]
+				}
+				return append(out, b)
+			}
+		}
+	}
+	return out
+}
+
+// byReach sorts addresses by how far away they are reachable from. With any
+// address but loopback, loopback ones are dropped: they say nothing elsewhere.
+func byReach(addrs []string) []string {
+	out := slices.Clone(addrs)
+	slices.SortStableFunc(out, func(a, b string) int { return int(mesh.ReachOf(b)) - int(mesh.ReachOf(a)) })
+	if len(out) > 0 && mesh.ReachOf(out[0]) > mesh.ReachLoopback {
+		out = slices.DeleteFunc(out, func(a string) bool { return mesh.ReachOf(a) == mesh.ReachLoopback })
+	}
+	return out
+}
+
+func packHint(full string) []byte {
+	peer, addr, err := mesh.ParseAddr(full)
+	if err != nil {
+		return nil
+	}
+	b, err := invites.PackHint(invites.Hint{Addr: addr, Peer: peer})
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// hintWay is a peer that hints name, with where to dial it.
+type hintWay struct {
+	peer  wire.PeerKey
+	addrs []string
+}
+
+// hintWays reads hints and drops those that must not be dialled: a code may
+// come from anybody, and must not make this node knock at the user's other
+// machines (groups/SPEC.md, Passcode).
+func (n *Node) hintWays(hints [][]byte) []hintWay {
+	var out []hintWay
+	for _, b := range hints {
+		h, err := invites.UnpackHint(b)
+		if err != nil || h.Circuit() || !n.mayDial(h.Addr) {
+			continue
+		}
+		i := slices.IndexFunc(out, func(w hintWay) bool { return w.peer == h.Peer })
+		if i < 0 {
+			i = len(out)
+			out = append(out, hintWay{peer: h.Peer})
+		}
+		out[i].addrs = append(out[i].addrs, h.Addr)
+	}
+	return out
+}
+
+// mayDial tells whether an address from a hint may be dialled: public ones
+// always, loopback only if this node listens on loopback only, private ones
+// only in a subnet of an own interface.
+func (n *Node) mayDial(addr string) bool {
+	switch mesh.ReachOf(addr) {
+	case mesh.ReachPublic:
+		return true
+	case mesh.ReachLoopback:
+		return !slices.ContainsFunc(n.mesh.Addrs(), func(a string) bool { return mesh.ReachOf(a) > mesh.ReachLoopback })
+	}
+	ip, ok := addrIP(addr)
+	if !ok {
+		return false
+	}
+	nets, err := ownNets()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// addrIP reads the IP of "/ip4/1.2.3.4/…".
+func addrIP(addr string) (netip.Addr, bool) {
+	parts := strings.Split(addr, "/")
+	if len(parts) < 3 {
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(parts[2])
+	return ip, err == nil
+}

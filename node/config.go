@@ -1,0 +1,65 @@
+package node
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"mutuals/node/mesh"
+)
+
+// Config says how one node runs. The zero value with a Home is sane: it
+// listens on every interface on ports it chooses once and keeps.
+type Config struct {
+	// Home is the folder that holds everything of this node. Required.
+	Home string
+	// Listen holds multiaddrs; empty means QUIC and TCP on all interfaces.
+	Listen []string
+	// Bootstrap holds multiaddrs with /p2p of peers to dial at start.
+	Bootstrap []string
+	// NoMDNS turns off finding peers on the local network.
+	NoMDNS bool
+	// Version is shown in status and told to no stranger.
+	Version string
+	// Log receives short ids and counts; never content, keys or passcodes.
+	Log *slog.Logger
+
+	// Now is the clock; nil means time.Now. Ticks come from package time, so
+	// a simulation replaces both by running in a bubble.
+	Now func() time.Time
+	// Rand is the source of keys and salts; nil means crypto/rand.
+	Rand io.Reader
+	// Mesh, if not nil, may change how the node reaches the network. Tests
+	// put a simulated network here.
+	Mesh func(*mesh.Config)
+	// FreeSpace replaces the question to the file system in tests.
+	FreeSpace func(dir string) (uint64, error)
+}
+
+// Validate fills defaults in and refuses what cannot run.
+func (c *Config) Validate() error {
+	if c.Home == "" {
+		return errors.New("no home folder given")
+	}
+	for _, list := range [][]string{c.Listen, c.Bootstrap} {
+		for _, a := range list {
+			if !strings.HasPrefix(a, "/") {
+				return fmt.Errorf("address %q is not a multiaddr: write /ip4/127.0.0.1/tcp/0 or the like", a)
+			}
+		}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mutuals/identity"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+)
+
+const (
+	maxDirectStreams = 4  // of one peer: an outbox is handed over on one
+	maxDirectFrames  = 64 // of one stream: an outbox holds a few kinds
+	// clockAhead is how far another's clock may run ahead of ours before what
+	// it dates is held.
+	clockAhead = 5 * time.Minute
+)
+
+// serveDirect takes what another account's outbox hands over. Each frame is
+// acknowledged once it is on disk, or was refused for good.
+func (n *Node) serveDirect(ctx context.Context, s *mesh.Stream) {
+	defer s.Close()
+	for range maxDirectFrames {
+		s.SetDeadline(time.Now().Add(directStep))
+		b, err := s.ReadFrame(maxDirectFrame)
+		if err != nil {
+			return
+		}
+		if !n.rates.direct(s.Peer()) {
+			s.Reset()
+			return
+		}
+		ok, err := n.takeDirect(ctx, s.Peer(), b)
+		if err != nil {
+			n.log.Debug("a direct frame was not taken", "peer", s.Peer().Short(), "err", err)
+			s.Reset() // not acknowledged: it comes again
+			return
+		}
+		ack := ackMsg{V: 1}
+		if ok {
+			ack.OK = 1
+		}
+		s.SetDeadline(time.Now().Add(directStep))
+		if err := s.WriteFrame(wire.Marshal(ack)); err != nil {
+			return
+		}
+	}
+}
+
+// takeDirect stores one direct frame. ok false means: refused for good. An
+// error means: not now.
+func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok bool, err error) {
+	var m directMsg
+	if err := wire.Unmarshal(b, &m); err != nil {
+		n.blameStream(from, err)
+		return false, nil
+	}
+	switch m.Kind {
+	case directEdge:
+		var e identity.SignedEdge
+		if err := wire.Unmarshal(m.Body, &e); err != nil {
+			n.blameStream(from, err)
+			return false, nil
+		}
+		err = n.takeEdge(ctx, e)
+	case directProfile:
+		var p identity.SignedProfile
+		if err := wire.Unmarshal(m.Body, &p); err != nil {
+			n.blameStream(from, err)
+			return false, nil
+		}
+		err = n.takeContactProfile(ctx, p)
+	case directOffer:
+		err = n.takeOffer(ctx, from, m.Body)
+	case directAnswer:
+		err = n.takeAnswer(ctx, from, m.Body)
+	case directDecline:
+		err = n.takeDecline(ctx, from, m.Body)
+	default:
+		return false, nil // of a newer version
+	}
+	if isRefusal(err) {
+		n.log.Debug("a direct frame was refused", "peer", from.Short(), "kind", m.Kind, "err", err)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// takeContactProfile keeps the profile of somebody who follows or is followed.
+func (n *Node) takeContactProfile(ctx context.Context, p identity.SignedProfile) error {
+	if err := p.Verify(); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	n.people.mu.Lock()
+	known := n.people.byID[p.Profile.Account]
+	keep := known != nil && !known.blocked
+	n.people.mu.Unlock()
+	if !keep {
+		return errDirectRefused
+	}
+	if err := n.storeProfile(ctx, p); err != nil {
+		return err
+	}
+	n.people.learnProfile(p)
+	return nil
+}

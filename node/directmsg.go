@@ -1,0 +1,72 @@
+package node
+
+import (
+	"mutuals/groups"
+	"mutuals/identity"
+	"mutuals/identity/wire"
+)
+
+// Kinds of frames of /mutuals/direct/1. Each frame is answered by an ack once
+// it is stored (or was refused for good), which ends its entry in the
+// sender's outbox.
+const (
+	directEdge       = 1
+	directProfile    = 2
+	directRevocation = 3 // reserved: read and acknowledged from the next version on
+	directOffer      = 4
+	directAnswer     = 5
+	directDecline    = 6
+)
+
+// maxDirectFrame bounds one direct frame: a join request of 16 KiB or a
+// genesis of 128 KiB with its preview.
+const maxDirectFrame = 160 << 10
+
+type directMsg struct {
+	_       struct{} `cbor:",toarray"`
+	V, Kind uint64
+	Body    []byte // one encoded value of the kind
+}
+
+// ackMsg answers a directMsg. OK is 1 if stored; 0 if it was refused for good
+// and need not come again.
+type ackMsg struct {
+	_     struct{} `cbor:",toarray"`
+	V, OK uint64
+}
+
+// offerMsg asks a mutual into a group. What it says of the group is shown as
+// the inviter's words until the admit was synced.
+type offerMsg struct {
+	_       struct{} `cbor:",toarray"`
+	Inviter wire.AccountID
+	Genesis []byte // the frame
+	Preview offerPreview
+	Nonce   [16]byte
+}
+
+type offerPreview struct {
+	_           struct{} `cbor:",toarray"`
+	Name        string
+	Members     uint64
+	Cap         uint64
+	HistoryDays uint64
+}
+
+// answerMsg is the yes to an offer: the newcomer's half and consent.
+type answerMsg struct {
+	_       struct{} `cbor:",toarray"`
+	Request groups.JoinRequest
+	Sig     wire.Sig
+}
+
+// declineMsg is the no. It is not signed: the connection proves the peer, and
+// its device was named when it followed us.
+type declineMsg struct {
+	_     struct{} `cbor:",toarray"`
+	Group wire.GroupID
+	Nonce [16]byte
+}
+
+// profileMsg is a profile with what makes it checkable.
+type profileMsg = identity.SignedProfile

@@ -1,0 +1,262 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/store"
+)
+
+// rekeyStep is how long each seat waits for the one before it to make an
+// epoch that the group needs: two clock ticks and a round trip.
+const rekeyStep = 2 * time.Second
+
+// sendEpoch is the epoch to write under: of the eligible ones whose secret is
+// here, the one of highest generation, then lowest order key; none if a valid
+// rekey of a higher generation is not eligible (groups/SPEC.md, Epochs).
+func (r *room) sendEpoch() (groups.Epoch, bool) {
+	if r.g.NeedRekey() {
+		return groups.Epoch{}, false
+	}
+	for _, e := range r.g.Eligible() {
+		if r.keys.has(e.EID) {
+			return e, true
+		}
+	}
+	return groups.Epoch{}, false
+}
+
+// minimumEpoch sees to it that the group gets an epoch every seated device can
+// read. Who made the change makes the epoch in the same commit, so that a
+// removal and its rekey leave together; the others wait their turn.
+func (r *room) minimumEpoch(c *commit, s *groups.State) error {
+	me, ok := s.Inc(r.me)
+	if !ok || !me.Live || me.Cut || !me.Seated || !r.g.NeedRekey() {
+		r.rekeyAt = time.Time{}
+		return nil
+	}
+	if len(c.own) > 0 {
+		return r.rekey(c)
+	}
+	if r.rekeyAt.IsZero() {
+		r.rekeyAt = r.n.now().Add(time.Duration(r.seatIndex(s)) * rekeyStep)
+	}
+	return nil
+}
+
+// seatIndex counts the seated members with a linked device that come before
+// this one: who is away need not be waited for.
+func (r *room) seatIndex(s *groups.State) int {
+	self := r.n.dev.account()
+	i := 0
+	for _, m := range s.Members() {
+		if m.Account == self || m.Status != groups.StatusSeated {
+			break
+		}
+		for _, inc := range m.Incs {
+			if r.links[inc.Peer] != nil {
+				i++
+				break
+			}
+		}
+	}
+	return i
+}
+
+// rekey makes a new epoch: a fresh secret, wrapped for every device that must
+// read it.
+func (r *room) rekey(c *commit) error {
+	e, err := seal.NewSecret(r.n.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	var leaves []seal.Leaf
+	op, err := r.g.ComposeRekey(r.me, r.n.dev.keys.Op, r.n.nowMs(), func(ctx [32]byte, _ uint64, to []groups.Recipient) (eid, root [32]byte, err error) {
+		wrapFor := make([]seal.Recipient, len(to))
+		for i, t := range to {
+			wrapFor[i] = seal.Recipient{ID: t.Inc, KemGen: t.KemGen, KemPk: t.KemPk}
+		}
+		leaves = seal.WrapAll(r.group, ctx, e, wrapFor)
+		return seal.Derive(r.group, ctx, e).EID, seal.Root(seal.Hashes(leaves)), nil
+	})
+	if err != nil {
+		return fmt.Errorf("making an epoch: %w", err)
+	}
+	if err := r.takeOwn(c, op); err != nil {
+		return fmt.Errorf("making an epoch: %w", err)
+	}
+	body := op.Body.(*groups.RekeyBody)
+	if !r.keepSecret(c, op.Ctx(), body.EID, e) {
+		panic("internal error: an own epoch secret does not match its eid")
+	}
+	wraps := seal.EncodeWraps(leaves)
+	c.row(func(tx *store.Tx) error { return tx.PutWraps(r.group, op.ID, wraps) })
+	c.then(func() { r.handWraps(op.ID, leaves) })
+	r.rekeyAt = time.Time{}
+	return nil
+}
+
+// keepSecret takes a secret in, if it is the epoch's.
+func (r *room) keepSecret(c *commit, ctx, eid [32]byte, e seal.Secret) bool {
+	if r.keys.has(eid) {
+		return true
+	}
+	if !r.keys.add(ctx, eid, e) {
+		return false
+	}
+	now := r.n.nowMs()
+	c.dirty = true
+	c.row(func(tx *store.Tx) error { return tx.PutEpoch(r.group, eid, e, now) })
+	return true
+}
+
+// keepWraps stores a wrap set that was handed over, if it is the one an
+// accepted rekey committed to.
+func (r *room) keepWraps(c *commit, rekey wire.OpID, leaves []seal.Leaf) {
+	op := r.g.Op(rekey)
+	if op == nil {
+		return // the rekey has not come yet; its leaf is asked for then
+	}
+	body, ok := op.Body.(*groups.RekeyBody)
+	if !ok || seal.Root(seal.Hashes(leaves)) != body.WrapRoot {
+		return
+	}
+	b := seal.EncodeWraps(leaves)
+	c.row(func(tx *store.Tx) error { return tx.PutWraps(r.group, rekey, b) })
+	for _, leaf := range leaves {
+		if leaf.ID == r.me {
+			r.unwrap(c, op, leaf)
+		}
+	}
+	r.openLocked(c)
+}
+
+// unwrap opens the leaf that is for this device.
+func (r *room) unwrap(c *commit, rekey *groups.Op, leaf seal.Leaf) bool {
+	body := rekey.Body.(*groups.RekeyBody)
+	inc, _ := r.g.State().Inc(r.me)
+	seed, ok := r.keys.kem[kemSlot(inc.KemPk)]
+	if !ok || len(leaf.Wrap) == 0 {
+		return false
+	}
+	e, err := seal.Unwrap(seed, r.group, rekey.Ctx(), r.me, uint32(leaf.KemGen), leaf.Wrap)
+	if err != nil {
+		return false
+	}
+	return r.keepSecret(c, rekey.Ctx(), body.EID, e)
+}
+
+// wanted lists the epochs whose secret is not here, newest first.
+func (r *room) wanted() []groups.Epoch {
+	out := slices.DeleteFunc(r.g.Epochs(), func(e groups.Epoch) bool { return r.keys.has(e.EID) })
+	slices.SortFunc(out, func(a, b groups.Epoch) int { return cmp.Compare(b.Gen, a.Gen) })
+	return out
+}
+
+// fetchKeys gets the secrets this device lacks from one linked member: first
+// the leaf that is its own, then by a key request. It runs on the link's
+// goroutine.
+func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
+	var rekeys, rest []groups.Epoch
+	var me wire.OpID
+	err := r.step(ctx, func(*commit) error {
+		me = r.me
+		for _, e := range r.wanted() {
+			if slices.ContainsFunc(r.g.Recipients(e.Rekey), func(to groups.Recipient) bool { return to.Inc == r.me }) {
+				rekeys = append(rekeys, e)
+			}
+			rest = append(rest, e)
+		}
+		return nil
+	})
+	if err != nil || me.IsZero() {
+		return err
+	}
+	if len(rekeys) > 0 {
+		if err := r.fetchLeaves(ctx, peer, me, rekeys); err != nil {
+			return err
+		}
+	}
+	if len(rest) > 0 || r.lacksNames() {
+		return r.requestKeys(ctx, peer)
+	}
+	return nil
+}
+
+// fetchLeaves asks a peer for own leaves, one after another on one stream.
+func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, me wire.OpID, epochs []groups.Epoch) error {
+	s, err := r.n.mesh.Open(ctx, peer, protocolSync)
+	if err != nil {
+		return fmt.Errorf("asking for wraps: %w", err)
+	}
+	defer s.Close()
+	mine, err := r.vector(ctx)
+	if err != nil {
+		return err
+	}
+	if err := writeSync(s, &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine)}); err != nil {
+		return err
+	}
+	m, err := readSync(s)
+	if err != nil {
+		return err
+	}
+	hello, ok := m.(*groups.SyncHello)
+	if !ok {
+		return nil // refused: the pull that comes finds out why
+	}
+	if hello.Digest != groups.Digest(mine) {
+		if _, err := readVector(s); err != nil {
+			return err
+		}
+	}
+	for _, e := range epochs {
+		if err := writeSync(s, &groups.SyncWrapWant{Rekey: e.Rekey, Recipient: me}); err != nil {
+			return err
+		}
+		m, err := readSync(s)
+		if err != nil {
+			return err
+		}
+		wrap, ok := m.(*groups.SyncWrap)
+		if !ok || wrap.Rekey != e.Rekey || wrap.Leaf.ID != me || int(wrap.Count) != e.Count || !wrap.Verify(e.WrapRoot) {
+			continue // not held, or not what the rekey committed to: a key request follows
+		}
+		err = r.step(ctx, func(c *commit) error {
+			if op := r.g.Op(e.Rekey); op != nil && r.unwrap(c, op, wrap.Leaf) {
+				r.openLocked(c)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tick does what is due by the clock.
+func (r *room) tick() {
+	if r.haveDue {
+		r.tellHave()
+	}
+	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
+		r.rekeyAt = time.Time{}
+		if err := r.commit(func(c *commit) error {
+			if !r.g.NeedRekey() {
+				return nil
+			}
+			return r.rekey(c)
+		}); err != nil {
+			r.log.Warn("making an epoch failed", "err", err)
+			r.rekeyAt = r.n.now().Add(rekeyStep)
+		}
+	}
+	r.tickGroup()
+}

@@ -1,0 +1,127 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// change is a row of the change log with an object of the API in it.
+func change(kind store.ChangeKind, typ string, group wire.GroupID, object any) store.Change {
+	b, err := json.Marshal(object)
+	if err != nil {
+		panic("internal error: encoding an event: " + err.Error())
+	}
+	return store.Change{Kind: kind, Type: typ, Group: group, Data: b}
+}
+
+// eventID names a change: the store's epoch tells a store that was rebuilt
+// from the one a reader knew.
+func (n *Node) eventID(number uint64) string {
+	return n.store.Epoch() + "-" + strconv.FormatUint(number, 10)
+}
+
+// LastEventID names the newest event; following from it misses nothing.
+func (n *Node) LastEventID(context.Context) string { return n.eventID(n.store.LastChange()) }
+
+// NextEvents returns durable events after the one named, at most max, and
+// waits until there is one. An empty id means from now. api.ErrResync means
+// that the events from there are gone.
+func (n *Node) NextEvents(ctx context.Context, after string, max int) ([]api.Event, error) {
+	number := n.store.LastChange()
+	if after != "" {
+		epoch, digits, ok := cutLast(after, "-")
+		at, err := strconv.ParseUint(digits, 10, 64)
+		if !ok || err != nil || epoch != n.store.Epoch() || at > number {
+			return nil, api.ErrResync
+		}
+		number = at
+	}
+	changes, err := n.store.Tail(ctx, number, max)
+	if errors.Is(err, store.ErrPruned) {
+		return nil, api.ErrResync
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.Event, len(changes))
+	for i, c := range changes {
+		out[i] = api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: c.Data}
+	}
+	return out, nil
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+// Snapshot returns everything a front end shows before its first event. The
+// event id is taken first: what happens meanwhile is seen twice, never missed.
+func (n *Node) Snapshot(ctx context.Context) (api.Snapshot, error) {
+	s := api.Snapshot{EventID: n.LastEventID(ctx), State: api.State{Status: n.Status(ctx)}}
+	id, err := n.Identity(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.State.Identity = &id
+	if s.State.People, err = arr(n.People(ctx)); err != nil {
+		return s, err
+	}
+	if s.State.Requests, err = arr(n.Requests(ctx)); err != nil {
+		return s, err
+	}
+	if s.State.Groups, err = arr(n.Groups(ctx)); err != nil {
+		return s, err
+	}
+	for _, g := range s.State.Groups {
+		members, err := n.Members(ctx, g.ID)
+		if err != nil {
+			return s, err
+		}
+		s.State.Members = append(s.State.Members, api.GroupMembers{Group: g.ID, Items: members})
+	}
+	s.State.Tasks, err = arr(n.Tasks(ctx))
+	return s, err
+}
+
+func arr[T any](list []T, err error) (api.Array[T], error) { return list, err }
+
+// Idempotent looks an Idempotency-Key up. stored is the answer it got before;
+// else save keeps the answer it gets now. Problem idempotency_conflict if the
+// key came with another request.
+func (n *Node) Idempotent(ctx context.Context, key string, request [32]byte) (stored *api.StoredResponse, save func(status int, body []byte) error, err error) {
+	err = n.store.View(func(tx *store.Tx) error {
+		a, ok, err := tx.Answer(key, n.nowMs())
+		if err != nil || !ok {
+			return err
+		}
+		if a.RequestHash != request {
+			return api.NewProblem(api.IdempotencyConflict)
+		}
+		stored = &api.StoredResponse{Status: int(a.Status), Body: a.Body}
+		return nil
+	})
+	if err != nil || stored != nil {
+		return stored, nil, err
+	}
+	return nil, func(status int, body []byte) error {
+		err := n.store.Update(ctx, func(tx *store.Tx) error {
+			return tx.PutAnswer(key, store.Answer{AtMs: n.nowMs(), RequestHash: request, Status: uint32(status), Body: body})
+		})
+		if err != nil {
+			return fmt.Errorf("keeping an answer: %w", err)
+		}
+		return nil
+	}, nil
+}

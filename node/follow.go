@@ -1,0 +1,262 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mutuals/identity"
+	"mutuals/identity/wire"
+	"mutuals/invites"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// Follow makes the edge from this account to another and hands it over as soon
+// as the other can be reached. A contact card makes somebody reachable who is
+// not known yet; it may be any pasted text that holds one.
+func (n *Node) Follow(ctx context.Context, a wire.AccountID, card string) (api.Person, error) {
+	if a == n.dev.account() {
+		return api.Person{}, api.NewProblem(api.BadRequest).Explain("nobody follows themselves")
+	}
+	if card != "" {
+		if err := n.takeCard(ctx, a, card); err != nil {
+			return api.Person{}, err
+		}
+	}
+	n.people.mu.Lock()
+	if p := n.people.byID[a]; p != nil && p.following() {
+		defer n.people.mu.Unlock()
+		return p.api(), nil
+	}
+	n.people.mu.Unlock()
+	if err := n.setEdge(ctx, a, 1); err != nil {
+		return api.Person{}, err
+	}
+	n.reach(a)
+	return n.Person(ctx, a)
+}
+
+// Unfollow withdraws the edge. Groups stay as they are: a seat was given under
+// both halves and is not taken back by one.
+func (n *Node) Unfollow(ctx context.Context, a wire.AccountID) (api.Person, error) {
+	n.people.mu.Lock()
+	p := n.people.byID[a]
+	following := p != nil && p.following()
+	n.people.mu.Unlock()
+	if p == nil {
+		return api.Person{}, api.NewProblem(api.NotFound).Explain("nothing is known of %v", a)
+	}
+	if following {
+		if err := n.setEdge(ctx, a, 0); err != nil {
+			return api.Person{}, err
+		}
+	}
+	return n.Person(ctx, a)
+}
+
+// Block drops what an account sends outside groups, and unfollows it; with on
+// false it is heard again.
+func (n *Node) Block(ctx context.Context, a wire.AccountID, on bool) (api.Person, error) {
+	err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if !on {
+			return tx.DeletePerson(store.Block, a)
+		}
+		return tx.PutPerson(store.Block, a, wire.Marshal(n.nowMs()))
+	})
+	if err != nil {
+		return api.Person{}, err
+	}
+	n.people.mu.Lock()
+	p := n.people.get(a)
+	p.blocked = on
+	following := p.following()
+	n.people.mu.Unlock()
+	if on && following {
+		if err := n.setEdge(ctx, a, 0); err != nil {
+			return api.Person{}, err
+		}
+	}
+	return n.Person(ctx, a)
+}
+
+// takeCard reads a contact card and keeps it, if it is a's.
+func (n *Node) takeCard(ctx context.Context, a wire.AccountID, text string) error {
+	found, err := invites.Extract(text, n.now())
+	if err != nil || found.Card == "" {
+		return api.NewProblem(api.BadRequest).Explain("the text holds no contact card")
+	}
+	card, err := identity.ParseCard(found.Card)
+	if err != nil {
+		return api.NewProblem(api.BadRequest).Explain("the contact card cannot be read: %v", err)
+	}
+	if card.Card.Account != a {
+		return api.NewProblem(api.BadRequest).Explain("the card is %v's, not %v's", card.Card.Account, a)
+	}
+	if err := n.store.Update(ctx, func(tx *store.Tx) error {
+		return tx.PutPerson(store.Card, a, wire.Marshal(card))
+	}); err != nil {
+		return err
+	}
+	n.people.mu.Lock()
+	p := n.people.get(a)
+	p.card = &card
+	p.meet(card.Chain)
+	n.people.mu.Unlock()
+	for _, w := range n.hintWays(card.Card.Hints) {
+		n.mesh.LearnAddrs(w.peer, w.addrs)
+	}
+	return nil
+}
+
+// setEdge signs, stores and queues the edge to an account.
+func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) error {
+	n.people.mu.Lock()
+	p := n.people.get(a)
+	var last uint64
+	if p.out != nil {
+		last = p.out.Edge.N
+	}
+	now := n.nowMs()
+	e := identity.SignEdge(n.dev.keys, n.dev.chain, a, identity.NextN(last, now), state, now)
+	becameMutual := identity.Mutual(&e, p.in)
+	n.people.mu.Unlock()
+	b := wire.Marshal(e)
+	err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutEdge(store.EdgeOut, a, b); err != nil {
+			return err
+		}
+		if err := n.queue(tx, a, directEdge, "edge", b); err != nil {
+			return err
+		}
+		if err := n.queueProfile(tx, a); err != nil {
+			return err
+		}
+		if state == 0 {
+			return nil
+		}
+		if err := tx.DeleteRequest(followRequestID(a)); err != nil {
+			return err
+		}
+		if becameMutual {
+			return tx.Change(change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(a, &e, nil)))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("storing a follow edge: %w", err)
+	}
+	n.people.mu.Lock()
+	n.people.get(a).out = &e
+	n.people.mu.Unlock()
+	if err := n.signFollowList(ctx); err != nil {
+		return err
+	}
+	n.flush(a)
+	return nil
+}
+
+// personWith is a person as it will be once an edge is committed.
+func (n *Node) personWith(a wire.AccountID, out, in *identity.SignedEdge) api.Person {
+	n.people.mu.Lock()
+	defer n.people.mu.Unlock()
+	p := *n.people.get(a)
+	if out != nil {
+		p.out = out
+	}
+	if in != nil {
+		p.in = in
+	}
+	return p.api()
+}
+
+// signFollowList signs the checkpoint over all own edges, for own devices and
+// backups.
+func (n *Node) signFollowList(ctx context.Context) error {
+	n.people.mu.Lock()
+	var ids [][32]byte
+	for _, p := range n.people.byID {
+		if p.out != nil {
+			ids = append(ids, p.out.Edge.ID())
+		}
+	}
+	n.people.mu.Unlock()
+	list := identity.SignFollowList(n.dev.keys, n.dev.chain, n.nowMs(), identity.EdgeRoot(ids))
+	return n.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting("follow-list", wire.Marshal(list)) })
+}
+
+// errEdgeRefused means that an edge proves nothing to this account.
+var errEdgeRefused = errors.New("not an edge for this account")
+
+// takeEdge keeps an edge that somebody made to this account.
+func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
+	if e.Edge.To != n.dev.account() || e.Edge.From == n.dev.account() || e.Verify() != nil {
+		return errEdgeRefused
+	}
+	if e.Edge.N > n.nowMs()+uint64(clockAhead.Milliseconds()) {
+		return errEdgeRefused // its clock runs ahead: it comes again
+	}
+	from := e.Edge.From
+	n.people.mu.Lock()
+	p := n.people.byID[from]
+	switch {
+	case p != nil && p.blocked:
+		n.people.mu.Unlock()
+		return nil
+	case p == nil && n.people.strangers() >= maxStrangers:
+		n.people.mu.Unlock()
+		return errEdgeRefused
+	case p != nil && p.in != nil && !identity.NewerEdge(e, *p.in):
+		n.people.mu.Unlock()
+		return nil // known, or older
+	}
+	p = n.people.get(from)
+	p.meet(e.Chain)
+	out := p.out
+	was := p.followsUs()
+	n.people.mu.Unlock()
+	follows := e.Edge.State == 1
+	mutual := identity.Mutual(out, &e)
+	err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutEdge(store.EdgeIn, from, wire.Marshal(e)); err != nil {
+			return err
+		}
+		if !follows || was {
+			return nil
+		}
+		if mutual {
+			return tx.Change(change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(from, nil, &e)))
+		}
+		req := requestRow{V: 1, Kind: api.RequestFollow, From: from, AtMs: n.nowMs()}
+		if err := tx.PutRequest(followRequestID(from), wire.Marshal(req)); err != nil {
+			return err
+		}
+		return tx.Change(change(store.Add, api.EventFollowReceived, wire.GroupID{}, n.personWith(from, nil, &e)))
+	})
+	if err != nil {
+		return fmt.Errorf("storing a follow edge: %w", err)
+	}
+	n.people.mu.Lock()
+	n.people.get(from).in = &e
+	n.people.mu.Unlock()
+	n.reach(from)
+	return nil
+}
+
+// followBack makes an own edge to somebody an invite joined this account to,
+// unless there ever was one: an edge withdrawn stays withdrawn.
+func (n *Node) followBack(a wire.AccountID) {
+	if a == n.dev.account() || a.IsZero() {
+		return
+	}
+	n.people.mu.Lock()
+	p := n.people.byID[a]
+	known := p != nil && (p.out != nil || p.blocked)
+	n.people.mu.Unlock()
+	if known {
+		return
+	}
+	if err := n.setEdge(n.ctx, a, 1); err != nil && n.ctx.Err() == nil {
+		n.log.Warn("following back failed", "account", a.Short(), "err", err)
+	}
+}

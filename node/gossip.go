@@ -1,0 +1,133 @@
+package node
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+)
+
+const (
+	// meshForms is how long after joining a topic own operations also go
+	// straight to linked members: GossipSub's mesh is empty until its next
+	// heartbeat, a second, and a second more for the other side.
+	meshForms = 3 * time.Second
+	// maxTopics is how many epochs' topics a room listens on: the one it writes
+	// on and those of members who have not heard of the newest yet.
+	maxTopics = 4
+)
+
+// topic is one epoch's gossip topic this room listens on.
+type topic struct {
+	t      *mesh.Topic
+	joined time.Time
+}
+
+// tuneTopics joins the topics of the epochs that may be written under and
+// leaves the others; on the room's goroutine.
+func (r *room) tuneTopics() {
+	want := map[[32]byte]bool{}
+	if r.view.Load().seated() {
+		epochs := r.g.Epochs()
+		slices.SortFunc(epochs, func(a, b groups.Epoch) int { return cmp.Compare(b.Gen, a.Gen) })
+		if e, ok := r.sendEpoch(); ok {
+			want[e.EID] = true
+		}
+		for _, e := range epochs {
+			if len(want) == maxTopics {
+				break
+			}
+			if r.keys.has(e.EID) {
+				want[e.EID] = true
+			}
+		}
+	}
+	for eid, t := range r.topics {
+		if !want[eid] {
+			t.t.Leave()
+			delete(r.topics, eid)
+		}
+	}
+	for eid := range want {
+		if r.topics[eid] != nil {
+			continue
+		}
+		t, err := r.n.mesh.Join(groups.TopicName(r.keys.epochs[eid].keys.Topic), mesh.Gate{
+			Allow:   func(p wire.PeerKey) bool { return r.view.Load().member(p) },
+			Judge:   r.judgeGossip,
+			Deliver: func(from wire.PeerKey, _ []byte, checked any) { r.deliver(from, checked) },
+		})
+		if err != nil {
+			r.log.Warn("joining a topic failed", "err", err)
+			continue
+		}
+		r.topics[eid] = &topic{t: t, joined: r.n.now()}
+	}
+}
+
+func (r *room) closeTopics() {
+	for eid, t := range r.topics {
+		t.t.Leave()
+		delete(r.topics, eid)
+	}
+}
+
+// publish sends own operations on their way: on the topic, and straight to
+// linked members while the mesh forms or where it does not reach.
+func (r *room) publish(ops []*groups.Op) {
+	if len(ops) == 0 {
+		return
+	}
+	r.tuneTopics()
+	var t *topic
+	before := r.topics[r.wroteOn]
+	if e, ok := r.sendEpoch(); ok {
+		t = r.topics[e.EID]
+		r.wroteOn = e.EID
+	}
+	onTopic := map[wire.PeerKey]bool{}
+	if t != nil {
+		for _, op := range ops {
+			on := t
+			if op.Chain == groups.Control && before != nil {
+				on = before // the others are still there: this is what moves them
+			}
+			if err := on.t.Publish(r.n.ctx, op.Frame()); err != nil {
+				r.log.Debug("publishing failed", "err", err)
+			}
+		}
+		if t == before && r.n.now().Sub(t.joined) > meshForms {
+			for _, p := range t.t.Peers() {
+				onTopic[p] = true
+			}
+		}
+	}
+	for peer, l := range r.links {
+		if onTopic[peer] {
+			continue
+		}
+		for _, seg := range segmentsOf(ops) {
+			l.tellIt(seg)
+		}
+	}
+	if len(r.links) > 0 {
+		r.noteSent(ops)
+	}
+}
+
+// segmentsOf puts operations into segments, one for each run of a chain.
+func segmentsOf(ops []*groups.Op) []*groups.Segment {
+	var out []*groups.Segment
+	for _, op := range ops {
+		inc, chain := op.IncID(), uint64(op.Chain)
+		if n := len(out); n > 0 && out[n-1].Inc == inc && out[n-1].Chain == chain && len(out[n-1].Frames) < 16 {
+			out[n-1].Frames = append(out[n-1].Frames, op.Frame())
+			continue
+		}
+		out = append(out, &groups.Segment{Inc: inc, Chain: chain, Frames: [][]byte{op.Frame()}})
+	}
+	return out
+}

@@ -1,0 +1,280 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// Groups returns the groups this account is or was a member of, newest message
+// first.
+func (n *Node) Groups(context.Context) ([]api.Group, error) {
+	var out []api.Group
+	for _, r := range n.openRooms() {
+		if v := r.view.Load(); !v.me.IsZero() {
+			out = append(out, r.api(v))
+		}
+	}
+	slices.SortFunc(out, func(a, b api.Group) int { return lastTime(b).Compare(lastTime(a)) })
+	return out, nil
+}
+
+func lastTime(g api.Group) time.Time {
+	if g.LastMessage != nil {
+		return g.LastMessage.SentAt
+	}
+	return g.CreatedAt
+}
+
+// Group returns one group; problem not_found if this account never was in it.
+func (n *Node) Group(_ context.Context, g wire.GroupID) (api.Group, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Group{}, err
+	}
+	return r.api(r.view.Load()), nil
+}
+
+// CreateGroup makes a group and its first epoch, and says what it is called.
+func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, error) {
+	if n.dev == nil {
+		return api.Group{}, api.NewProblem(api.NoIdentity)
+	}
+	limit := uint64(groups.DefaultCap)
+	if in.Cap != nil {
+		limit = uint64(*in.Cap)
+	}
+	policy, err := patchPolicy(groups.DefaultPolicy(), in.Policy)
+	if err != nil {
+		return api.Group{}, err
+	}
+	info := groups.GroupInfo{Name: in.Name, Description: in.Description, IceBreakers: in.IceBreakers}
+	if err := info.Check(); err != nil {
+		return api.Group{}, api.NewProblem(api.BadRequest).Explain("%v", err)
+	}
+	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)
+	if err != nil {
+		return api.Group{}, err
+	}
+	var nonce [16]byte
+	if _, err := io.ReadFull(n.cfg.Rand, nonce[:]); err != nil {
+		return api.Group{}, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	genesis := groups.ComposeGenesis(n.dev.keys, n.dev.chain, pk, nonce, limit, policy, n.nowMs())
+	r, err := n.prepareRoom(ctx, genesis, pk, seed, wire.PeerKey{})
+	if err != nil {
+		return api.Group{}, err
+	}
+	err = r.step(ctx, func(c *commit) error {
+		if err := r.rekey(c); err != nil {
+			return err
+		}
+		if _, err := r.say(c, groups.ContentGroupInfo, info.Encode()); err != nil {
+			return err
+		}
+		return r.sayProfile(c)
+	})
+	if err != nil {
+		n.forgetRoom(r)
+		return api.Group{}, err
+	}
+	r.tell(func(c *commit) error {
+		c.changes = append(c.changes, change(store.Add, api.EventGroupCreated, r.group, r.api(r.view.Load())))
+		return nil
+	})
+	return r.api(r.view.Load()), nil
+}
+
+// PatchGroup changes a group's name, description, rules or cap.
+func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch) (api.Group, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Group{}, err
+	}
+	err = r.step(ctx, func(c *commit) error {
+		s := r.g.State()
+		if s.Role(n.dev.account()) == groups.RoleMember {
+			return api.NewProblem(api.RoleNeeded)
+		}
+		if in.Cap != nil || in.Policy != nil {
+			policy, err := patchPolicy(s.Policy(), in.Policy)
+			if err != nil {
+				return err
+			}
+			limit := uint64(s.Cap())
+			if in.Cap != nil {
+				limit = uint64(*in.Cap)
+			}
+			body := &groups.PolicyBody{OwnOp: s.OwnOp(), Cap: limit, Policy: policy, Pins: nil}
+			if _, err := r.own(c, groups.KindPolicy, body); err != nil {
+				return err
+			}
+		}
+		if in.Name == nil && in.Description == nil && in.IceBreakers == nil {
+			return nil
+		}
+		info := groups.GroupInfo{Name: r.meta.Name, Description: r.meta.Description, IceBreakers: r.meta.IceBreakers}
+		if in.Name != nil {
+			info.Name = *in.Name
+		}
+		if in.Description != nil {
+			info.Description = *in.Description
+		}
+		if in.IceBreakers != nil {
+			info.IceBreakers = *in.IceBreakers
+		}
+		if err := info.Check(); err != nil {
+			return api.NewProblem(api.BadRequest).Explain("%v", err)
+		}
+		_, err := r.say(c, groups.ContentGroupInfo, info.Encode())
+		return err
+	})
+	if err != nil {
+		return api.Group{}, err
+	}
+	return r.api(r.view.Load()), nil
+}
+
+// LeaveGroup gives the own seat up. The history stays on this disk.
+func (n *Node) LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Group{}, err
+	}
+	err = r.step(ctx, func(c *commit) error {
+		s := r.g.State()
+		if s.Owner() == n.dev.account() {
+			return api.NewProblem(api.NotAllowed).Explain("the owner cannot leave: hand the group to somebody first")
+		}
+		if me, ok := s.Inc(r.me); !ok || !me.Live {
+			return r.notSeated()
+		}
+		_, err := r.own(c, groups.KindLeave, &groups.LeaveBody{Pins: r.g.PinsFor(n.dev.account())})
+		return err
+	})
+	if err != nil {
+		return api.Group{}, err
+	}
+	return r.api(r.view.Load()), nil
+}
+
+// groupChanged tells readers that a group's name, rules or own standing
+// changed.
+func (r *room) groupChanged(c *commit) {
+	if r.view.Load() == nil || r.me.IsZero() {
+		return
+	}
+	v := *r.view.Load()
+	v.state, v.me, v.meta = r.g.State(), r.me, r.meta
+	c.changes = append(c.changes, change(store.Update, api.EventGroupUpdated, r.group, r.api(&v)))
+}
+
+// api is the group as its readers see it.
+func (r *room) api(v *view) api.Group {
+	s := v.state
+	out := api.Group{
+		ID: r.group, Name: v.meta.Name, Description: v.meta.Description, Cap: s.Cap(), Members: s.SeatCount(), Waitlist: s.WaitCount(),
+		Role: s.Role(r.n.dev.account()).String(), Policy: policyAPI(s.Policy()), Epoch: v.epoch, Synced: v.synced,
+		CreatedAt: msTime(v.meta.CreatedMs), IceBreakers: v.meta.IceBreakers, Unread: v.unread, Status: api.MemberSeated,
+	}
+	if m, ok := s.Member(r.n.dev.account()); ok {
+		out.Status = statusAPI(m.Status)
+	}
+	if v.latest != nil {
+		m := r.n.messageOf(r, *v.latest)
+		out.LastMessage = &m
+	}
+	return out
+}
+
+func statusAPI(s groups.Status) string {
+	switch s {
+	case groups.StatusSeated:
+		return api.MemberSeated
+	case groups.StatusWaitlisted:
+		return api.MemberWaitlisted
+	case groups.StatusLeft:
+		return api.MemberLeft
+	}
+	return api.MemberRemoved
+}
+
+var whoInvites = []string{"owner", "admins", "members"}
+var posting = []string{"all", "admins"}
+
+func policyAPI(p groups.Policy) api.Policy {
+	out := api.Policy{History: historyText(p.HistoryDays), Waitlist: int(p.Waitlist), SucceedDays: int(p.SucceedDays)}
+	if p.WhoInvites < uint64(len(whoInvites)) {
+		out.WhoInvites = whoInvites[p.WhoInvites]
+	}
+	if p.Posting < uint64(len(posting)) {
+		out.Posting = posting[p.Posting]
+	}
+	return out
+}
+
+func historyText(days uint64) string {
+	switch days {
+	case 0:
+		return "join"
+	case groups.HistoryAll:
+		return "all"
+	}
+	return strconv.FormatUint(days, 10) + "d"
+}
+
+func patchPolicy(p groups.Policy, in *api.PolicyPatch) (groups.Policy, error) {
+	if in == nil {
+		return p, nil
+	}
+	bad := func(what, got string) (groups.Policy, error) {
+		return p, api.NewProblem(api.BadRequest).Explain("%s cannot be %q", what, got)
+	}
+	if in.WhoInvites != nil {
+		i := slices.Index(whoInvites, *in.WhoInvites)
+		if i < 0 {
+			return bad("who invites", *in.WhoInvites)
+		}
+		p.WhoInvites = uint64(i)
+	}
+	if in.Posting != nil {
+		i := slices.Index(posting, *in.Posting)
+		if i < 0 {
+			return bad("posting", *in.Posting)
+		}
+		p.Posting = uint64(i)
+	}
+	if in.History != nil {
+		switch h := *in.History; h {
+		case "join":
+			p.HistoryDays = 0
+		case "all":
+			p.HistoryDays = groups.HistoryAll
+		default:
+			days, err := strconv.ParseUint(strings.TrimSuffix(h, "d"), 10, 16)
+			if err != nil || days == 0 || days >= groups.HistoryAll || !strings.HasSuffix(h, "d") {
+				return bad("history", h)
+			}
+			p.HistoryDays = days
+		}
+	}
+	if in.Waitlist != nil {
+		p.Waitlist = uint64(*in.Waitlist)
+	}
+	if in.SucceedDays != nil {
+		p.SucceedDays = uint64(*in.SucceedDays)
+	}
+	return p, nil
+}
+
+func msTime(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }

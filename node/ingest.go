@@ -1,0 +1,239 @@
+package node
+
+import (
+	"slices"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+)
+
+// arrival is an operation that came by gossip; its signature was verified on
+// the way in.
+type arrival struct {
+	op   *groups.Op
+	from wire.PeerKey
+}
+
+const (
+	// arrivalQueue is how many gossiped operations wait for the room: a second
+	// of the fastest group. What does not fit is fetched by sync.
+	arrivalQueue = 4096
+	// arrivalBatch is how many of them share a transaction.
+	arrivalBatch = 512
+	// maxParked bounds operations that wait for what they build on, a room:
+	// ten seconds of a full gossip queue. Sync brings again what is dropped.
+	maxParked = 10_000
+)
+
+// judgeGossip is the third gate: whether a frame that a peer sends on a topic
+// of this group is passed on. It runs on the caller's goroutine against the
+// view of the moment (groups/SPEC.md, Gossip).
+func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) {
+	v := r.view.Load()
+	if !v.member(from) {
+		return mesh.Reject, nil
+	}
+	op, refusal := groups.DecodeGossip(frame)
+	if refusal != nil {
+		r.n.blame(from, refusal)
+		return mesh.Reject, nil
+	}
+	inc, known := v.state.Inc(op.IncID())
+	if !known {
+		// Its admit has not come yet: nobody is to blame, and what was ignored
+		// here comes by sync.
+		r.askBack(from)
+		return mesh.Ignore, nil
+	}
+	if !inc.Live || inc.Cut || !inc.Seated {
+		return mesh.Ignore, nil
+	}
+	if !wire.Verify(wire.DomainOp, inc.Device, wire.Context(r.group), op.Core, op.Sig) {
+		r.n.blame(from, &groups.Refusal{Reason: groups.ReasonBadSignature})
+		return mesh.Reject, nil
+	}
+	if !r.n.rates.allow(op.IncID(), op.Chain) {
+		return mesh.Ignore, nil
+	}
+	return mesh.Accept, op
+}
+
+// deliver queues a gossiped operation for the room.
+func (r *room) deliver(from wire.PeerKey, checked any) {
+	op, ok := checked.(*groups.Op)
+	if !ok {
+		return
+	}
+	select {
+	case r.arrivals <- arrival{op: op, from: from}:
+	default:
+		r.n.stats.dropped.Add(1)
+		r.askBack(from)
+	}
+}
+
+// takeArrivals takes in one arrival and those that wait behind it, in one
+// transaction.
+func (r *room) takeArrivals(first arrival) {
+	batch := []arrival{first}
+	for len(batch) < arrivalBatch {
+		select {
+		case a := <-r.arrivals:
+			batch = append(batch, a)
+			continue
+		default:
+		}
+		break
+	}
+	err := r.commit(func(c *commit) error {
+		for _, a := range batch {
+			r.ingest(c, a.from, []*groups.Op{a.op}, true)
+		}
+		return nil
+	})
+	if err != nil {
+		r.log.Warn("storing what arrived failed", "ops", len(batch), "err", err)
+	}
+}
+
+// ingest takes operations through the ladder, then those that waited for
+// them; it returns how many of ops were new. verified tells that the
+// signatures of ops were verified already.
+func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified bool) int {
+	got := 0
+	for _, op := range ops {
+		if r.holds(op) {
+			continue
+		}
+		switch r.judge(c, from, op, verified) {
+		case groups.Accept, groups.Void:
+			got++
+			r.unpark(c)
+		case groups.Park, groups.Hold:
+			if r.parked.add(op) {
+				got++
+			}
+			if l := r.links[from]; l != nil {
+				l.pullSoon() // a gap: ask now
+			}
+		}
+	}
+	return got
+}
+
+// judge takes one operation up the ladder and applies it if it holds.
+func (r *room) judge(c *commit, from wire.PeerKey, op *groups.Op, verified bool) groups.Verdict {
+	// The signature of a content operation is all that Check looks at; control
+	// operations carry more, and are few.
+	if op.Chain == groups.Control || !verified {
+		if refusal := r.g.Check(op); refusal != nil {
+			if refusal.Reason.Class() == groups.ClassPark {
+				return groups.Park
+			}
+			r.n.blame(from, refusal)
+			return groups.Reject
+		}
+	}
+	j := r.g.Judge(op, r.n.nowMs())
+	switch j.Verdict {
+	case groups.Accept, groups.Void:
+		r.take(c, op)
+	case groups.Reject:
+		r.n.blame(from, &groups.Refusal{Reason: j.Reason, Detail: j.Detail})
+	}
+	return j.Verdict
+}
+
+// unpark takes in what waited, as long as that makes progress.
+func (r *room) unpark(c *commit) {
+	for progress := true; progress; {
+		progress = false
+		for _, op := range r.parked.ready(r.nextSeq) {
+			switch r.judge(c, wire.PeerKey{}, op, false) {
+			case groups.Accept, groups.Void:
+				r.parked.remove(op)
+				progress = true
+			case groups.Reject:
+				r.parked.remove(op)
+			}
+		}
+	}
+}
+
+// holds tells whether an operation is here already.
+func (r *room) holds(op *groups.Op) bool {
+	if op.Chain == groups.Control {
+		return r.g.Has(op.ID)
+	}
+	seq, _, ok := r.g.ChainHead(op.IncID(), op.Chain)
+	return ok && op.Seq <= seq
+}
+
+// nextSeq is the number that continues a chain.
+func (r *room) nextSeq(inc wire.OpID, chain groups.ChainKind) uint64 {
+	seq, _, ok := r.g.ChainHead(inc, chain)
+	if !ok {
+		return 1
+	}
+	return seq + 1
+}
+
+// parking holds operations that wait for others, in memory: sync brings them
+// again.
+type parking struct {
+	control map[wire.OpID]*groups.Op
+	content map[chainPlace]*groups.Op
+}
+
+type chainPlace struct {
+	inc   wire.OpID
+	chain groups.ChainKind
+	seq   uint64
+}
+
+// add parks an operation; false if it waits here already or there is no room.
+func (p *parking) add(op *groups.Op) bool {
+	if p.control == nil {
+		p.control, p.content = map[wire.OpID]*groups.Op{}, map[chainPlace]*groups.Op{}
+	}
+	if len(p.control)+len(p.content) >= maxParked {
+		return false
+	}
+	if op.Chain == groups.Control {
+		if p.control[op.ID] != nil {
+			return false
+		}
+		p.control[op.ID] = op
+		return true
+	}
+	at := chainPlace{op.IncID(), op.Chain, op.Seq}
+	if p.content[at] != nil {
+		return false
+	}
+	p.content[at] = op
+	return true
+}
+
+func (p *parking) remove(op *groups.Op) {
+	delete(p.control, op.ID)
+	delete(p.content, chainPlace{op.IncID(), op.Chain, op.Seq})
+}
+
+func (p *parking) empty() bool { return len(p.control)+len(p.content) == 0 }
+
+// ready returns what may be judged again: every control operation, oldest
+// first, and of each chain the operation that continues it.
+func (p *parking) ready(next func(wire.OpID, groups.ChainKind) uint64) []*groups.Op {
+	var out []*groups.Op
+	for _, op := range p.control {
+		out = append(out, op)
+	}
+	slices.SortFunc(out, func(a, b *groups.Op) int { return int(int64(a.HLC) - int64(b.HLC)) })
+	for at, op := range p.content {
+		if at.seq == next(at.inc, at.chain) {
+			out = append(out, op)
+		}
+	}
+	return out
+}

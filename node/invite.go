@@ -1,0 +1,242 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/invites"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// Defaults of an invite.
+const (
+	defaultUses    = 10
+	defaultExpires = 7 * 24 * time.Hour
+	maxExpires     = 366 * 24 * time.Hour // a code older than a year is nobody's plan
+)
+
+// inviteRow is what this device keeps of an invite it made.
+// Evolution: fields are added at the end, with a new V.
+type inviteRow struct {
+	_    struct{} `cbor:",toarray"`
+	V    uint64
+	Code []byte // the passcode's payload
+	Text string // the human text around it, as it was given out
+	Lang string
+	// Label is the maker's own note.
+	Label     string
+	CreatedMs uint64
+}
+
+// CreateInvite writes an invite into the group and returns its passcode.
+func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCreate) (api.Invite, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Invite{}, err
+	}
+	v := r.view.Load()
+	if !v.seated() {
+		return api.Invite{}, r.notSeated()
+	}
+	if !v.state.MayInvite(n.dev.account()) {
+		return api.Invite{}, api.NewProblem(api.RoleNeeded)
+	}
+	uses := defaultUses
+	if in.Uses != nil {
+		uses = *in.Uses
+	}
+	if uses < 1 || uses > groups.MaxUses {
+		return api.Invite{}, api.NewProblem(api.BadRequest).Explain("an invite has 1 to %d uses, not %d", groups.MaxUses, uses)
+	}
+	expires, err := parseExpiry(in.Expires)
+	if err != nil {
+		return api.Invite{}, err
+	}
+	// The code carries seconds; the signed invite decides.
+	until := n.now().Add(expires).Truncate(time.Second)
+	var flags uint8
+	var approval uint64
+	if in.Approve {
+		flags, approval = invites.FlagApproval, 1
+	}
+	code, err := invites.New(n.cfg.Rand, r.group, n.dev.account(), until, flags, n.hints(r))
+	if err != nil {
+		return api.Invite{}, err
+	}
+	body := &groups.InviteBody{
+		InvitePk: code.Keys().InvitePk(), MaxUses: uint64(uses), NotAfterMs: uint64(until.UnixMilli()),
+		Approval: approval, Role: uint64(groups.RoleMember),
+	}
+	lang := invites.Lang(in.Lang)
+	if lang == "" {
+		lang = "en"
+	}
+	row := inviteRow{V: 1, Code: code.Encode(), Text: code.Message(lang, v.meta.Name, n.ownName()), Lang: string(lang), Label: in.Label, CreatedMs: n.nowMs()}
+	var id wire.OpID
+	err = r.step(ctx, func(c *commit) error {
+		op, err := r.own(c, groups.KindInvite, body)
+		if err != nil {
+			return err
+		}
+		id = op.ID
+		c.row(func(tx *store.Tx) error {
+			return tx.PutInvite(r.group, store.InviteRow{ID: op.ID, Data: wire.Marshal(row)})
+		})
+		return nil
+	})
+	if err != nil {
+		return api.Invite{}, err
+	}
+	return r.invite(id, map[wire.OpID]inviteRow{id: row})
+}
+
+func parseExpiry(s string) (time.Duration, error) {
+	if s == "" {
+		return defaultExpires, nil
+	}
+	bad := api.NewProblem(api.BadRequest).Explain("the expiry %q is no time from now: write 30m, 12h or 7d", s)
+	unit, ok := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[len(s)-1]]
+	count, err := strconv.Atoi(s[:len(s)-1])
+	if !ok || err != nil || count < 1 || count > int(maxExpires/unit) {
+		return 0, bad
+	}
+	return time.Duration(count) * unit, nil
+}
+
+// Invites returns a group's invites, newest first. The passcodes of those that
+// other devices made are not known here.
+func (n *Node) Invites(_ context.Context, g wire.GroupID) ([]api.Invite, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.inviteRows()
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Invite
+	for _, i := range r.view.Load().state.Invites() {
+		one, err := r.invite(i.ID, rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	slices.SortStableFunc(out, func(a, b api.Invite) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return out, nil
+}
+
+// RevokeInvite ends an invite: nobody comes in by it any more. Its maker or an
+// admin may.
+func (n *Node) RevokeInvite(ctx context.Context, g wire.GroupID, id string) (api.Invite, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Invite{}, err
+	}
+	op, err := wire.ParseOpID(id)
+	if err != nil {
+		return api.Invite{}, api.NewProblem(api.NotFound).Explain("%q names no invite", id)
+	}
+	err = r.step(ctx, func(c *commit) error {
+		s := r.g.State()
+		i, ok := s.Invite(op)
+		self := n.dev.account()
+		switch {
+		case !ok:
+			return api.NewProblem(api.NotFound).Explain("no invite %s in this group", id)
+		case i.Revoked:
+			return nil
+		case i.Inviter != self && s.Role(self) == groups.RoleMember:
+			return api.NewProblem(api.RoleNeeded)
+		}
+		_, err := r.own(c, groups.KindInviteRevoke, &groups.InviteRevokeBody{Invite: op})
+		return err
+	})
+	if err != nil {
+		return api.Invite{}, err
+	}
+	rows, err := r.inviteRows()
+	if err != nil {
+		return api.Invite{}, err
+	}
+	return r.invite(op, rows)
+}
+
+func (r *room) inviteRows() (map[wire.OpID]inviteRow, error) {
+	rows := map[wire.OpID]inviteRow{}
+	err := r.n.store.View(func(tx *store.Tx) error {
+		stored, err := tx.Invites(r.group)
+		if err != nil {
+			return err
+		}
+		for _, s := range stored {
+			var row inviteRow
+			if err := wire.Unmarshal(s.Data, &row); err != nil {
+				return err
+			}
+			rows[s.ID] = row
+		}
+		return nil
+	})
+	return rows, err
+}
+
+func (r *room) invite(id wire.OpID, rows map[wire.OpID]inviteRow) (api.Invite, error) {
+	i, ok := r.view.Load().state.Invite(id)
+	if !ok {
+		return api.Invite{}, api.NewProblem(api.NotFound).Explain("no invite %v in this group", id)
+	}
+	out := api.Invite{
+		ID: id, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used),
+		Approve: i.Approval, Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+	}
+	if row, ok := rows[id]; ok {
+		code, err := invites.Decode(row.Code)
+		if err != nil {
+			return api.Invite{}, fmt.Errorf("reading an own passcode: %w", err)
+		}
+		out.Passcode, out.Text, out.Link, out.Label = code.Text(), row.Text, code.Link(), row.Label
+	}
+	return out, nil
+}
+
+// preview gives the sealed preview of the group for who holds the code of an
+// own invite; others' invites have none here.
+func (r *room) preview(invite wire.OpID) []byte { return nil }
+
+// tellInvites tells readers which own invites were used.
+func (r *room) tellInvites(c *commit, before, after *groups.State) {
+	self := r.n.dev.account()
+	for _, i := range after.Invites() {
+		if i.Inviter != self || before == nil {
+			continue
+		}
+		if was, ok := before.Invite(i.ID); ok && was.Used < i.Used {
+			c.changes = append(c.changes, change(store.Update, api.EventInviteUsed, r.group, api.Invite{
+				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+			}))
+		}
+	}
+}
+
+// Inspect says what a pasted text holds. Nothing is dialled.
+func (n *Node) Inspect(_ context.Context, in api.InspectRequest) (api.Inspect, error) {
+	found, err := invites.Extract(in.Text, n.now())
+	out := api.Inspect{}
+	if err != nil {
+		out.Problem = passcodeProblem(err)
+	}
+	switch {
+	case found.Passcode.V != 0:
+		n.inspectPasscode(&out, found.Passcode)
+	case found.Card != "":
+		return n.inspectCard(found.Card)
+	}
+	return out, nil
+}

@@ -1,0 +1,328 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/invites"
+	"mutuals/node/api"
+	"mutuals/node/mesh"
+)
+
+const (
+	// dialTime bounds reaching one address of a passcode.
+	dialTime = 15 * time.Second
+	// joinTime bounds a whole join; what is not answered by then was not heard.
+	joinTime = 2 * time.Minute
+	// joinPeers bounds who is asked besides the passcode's hints: peers this
+	// node happens to be linked to, as on a local network.
+	joinPeers = 16
+)
+
+// JoinByPasscode reads a pasted text and begins to enter the group its
+// passcode names. What is wrong with the text is said at once; what happens
+// then, the task says. Problems: passcode_*, invite_expired, already_member.
+func (n *Node) JoinByPasscode(_ context.Context, text string) (api.Task, error) {
+	if n.dev == nil {
+		return api.Task{}, api.NewProblem(api.NoIdentity)
+	}
+	code, err := n.readPasscode(text)
+	if err != nil {
+		return api.Task{}, err
+	}
+	for _, r := range n.openRooms() {
+		if code.OfGroup(r.group) && r.view.Load().seated() {
+			return api.Task{}, api.NewProblem(api.AlreadyMember)
+		}
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
+	t := n.tasks.begin(api.TaskJoin, api.StageReading, cancel)
+	n.wg.Go(func() {
+		defer cancel()
+		n.join(ctx, t, code)
+	})
+	return n.Task(ctx, t.t.ID)
+}
+
+func (n *Node) readPasscode(text string) (invites.Passcode, error) {
+	found, err := invites.Extract(text, n.now())
+	if err != nil {
+		return invites.Passcode{}, passcodeProblem(err)
+	}
+	if found.Passcode.V == 0 {
+		return invites.Passcode{}, api.NewProblem(api.PasscodeMalformed)
+	}
+	return found.Passcode, nil
+}
+
+// passcodeProblem says what is wrong with a pasted text.
+func passcodeProblem(err error) *api.Problem {
+	var e *invites.Error
+	if !errors.As(err, &e) {
+		return api.NewProblem(api.PasscodeMalformed)
+	}
+	switch e.Code {
+	case invites.CutOff:
+		return api.NewProblem(api.PasscodeCutOff)
+	case invites.Mistyped:
+		return api.NewProblem(api.PasscodeMistyped, "part", fmt.Sprint(e.Group), "letters", e.Letters)
+	case invites.Expired:
+		return api.NewProblem(api.InviteExpired)
+	case invites.Newer:
+		return api.NewProblem(api.PasscodeNewer)
+	}
+	return api.NewProblem(api.PasscodeMalformed)
+}
+
+// candidate is somebody who may let us in, or why not.
+type candidate struct {
+	peer wire.PeerKey
+	way  string
+	err  error
+}
+
+func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
+	t.set(func(a *api.Task) { a.Stage = api.StageFinding })
+	var last *api.Problem
+	tried := 0
+	for c := range n.candidates(ctx, code) {
+		t.tried(c.way, c.err)
+		if c.err != nil {
+			continue
+		}
+		t.set(func(a *api.Task) { a.Stage = api.StageAsking })
+		answer, err := n.ask(ctx, c.peer, code)
+		tried++
+		if err != nil {
+			n.log.Debug("asking to join failed", "peer", c.peer.Short(), "err", err)
+			t.tried(c.way, err)
+			last = api.NewProblem(api.PeerUnreachable)
+			continue
+		}
+		if n.settleJoin(ctx, t, answer) {
+			return
+		}
+		last = answer.problem
+	}
+	if ctx.Err() != nil && n.ctx.Err() == nil {
+		last = api.NewProblem(api.Timeout)
+	}
+	if last == nil {
+		last = api.NewProblem(api.PeerUnreachable)
+	}
+	t.set(func(a *api.Task) { a.Stage = api.StageRefused })
+	t.fail(last)
+}
+
+// candidates yields whoever can be reached, as they answer: the hints of the
+// code, dialled side by side, and peers linked already.
+func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan candidate {
+	ways := n.hintWays(code.Hints)
+	linked := n.mesh.Peers()
+	out := make(chan candidate, len(ways)+len(linked))
+	var waiting int
+	done := make(chan struct{}, len(ways))
+	for _, w := range ways {
+		waiting++
+		n.wg.Go(func() {
+			dial, cancel := context.WithTimeout(ctx, dialTime)
+			defer cancel()
+			out <- candidate{peer: w.peer, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
+			done <- struct{}{}
+		})
+	}
+	n.wg.Go(func() {
+		for range waiting {
+			<-done
+		}
+		named := map[wire.PeerKey]bool{}
+		for _, w := range ways {
+			named[w.peer] = true
+		}
+		for i, p := range linked {
+			if i < joinPeers && !named[p.Peer] {
+				out <- candidate{peer: p.Peer, way: p.Addr}
+			}
+		}
+		close(out)
+	})
+	return out
+}
+
+// joinAnswer is what a sponsor said.
+type joinAnswer struct {
+	room    *room
+	outcome uint64
+	problem *api.Problem
+	sponsor wire.PeerKey
+}
+
+// ask holds the dialogue of /mutuals/join/1 from the newcomer's side. It sends
+// nothing of this account before it has seen that the group and the inviter
+// are those the passcode names and that the other end is certified in the
+// group.
+func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode) (joinAnswer, error) {
+	s, err := n.mesh.Open(ctx, peer, protocolJoin)
+	if err != nil {
+		return joinAnswer{}, err
+	}
+	defer s.Close()
+	keys := code.Keys()
+	path, err := n.readPath(s, code, keys)
+	if err != nil {
+		s.Reset()
+		return joinAnswer{}, err
+	}
+	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)
+	if err != nil {
+		return joinAnswer{}, err
+	}
+	req := groups.JoinRequest{
+		V: 1, Group: path.group, Invite: wire.SomeID(path.invite), Inviter: path.inviter,
+		Newcomer: n.dev.account(), Chain: n.dev.chain, Pop: n.dev.pop, KemPk: pk, Follow: 1, Ms: n.nowMs(),
+	}
+	if _, err := io.ReadFull(n.cfg.Rand, req.Nonce[:]); err != nil {
+		return joinAnswer{}, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	// The room is on disk before the request leaves: an admit that is written
+	// must not find its device without the key it was made for.
+	r, err := n.prepareRoom(ctx, path.genesis, pk, seed, peer)
+	if err != nil {
+		return joinAnswer{}, err
+	}
+	ask := askMsg{V: 1, Step: joinAsk, Request: req, Sig: req.Sign(n.dev.keys.Op), UseSig: wire.Sig(req.Use(keys.Sign))}
+	s.SetDeadline(time.Now().Add(joinStep))
+	if err := s.WriteFrame(wire.Marshal(ask)); err != nil {
+		return joinAnswer{}, err
+	}
+	s.SetDeadline(time.Now().Add(joinStep))
+	b, err := s.ReadFrame(maxVerdictFrame)
+	if err != nil {
+		return joinAnswer{}, err
+	}
+	var verdict verdictMsg
+	if err := wire.Unmarshal(b, &verdict); err != nil {
+		return joinAnswer{}, err
+	}
+	if err := checkStep(verdict.V, verdict.Step, joinVerdict); err != nil {
+		return joinAnswer{}, err
+	}
+	answer := joinAnswer{room: r, outcome: verdict.Outcome, sponsor: peer}
+	if verdict.Outcome == outcomeRefused {
+		answer.problem = problemOf(groups.Reason(verdict.Reason))
+	}
+	return answer, nil
+}
+
+// readPath reads and checks what a sponsor shows of the group.
+func (n *Node) readPath(s *mesh.Stream, code invites.Passcode, keys invites.Keys) (*shownPath, error) {
+	hello := helloMsg{V: 1, Step: joinHello, InvitePk: keys.InvitePk()}
+	if _, err := io.ReadFull(n.cfg.Rand, hello.Nonce[:]); err != nil {
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	core := wire.Marshal(helloCore{V: 1, N: n.mesh.Self(), S: s.Peer(), Nonce: hello.Nonce})
+	hello.Signature = wire.Sign(wire.DomainJoinHello, keys.Sign, wire.NoContext, core)
+	s.SetDeadline(time.Now().Add(joinStep))
+	if err := s.WriteFrame(wire.Marshal(hello)); err != nil {
+		return nil, err
+	}
+	s.SetDeadline(time.Now().Add(joinStep))
+	genesis, err := s.ReadFrame(maxGenesisFrame)
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("it does not know this passcode")
+	}
+	if err != nil {
+		return nil, err
+	}
+	op, refusal := groups.Decode(genesis)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if !code.OfGroup(wire.GroupID(op.ID)) {
+		return nil, errors.New("it shows another group than the passcode names")
+	}
+	b, err := s.ReadFrame(maxPathFrame)
+	if err != nil {
+		return nil, err
+	}
+	var msg pathMsg
+	if err := wire.Unmarshal(b, &msg); err != nil {
+		return nil, err
+	}
+	if err := checkStep(msg.V, msg.Step, joinPath); err != nil {
+		return nil, err
+	}
+	ops := []*groups.Op{op}
+	for _, frame := range msg.Frames {
+		next, refusal := groups.Decode(frame)
+		if refusal != nil {
+			return nil, refusal
+		}
+		ops = append(ops, next)
+	}
+	return checkPath(ops, code, keys, s.Peer())
+}
+
+// shownPath is what a newcomer keeps of the path a sponsor showed.
+type shownPath struct {
+	group   wire.GroupID
+	genesis *groups.Op
+	invite  wire.OpID
+	inviter wire.AccountID
+}
+
+// checkPath tells whether a path leads from the group the passcode names to
+// its invite, by its inviter, and to the device at the other end of the
+// stream.
+func checkPath(ops []*groups.Op, code invites.Passcode, keys invites.Keys, peer wire.PeerKey) (*shownPath, error) {
+	path, refusal := groups.CheckPath(ops)
+	if refusal != nil {
+		return nil, refusal
+	}
+	id, _, inviter, ok := path.Invite(keys.InvitePk())
+	if !ok {
+		return nil, errors.New("it shows no invite of this passcode")
+	}
+	if !code.ByInviter(inviter) {
+		return nil, errors.New("the invite is by another account than the passcode names")
+	}
+	if _, ok := path.Device(peer); !ok {
+		return nil, errors.New("it is no device of the group it shows")
+	}
+	return &shownPath{group: path.Group, genesis: ops[0], invite: id, inviter: inviter}, nil
+}
+
+// settleJoin waits for what an answer leads to; true if the task is over.
+func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
+	result := &api.TaskResult{Group: a.room.group}
+	switch a.outcome {
+	case outcomeRefused:
+		n.forgetRoom(a.room)
+		// Another sponsor may know more: it may have seen a seat freed, or the
+		// removal undone. A refusal by rule is repeated by all.
+		return false
+	case outcomePending:
+		t.set(func(k *api.Task) { k.State, k.Stage, k.Result = api.TaskWaiting, api.StagePending, result })
+		return true
+	}
+	// The admit counts once the control chain is here and seats us.
+	want := groups.StatusSeated
+	if a.outcome == outcomeWaitlisted {
+		want = groups.StatusWaitlisted
+	}
+	if err := a.room.await(ctx, a.sponsor, want); err != nil {
+		return false
+	}
+	stage := api.StageJoined
+	if want == groups.StatusWaitlisted {
+		stage = api.StageWaitlisted
+	}
+	t.set(func(k *api.Task) { k.State, k.Stage, k.Result = api.TaskDone, stage, result })
+	return true
+}

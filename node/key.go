@@ -1,0 +1,241 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+	"mutuals/store"
+)
+
+const (
+	protocolKey      = "/mutuals/key/1"
+	keyStep          = 20 * time.Second
+	maxKeyStreams    = 4
+	keysPerMinute    = 10                 // requests of one peer
+	requestSkew      = uint64(5 * 60_000) // ms a request's clock may be off
+	maxRequestedEIDs = 64
+)
+
+// opRef names a content operation so that its message key can be derived
+// again: the newest group-info and profiles are given to newcomers who may not
+// have their epochs.
+type opRef struct {
+	_    struct{}       `cbor:",toarray"`
+	Of   wire.AccountID // zero: the group-info
+	Op   wire.OpID
+	Inc  wire.OpID
+	Seq  uint64
+	EID  [32]byte
+	Salt [16]byte
+	HLC  uint64
+}
+
+// nameOp remembers the newest profile of an account, or the group-info.
+func (r *room) nameOp(c *commit, of wire.AccountID, op *groups.Op) {
+	if old, ok := r.names[of]; ok && old.HLC > op.HLC {
+		return
+	}
+	r.names[of] = opRef{Of: of, Op: op.ID, Inc: op.IncID(), Seq: op.Seq, EID: op.EID, Salt: op.Salt, HLC: op.HLC}
+	c.dirty = true
+	refs := make([]opRef, 0, len(r.names))
+	for _, ref := range r.names {
+		refs = append(refs, ref)
+	}
+	c.row(func(tx *store.Tx) error { return tx.PutSetting(r.namesKey(), wire.Marshal(refs)) })
+}
+
+func (r *room) namesKey() string { return "names/" + r.group.String() }
+
+// lacksNames tells whether the group's name is not known here yet.
+func (r *room) lacksNames() bool { return r.view.Load().meta.Name == "" }
+
+// requestKeys asks one member for epochs and for the words that name the
+// group (groups/seal/SPEC.md S8).
+func (r *room) requestKeys(ctx context.Context, peer wire.PeerKey) error {
+	req := seal.Request{V: 1, Responder: peer, Ms: r.n.nowMs()}
+	var gen uint32
+	err := r.step(ctx, func(*commit) error {
+		req.Inc = r.me
+		if inc, ok := r.g.State().Inc(r.me); ok {
+			gen = inc.KemGen
+		}
+		for _, e := range r.wanted() {
+			if len(req.EIDs) < maxRequestedEIDs && !r.refused[refusal{peer, e.EID}] {
+				req.EIDs = append(req.EIDs, e.EID)
+			}
+		}
+		return nil
+	})
+	if err != nil || req.Inc.IsZero() || len(req.EIDs) == 0 && !r.lacksNames() {
+		return err
+	}
+	req.KemGen = uint64(gen)
+	if _, err := io.ReadFull(r.n.cfg.Rand, req.Nonce[:]); err != nil {
+		return fmt.Errorf("drawing a nonce: %w", err)
+	}
+	s, err := r.n.mesh.Open(ctx, peer, protocolKey)
+	if err != nil {
+		return fmt.Errorf("opening a key stream: %w", err)
+	}
+	defer s.Close()
+	s.SetDeadline(time.Now().Add(keyStep))
+	signed := seal.SignRequest(r.n.dev.keys.Op, r.group, req)
+	if err := s.WriteFrame(wire.Marshal(keyMsg{V: 1, Group: r.group, Request: wire.Marshal(signed)})); err != nil {
+		return err
+	}
+	box, err := s.ReadFrame(seal.MaxReply)
+	if err != nil {
+		return fmt.Errorf("reading a key reply: %w", err)
+	}
+	return r.step(ctx, func(c *commit) error {
+		inc, _ := r.g.State().Inc(r.me)
+		seed, ok := r.keys.kem[kemSlot(inc.KemPk)]
+		if !ok {
+			return nil
+		}
+		body, err := seal.OpenReply(seed, r.group, r.me, gen, req.Nonce, box)
+		if err != nil {
+			return err
+		}
+		bundle, err := seal.DecodeBundle(body)
+		if err != nil {
+			return err
+		}
+		r.takeBundle(c, peer, req.EIDs, bundle)
+		return nil
+	})
+}
+
+// keyMsg is what travels first on a key stream.
+type keyMsg struct {
+	_       struct{} `cbor:",toarray"`
+	V       uint64
+	Group   wire.GroupID
+	Request []byte // an encoded seal.SignedRequest
+}
+
+// refusal remembers that a peer did not give an epoch, so that it is not asked
+// for it again until the group's state has changed.
+type refusal struct {
+	peer wire.PeerKey
+	eid  [32]byte
+}
+
+// takeBundle takes in what a member handed over.
+func (r *room) takeBundle(c *commit, peer wire.PeerKey, asked [][32]byte, b seal.Bundle) {
+	for _, e := range b.Epochs {
+		if epoch, ok := r.g.EpochByEID(e.EID); ok {
+			r.keepSecret(c, epoch.Ctx, e.EID, e.Secret)
+		}
+	}
+	for _, m := range b.Messages {
+		r.keys.single[m.Op] = m.Key
+	}
+	for _, eid := range asked {
+		if !r.keys.has(eid) {
+			r.refused[refusal{peer, eid}] = true
+		}
+	}
+	r.openLocked(c)
+}
+
+// serveKey answers one key request, or closes without a word.
+func (n *Node) serveKey(ctx context.Context, s *mesh.Stream) {
+	defer s.Close()
+	if !n.rates.key(s.Peer()) {
+		s.Reset()
+		return
+	}
+	if err := n.answerKey(ctx, s); err != nil {
+		n.log.Debug("a key request was not answered", "peer", s.Peer().Short(), "err", err)
+		s.Reset()
+	}
+}
+
+func (n *Node) answerKey(ctx context.Context, s *mesh.Stream) error {
+	s.SetDeadline(time.Now().Add(keyStep))
+	b, err := s.ReadFrame(seal.MaxRequest + 256)
+	if err != nil {
+		return err
+	}
+	var m keyMsg
+	if err := wire.Unmarshal(b, &m); err != nil {
+		return err
+	}
+	signed, err := seal.DecodeRequest(m.Request)
+	if err != nil {
+		return err
+	}
+	r := n.room(m.Group)
+	if r == nil {
+		return fmt.Errorf("a key request for a group that is not here")
+	}
+	v := r.view.Load()
+	req := signed.Request
+	inc, ok := v.state.Inc(req.Inc)
+	now := n.nowMs()
+	switch {
+	case !ok || !inc.Live || inc.Cut || !inc.Seated || v.peers[s.Peer()] != req.Inc:
+		return fmt.Errorf("a key request by nobody seated")
+	case req.Responder != n.mesh.Self():
+		return fmt.Errorf("a key request for another responder")
+	case req.Ms > now+requestSkew || req.Ms+requestSkew < now:
+		return fmt.Errorf("a key request of another time")
+	}
+	if err := signed.Verify(r.group, inc.Device); err != nil {
+		return err
+	}
+	var bundle seal.Bundle
+	if err := r.step(ctx, func(c *commit) error {
+		// Who answers has an epoch that everybody seated can read: what a
+		// newcomer writes next is under it.
+		if len(r.g.Eligible()) == 0 || r.g.NeedRekey() {
+			if err := r.rekey(c); err != nil {
+				return err
+			}
+		}
+		bundle = r.bundleFor(req)
+		return nil
+	}); err != nil {
+		return err
+	}
+	body, err := seal.EncodeBundle(bundle)
+	if err != nil {
+		return err
+	}
+	box, err := seal.SealReply(inc.KemPk, r.group, req.Inc, inc.KemGen, req.Nonce, body)
+	if err != nil {
+		return err
+	}
+	s.SetDeadline(time.Now().Add(keyStep))
+	return s.WriteFrame(box)
+}
+
+// bundleFor gathers what a member may have: epochs by the rules, and the
+// message keys of what names the group and its people.
+func (r *room) bundleFor(req seal.Request) seal.Bundle {
+	var b seal.Bundle
+	given := map[[32]byte]bool{}
+	for _, eid := range req.EIDs {
+		if e := r.keys.epochs[eid]; e != nil && r.g.MayHaveKey(req.Inc, eid) {
+			b.Epochs = append(b.Epochs, seal.EpochSecret{EID: eid, Secret: e.secret})
+			given[eid] = true
+		}
+	}
+	s := r.g.State()
+	for of, ref := range r.names {
+		if given[ref.EID] || (!of.IsZero() && !s.Seated(of)) {
+			continue
+		}
+		if key, ok := r.keys.message(ref.Op, ref.Inc, ref.EID, ref.Seq, ref.Salt); ok {
+			b.Messages = append(b.Messages, seal.MessageSecret{Op: ref.Op, Key: key})
+		}
+	}
+	return b
+}

@@ -1,0 +1,56 @@
+package node
+
+import (
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+)
+
+// keyring holds the secrets of one group that this device may read under,
+// with what was derived from them: deriving costs more than opening.
+type keyring struct {
+	group  wire.GroupID
+	epochs map[[32]byte]*epochKeys          // by eid
+	single map[wire.OpID]seal.MessageKey    // single messages handed to a newcomer
+	kem    map[uint32][seal.KEMSeedLen]byte // own KEM seeds by generation
+}
+
+type epochKeys struct {
+	secret  seal.Secret
+	keys    seal.Keys
+	senders map[wire.OpID]seal.SenderKey
+}
+
+func newKeyring(group wire.GroupID) *keyring {
+	return &keyring{
+		group:  group,
+		epochs: map[[32]byte]*epochKeys{},
+		single: map[wire.OpID]seal.MessageKey{},
+		kem:    map[uint32][seal.KEMSeedLen]byte{},
+	}
+}
+
+// add takes a secret in if it is that of the epoch (groups/seal/SPEC.md S8).
+func (k *keyring) add(ctx, eid [32]byte, e seal.Secret) bool {
+	keys, ok := seal.Confirm(k.group, ctx, e, eid)
+	if ok {
+		k.epochs[eid] = &epochKeys{secret: e, keys: keys, senders: map[wire.OpID]seal.SenderKey{}}
+	}
+	return ok
+}
+
+func (k *keyring) has(eid [32]byte) bool { return k.epochs[eid] != nil }
+
+// message gives the key of one message, if the epoch or the message itself was
+// given to this device.
+func (k *keyring) message(op, inc wire.OpID, eid [32]byte, seq uint64, salt [16]byte) (seal.MessageKey, bool) {
+	if e := k.epochs[eid]; e != nil {
+		s, ok := e.senders[inc]
+		if !ok {
+			s = e.keys.Sender(inc)
+			e.senders[inc] = s
+		}
+		return s.Message(seq, salt), true
+	}
+	m, ok := k.single[op]
+	return m, ok
+}

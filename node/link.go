@@ -1,0 +1,293 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+)
+
+const (
+	// linkQueue is how many messages wait for one peer; a peer that is further
+	// behind is told less and pulls what it misses.
+	linkQueue = 512
+	// pullPause is the least time between two pulls from one peer that were
+	// not asked for by a gap: a vector changes with every message.
+	pullPause = 150 * time.Millisecond
+	// pullRetry is how long after a failed pull the next is tried while the
+	// peer stays connected.
+	pullRetry = 2 * time.Second
+	// telling bounds one unasked message on its way.
+	telling = 10 * time.Second
+)
+
+// link is what a room keeps for one connected member: a stream on which it
+// tells unasked what changed (have, wraps, fresh operations), and one pull at
+// a time.
+type link struct {
+	peer   wire.PeerKey
+	out    chan []byte
+	ask    chan struct{} // capacity one: a pull is due
+	cancel context.CancelFunc
+	told   groups.Vector // what was told last
+}
+
+// tellIt queues a message; it is dropped when the peer is far behind.
+func (l *link) tellIt(m groups.SyncMessage) bool {
+	select {
+	case l.out <- groups.EncodeSync(m):
+		return true
+	default:
+		return false
+	}
+}
+
+// pullSoon asks for a pull; one that is due already serves for both.
+func (l *link) pullSoon() {
+	select {
+	case l.ask <- struct{}{}:
+	default:
+	}
+}
+
+// setLink begins or ends the link to a peer; on the room's goroutine.
+func (r *room) setLink(peer wire.PeerKey, up bool) {
+	old := r.links[peer]
+	switch {
+	case up && old == nil:
+		ctx, cancel := context.WithCancel(r.n.ctx)
+		l := &link{peer: peer, out: make(chan []byte, linkQueue), ask: make(chan struct{}, 1), cancel: cancel}
+		r.links[peer] = l
+		l.pullSoon()
+		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
+		r.n.wg.Go(func() { r.keepPulling(ctx, l) })
+	case !up && old != nil:
+		old.cancel()
+		delete(r.links, peer)
+	}
+}
+
+// keepPulling pulls whenever it is due, until the link ends.
+func (r *room) keepPulling(ctx context.Context, l *link) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.ask:
+		}
+		err := r.pull(ctx, l.peer)
+		pause := pullPause
+		if err != nil && ctx.Err() == nil {
+			r.log.Debug("a pull failed", "peer", l.peer.Short(), "err", err)
+			pause = pullRetry
+			l.pullSoon()
+		}
+		if err == nil {
+			r.tell(func(c *commit) error { r.pulled(c, l.peer); return nil })
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// keepTelling writes what is queued; a stream that breaks is opened anew for
+// the next message.
+func (r *room) keepTelling(ctx context.Context, l *link) {
+	var s *mesh.Stream
+	defer func() {
+		if s != nil {
+			s.Close()
+		}
+	}()
+	for {
+		var b []byte
+		select {
+		case <-ctx.Done():
+			return
+		case b = <-l.out:
+		}
+		if s == nil {
+			var err error
+			if s, err = r.n.mesh.Open(ctx, l.peer, protocolSync); err != nil {
+				s = nil
+				continue
+			}
+			s.SetDeadline(time.Now().Add(telling))
+			if err := s.WriteFrame(groups.EncodeSync(&groups.SyncHave{Group: r.group})); err != nil {
+				s.Reset()
+				s = nil
+				continue
+			}
+		}
+		s.SetDeadline(time.Now().Add(telling))
+		if err := s.WriteFrame(b); err != nil {
+			s.Reset()
+			s = nil
+		}
+	}
+}
+
+// hearTeller reads what a member tells unasked. The first have names the
+// group of all that follows.
+func (n *Node) hearTeller(ctx context.Context, s *mesh.Stream, first *groups.SyncHave) error {
+	r := n.room(first.Group)
+	if r == nil || !r.view.Load().knows(s.Peer()) {
+		return nil // we may not have heard of its admission yet: it pulls and tells again
+	}
+	var m groups.SyncMessage = first
+	for {
+		if !r.view.Load().knows(s.Peer()) {
+			return nil
+		}
+		var err error
+		switch m := m.(type) {
+		case *groups.SyncHave:
+			if m.Group != r.group {
+				return fmt.Errorf("%w: a have for another group", errStep)
+			}
+			r.hearHave(ctx, s.Peer(), m.Entries)
+		case *groups.Segment:
+			_, err = r.takeSegment(ctx, s.Peer(), m)
+		case *groups.SyncWraps:
+			err = r.hearWraps(ctx, m)
+		default:
+			err = fmt.Errorf("%w: a teller tells", errStep)
+		}
+		if err != nil {
+			return err
+		}
+		// No deadline: a group may be silent for days. The stream ends with
+		// its connection, and streams of one peer are counted.
+		s.SetDeadline(time.Time{})
+		b, err := s.ReadFrame(groups.MaxSyncFrame)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if m, err = groups.DecodeSync(b); err != nil {
+			return err
+		}
+	}
+}
+
+// hearHave notes what a member says is on its disk, and pulls if that is more
+// than is here.
+func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.Vector) {
+	r.step(ctx, func(c *commit) error {
+		r.note(c, peer, entries)
+		if l := r.links[peer]; l != nil && len(r.wants(r.vectorNow(), entries)) > 0 {
+			l.pullSoon()
+		}
+		return nil
+	})
+}
+
+// noteHeld notes a whole vector.
+func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector) {
+	r.step(ctx, func(c *commit) error {
+		r.note(c, peer, v)
+		return nil
+	})
+}
+
+// askBack makes sure that who asks us is asked too: its digest differs.
+func (r *room) askBack(peer wire.PeerKey) {
+	r.tell(func(*commit) error {
+		if l := r.links[peer]; l != nil {
+			l.pullSoon()
+		}
+		return nil
+	})
+}
+
+// owe tells linked members what changed, at most once a second to each.
+func (r *room) owe() {
+	if !r.haveDue {
+		r.haveDue = true
+		wait := roomTick - r.n.now().Sub(r.toldAt)
+		if wait <= 0 {
+			r.tellHave()
+		}
+	}
+}
+
+// tellHave sends each linked member the entries that changed since it was
+// told last.
+func (r *room) tellHave() {
+	if !r.haveDue {
+		return
+	}
+	r.haveDue, r.toldAt = false, r.n.now()
+	now := r.vectorNow()
+	for _, l := range r.links {
+		changed := changedEntries(l.told, now)
+		ok := true
+		for len(changed) > 0 && ok {
+			n := min(len(changed), groups.MaxHave)
+			ok = l.tellIt(&groups.SyncHave{Group: r.group, Entries: changed[:n]})
+			changed = changed[n:]
+		}
+		if ok {
+			l.told = now
+		}
+	}
+}
+
+// changedEntries returns the entries of now that old does not have.
+func changedEntries(old, now groups.Vector) groups.Vector {
+	type key struct {
+		inc   wire.OpID
+		chain uint64
+		head  [16]byte
+	}
+	known := make(map[key]bool, len(old))
+	for _, e := range old {
+		known[key{e.Inc, e.Chain, e.Head}] = true
+	}
+	var out groups.Vector
+	for _, e := range now {
+		if !known[key{e.Inc, e.Chain, e.Head}] {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// hearWraps keeps a wrap set that a rekey's author hands to holders.
+func (r *room) hearWraps(ctx context.Context, m *groups.SyncWraps) error {
+	if m.Group != r.group {
+		return fmt.Errorf("%w: wraps for another group", errStep)
+	}
+	return r.step(ctx, func(c *commit) error {
+		r.keepWraps(c, m.Rekey, m.Leaves)
+		return nil
+	})
+}
+
+// holders is how many members a rekey's author hands the wrap set to before it
+// writes under the epoch.
+const holders = 3
+
+// handWraps gives a wrap set to some linked members.
+func (r *room) handWraps(rekey wire.OpID, leaves []seal.Leaf) {
+	given := 0
+	for _, l := range r.links {
+		if given == holders {
+			return
+		}
+		if l.tellIt(&groups.SyncWraps{Group: r.group, Rekey: rekey, Leaves: leaves}) {
+			given++
+		}
+	}
+}

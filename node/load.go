@@ -1,0 +1,289 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/groups/timeline"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// newRoom makes a room that is not loaded and does not run yet.
+func (n *Node) newRoom(group wire.GroupID) *room {
+	return &room{
+		n: n, group: group, log: n.log.With("group", group.Short()),
+		calls: make(chan func()), arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
+		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
+	}
+}
+
+// load reads the room from disk, throwing away what memory held.
+func (r *room) load() error {
+	r.keys = newKeyring(r.group)
+	r.locked = map[[32]byte]map[wire.OpID]lockedOp{}
+	r.parked = parking{}
+	r.heads = map[chainOf]groups.VectorEntry{}
+	r.names = map[wire.AccountID]opRef{}
+	r.latest, r.maxHLC, r.g = nil, 0, nil
+	err := r.n.store.View(func(tx *store.Tx) error {
+		row, ok, err := tx.Group(r.group)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("no row of group %s", r.group.Short())
+		}
+		if err := wire.Unmarshal(row.Meta, &r.meta); err != nil {
+			return err
+		}
+		if err := r.loadControl(tx); err != nil {
+			return err
+		}
+		heads, err := tx.Heads(r.group)
+		if err != nil {
+			return err
+		}
+		for _, h := range heads {
+			r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
+			if groups.ChainKind(h.Chain) != groups.Control {
+				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
+			}
+		}
+		return r.loadSecrets(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
+	}
+	r.findMe(r.g.State())
+	return r.countUnread()
+}
+
+// loadControl applies the control operations in the order they were taken in.
+func (r *room) loadControl(tx *store.Tx) error {
+	return tx.EachControl(r.group, func(o store.StoredOp) error {
+		if groups.ChainKind(o.Chain) != groups.Control {
+			return nil
+		}
+		op, refusal := groups.Decode(o.Frame)
+		if refusal != nil {
+			return fmt.Errorf("%w: operation %s: %v", store.ErrDamaged, o.ID.Short(), refusal)
+		}
+		if r.g == nil {
+			if r.g, refusal = groups.Found(op); refusal != nil {
+				return refusal
+			}
+			return nil
+		}
+		r.g.Apply(op)
+		return nil
+	})
+}
+
+func (r *room) loadSecrets(tx *store.Tx) error {
+	epochs, err := tx.Epochs(r.group)
+	if err != nil {
+		return err
+	}
+	for _, row := range epochs {
+		if e, ok := r.g.EpochByEID(row.EID); ok {
+			r.keys.add(e.Ctx, row.EID, seal.Secret(row.Secret))
+		}
+	}
+	kems, err := tx.KEMs(r.group)
+	if err != nil {
+		return err
+	}
+	for _, k := range kems {
+		r.keys.kem[k.Gen] = k.Seed
+	}
+	single, err := tx.MessageKeys(r.group)
+	if err != nil {
+		return err
+	}
+	for _, m := range single {
+		r.keys.single[m.Op] = seal.MessageKey(m.Key)
+	}
+	if err := tx.EachParked(r.group, func(p store.ParkedOp) error {
+		var row lockedRow
+		if err := wire.Unmarshal(p.Data, &row); err != nil {
+			return err
+		}
+		if r.locked[row.EID] == nil {
+			r.locked[row.EID] = map[wire.OpID]lockedOp{}
+		}
+		r.locked[row.EID][p.ID] = lockedOp{row.Inc, row.Seq}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if b, ok, err := tx.Setting(r.namesKey()); err != nil {
+		return err
+	} else if ok {
+		var refs []opRef
+		if err := wire.Unmarshal(b, &refs); err != nil {
+			return err
+		}
+		for _, ref := range refs {
+			r.names[ref.Of] = ref
+		}
+	}
+	rows, err := tx.PageEntries(r.group, store.Cursor{OrderMs: wire.MaxMs}, store.Before, 32)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		e, err := timeline.Decode(row.Data)
+		if err != nil {
+			return err
+		}
+		r.maxHLC = max(r.maxHLC, e.HLC)
+		if shownIn(e) && (r.latest == nil || r.latest.Key().Compare(e.Key()) < 0) {
+			r.latest = &e
+		}
+	}
+	return nil
+}
+
+// kemSlot names a KEM seed by the key it belongs to: two incarnations of one
+// device in one group both begin with generation 0.
+func kemSlot(pk []byte) uint32 {
+	h := wire.Hash(pk)
+	return binary.BigEndian.Uint32(h[:4])
+}
+
+// prepareRoom puts a group on disk and opens its room: by its founder, or by
+// somebody about to ask for a seat, whose KEM key must be kept before the
+// request leaves.
+func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, seed [32]byte, sponsor wire.PeerKey) (*room, error) {
+	group := wire.GroupID(genesis.ID)
+	putKEM := func(tx *store.Tx) error { return tx.PutKEM(group, kemSlot(kemPk), seed, n.nowMs()) }
+	n.opening.Lock()
+	defer n.opening.Unlock()
+	if r := n.room(group); r != nil {
+		err := r.step(ctx, func(c *commit) error {
+			r.keys.kem[kemSlot(kemPk)] = seed
+			r.meta.Sponsor = sponsor
+			r.saveMeta(c)
+			c.row(putKEM)
+			return nil
+		})
+		return r, err
+	}
+	if _, refusal := groups.Found(genesis); refusal != nil {
+		return nil, refusal
+	}
+	meta := groupMeta{V: 1, CreatedMs: genesis.HLC, Sponsor: sponsor}
+	err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutGroup(store.GroupRow{ID: group, Meta: wire.Marshal(meta)}); err != nil {
+			return err
+		}
+		if err := tx.PutOp(group, genesis.ID, uint8(groups.Control), 0, genesis.ID, genesis.Frame()); err != nil {
+			return err
+		}
+		if err := tx.PutHead(group, genesis.ID, uint8(groups.Control), store.Head{Seq: 0, ID: genesis.ID}); err != nil {
+			return err
+		}
+		return putKEM(tx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("storing a new group: %w", err)
+	}
+	return n.openRoom(group)
+}
+
+// openRoom loads a group and runs its room.
+func (n *Node) openRoom(group wire.GroupID) (*room, error) {
+	r := n.newRoom(group)
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	n.roomsMu.Lock()
+	n.rooms[group] = r
+	n.roomsMu.Unlock()
+	r.show()
+	n.wg.Go(func() { r.run(n.ctx) })
+	return r, nil
+}
+
+// forgetRoom drops a group this account was not let into.
+func (n *Node) forgetRoom(r *room) {
+	if v := r.view.Load(); !v.me.IsZero() {
+		return // it was a member once: the history stays
+	}
+	n.roomsMu.Lock()
+	delete(n.rooms, r.group)
+	n.roomsMu.Unlock()
+	r.stop()
+	if err := n.store.ForgetGroup(n.ctx, r.group); err != nil && n.ctx.Err() == nil {
+		n.log.Warn("forgetting a group failed", "err", err)
+	}
+}
+
+// findMe finds the own incarnation.
+func (r *room) findMe(s *groups.State) {
+	if inc, ok := s.IncOfDevice(r.n.dev.id()); ok {
+		r.me = inc.ID
+	}
+}
+
+func (r *room) saveMeta(c *commit) {
+	c.dirty = true
+	b := wire.Marshal(r.meta)
+	c.row(func(tx *store.Tx) error { return tx.PutGroup(store.GroupRow{ID: r.group, Meta: b}) })
+}
+
+// room returns the open room of a group, nil if there is none.
+func (n *Node) room(g wire.GroupID) *room {
+	n.roomsMu.RLock()
+	defer n.roomsMu.RUnlock()
+	return n.rooms[g]
+}
+
+// openRooms returns all rooms in a fixed order.
+func (n *Node) openRooms() []*room {
+	n.roomsMu.RLock()
+	defer n.roomsMu.RUnlock()
+	out := make([]*room, 0, len(n.rooms))
+	for _, r := range n.rooms {
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *room) int { return slices.Compare(a.group[:], b.group[:]) })
+	return out
+}
+
+// memberRoom returns the room of a group this account is or was in; problem
+// not_found otherwise.
+func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
+	r := n.room(g)
+	if r == nil || r.view.Load().me.IsZero() {
+		return nil, api.NewProblem(api.NotFound).Explain("no group %v here", g)
+	}
+	return r, nil
+}
+
+// notSeated says why this account may not act in the group.
+func (r *room) notSeated() *api.Problem {
+	m, ok := r.view.Load().state.Member(r.n.dev.account())
+	switch {
+	case !ok || m.Status == groups.StatusLeft:
+		return api.NewProblem(api.NotMember)
+	case m.Status == groups.StatusWaitlisted:
+		return api.NewProblem(api.Waitlisted)
+	case m.Status == groups.StatusRemoved:
+		return api.NewProblem(api.Removed)
+	}
+	return api.NewProblem(api.NotMember)
+}
+
+// misbehaves tells whether an error is one an honest peer cannot cause.
+func misbehaves(err error) bool {
+	var refusal *groups.Refusal
+	return errors.Is(err, wire.ErrMalformed) || errors.Is(err, wire.ErrNotCanonical) || errors.Is(err, errStep) || errors.As(err, &refusal)
+}

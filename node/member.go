@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// Members returns a group's members: seated in order of their seats, then the
+// waitlist, then who left or was removed.
+func (n *Node) Members(_ context.Context, g wire.GroupID) ([]api.Member, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Member
+	for _, m := range r.view.Load().state.Members() {
+		out = append(out, n.memberOf(m))
+	}
+	return out, nil
+}
+
+// Waitlist returns who waits for a seat, next first.
+func (n *Node) Waitlist(_ context.Context, g wire.GroupID) ([]api.Member, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Member
+	for _, m := range r.view.Load().state.Members() {
+		if m.Status == groups.StatusWaitlisted {
+			out = append(out, n.memberOf(m))
+		}
+	}
+	return out, nil
+}
+
+// PatchMember makes somebody an admin or a member; the owner's to do.
+func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID, in api.MemberPatch) (api.Member, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Member{}, err
+	}
+	role := groups.RoleMember
+	if in.Role == api.RoleAdmin {
+		role = groups.RoleAdmin
+	}
+	err = r.step(ctx, func(c *commit) error {
+		s := r.g.State()
+		if s.Owner() != n.dev.account() {
+			return api.NewProblem(api.RoleNeeded)
+		}
+		if !s.Seated(a) {
+			return api.NewProblem(api.NotMember)
+		}
+		if s.Role(a) == role {
+			return nil
+		}
+		if a == s.Owner() {
+			return api.NewProblem(api.NotAllowed).Explain("the owner stays the owner until the group is handed over")
+		}
+		body := &groups.RoleBody{OwnOp: s.OwnOp(), Account: a, Role: uint64(role), Pins: nil}
+		_, err := r.own(c, groups.KindRole, body)
+		return err
+	})
+	if err != nil {
+		return api.Member{}, err
+	}
+	return r.member(a)
+}
+
+// RemoveMember takes somebody's seat. The removal and the new epoch, which the
+// removed cannot read, leave together; a reason is told to the members.
+func (n *Node) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountID, reason string) (api.Member, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Member{}, err
+	}
+	err = r.step(ctx, func(c *commit) error {
+		s := r.g.State()
+		m, ok := s.Member(a)
+		switch self := n.dev.account(); {
+		case a == self:
+			return api.NewProblem(api.NotAllowed).Explain("to give up your own seat, leave the group")
+		case s.Role(self) == groups.RoleMember || a == s.Owner() || s.Role(self) >= s.Role(a) && s.Owner() != self:
+			return api.NewProblem(api.RoleNeeded)
+		case !ok || m.Status != groups.StatusSeated && m.Status != groups.StatusWaitlisted:
+			return api.NewProblem(api.NotMember)
+		}
+		_, err := r.own(c, groups.KindRemove, &groups.RemoveBody{Account: a, Pins: r.g.PinsFor(a)})
+		return err
+	})
+	if err != nil {
+		return api.Member{}, err
+	}
+	return r.member(a)
+}
+
+func (r *room) member(a wire.AccountID) (api.Member, error) {
+	m, ok := r.view.Load().state.Member(a)
+	if !ok {
+		return api.Member{}, api.NewProblem(api.NotMember)
+	}
+	return r.n.memberOf(m), nil
+}
+
+func (n *Node) memberOf(m groups.Member) api.Member {
+	out := api.Member{
+		Account: m.Account, Name: n.nameOf(m.Account), Role: m.Role.String(), Status: statusAPI(m.Status), Inviter: m.Inviter,
+		JoinedAt: msTime(m.JoinedMs), Provisional: m.Provisional, Place: m.WaitPos,
+	}
+	for _, inc := range m.Incs {
+		if !inc.Live || inc.Cut {
+			continue
+		}
+		out.Devices = append(out.Devices, inc.Device)
+		if inc.Peer == n.mesh.Self() || n.mesh.Connected(inc.Peer) {
+			out.Online = true
+		}
+	}
+	return out
+}
+
+// nameOf is what to call an account: the nickname is the reader's business,
+// the profile's name everybody's.
+func (n *Node) nameOf(a wire.AccountID) string {
+	if a == n.dev.account() {
+		return n.ownName()
+	}
+	return n.people.name(a)
+}
+
+// tellMembers tells readers who came, went or changed rank.
+func (r *room) tellMembers(c *commit, before, after *groups.State) {
+	if before == after {
+		return
+	}
+	old := map[wire.AccountID]groups.Member{}
+	if before != nil {
+		for _, m := range before.Members() {
+			old[m.Account] = m
+		}
+	}
+	self := r.n.dev.account()
+	changed := before == nil || before.Cap() != after.Cap() || policyAPI(before.Policy()) != policyAPI(after.Policy())
+	for _, m := range after.Members() {
+		was, known := old[m.Account]
+		typ := ""
+		switch {
+		case !known || was.Status != m.Status:
+			typ = map[groups.Status]string{
+				groups.StatusSeated: api.EventMemberJoined, groups.StatusWaitlisted: api.EventMemberWaitlisted,
+				groups.StatusLeft: api.EventMemberLeft, groups.StatusRemoved: api.EventMemberRemoved,
+			}[m.Status]
+		case was.Role != m.Role:
+			typ = api.EventMemberRole
+		}
+		if typ == "" {
+			continue
+		}
+		changed = true
+		c.changes = append(c.changes, change(store.Update, typ, r.group, r.n.memberOf(m)))
+		if m.Account == self && known && was.Status == groups.StatusSeated && (m.Status == groups.StatusLeft || m.Status == groups.StatusRemoved) {
+			v := *r.view.Load()
+			v.state = after
+			c.changes = append(c.changes, change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
+		}
+	}
+	if changed {
+		r.groupChanged(c)
+	}
+	r.tellInvites(c, before, after)
+}

@@ -1,0 +1,330 @@
+package node
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+
+	"mutuals/groups"
+	"mutuals/groups/timeline"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// Send says something in a group. It returns once the message is synced to
+// this disk.
+func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (api.Message, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Message{}, err
+	}
+	text := groups.Text{Text: in.Text, Mentions: in.Mentions}
+	if !in.ReplyTo.IsZero() {
+		text.ReplyTo = wire.SomeID(in.ReplyTo)
+	}
+	if len(in.Files) > 0 {
+		return api.Message{}, api.NewProblem(api.UpdateNeeded).Explain("this version sends no files")
+	}
+	if len(in.Text) > groups.MaxText {
+		return api.Message{}, api.NewProblem(api.TooLarge)
+	}
+	if err := text.Check(); err != nil {
+		return api.Message{}, api.NewProblem(api.BadRequest).Explain("%v", err)
+	}
+	var op *groups.Op
+	err = r.step(ctx, func(c *commit) error {
+		op, err = r.say(c, groups.ContentText, text.Encode())
+		return err
+	})
+	if err != nil {
+		return api.Message{}, err
+	}
+	return n.Message(ctx, g, op.ID.String())
+}
+
+// Message returns one message; problem not_found if it is not on this disk.
+func (n *Node) Message(_ context.Context, g wire.GroupID, id string) (api.Message, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Message{}, err
+	}
+	e, err := r.entry(id)
+	if err != nil {
+		return api.Message{}, err
+	}
+	return n.messageOf(r, e), nil
+}
+
+func (r *room) entry(id string) (timeline.Entry, error) {
+	missing := api.NewProblem(api.NotFound).Explain("no message %q in this group", id)
+	op, err := wire.ParseOpID(id)
+	if err != nil {
+		return timeline.Entry{}, missing
+	}
+	var e timeline.Entry
+	err = r.n.store.View(func(tx *store.Tx) error {
+		row, ok, err := tx.Entry(r.group, op)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return missing
+		}
+		e, err = timeline.Decode(row.Data)
+		return err
+	})
+	return e, err
+}
+
+// shownIn tells whether an entry is a line of the conversation.
+func shownIn(e timeline.Entry) bool { return e.Folded == timeline.Shown }
+
+// Messages returns a window of a group's timeline, oldest first.
+func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.MessagePage, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.MessagePage{}, err
+	}
+	if p.Limit <= 0 {
+		p.Limit = api.DefaultPage
+	}
+	p.Limit = min(p.Limit, api.MaxPage)
+	var out api.MessagePage
+	err = n.store.View(func(tx *store.Tx) error {
+		switch {
+		case p.After != "":
+			at, err := r.cursor(tx, p.After)
+			if err != nil {
+				return err
+			}
+			items, more, err := r.page(tx, at, store.After, p.Limit)
+			if err != nil {
+				return err
+			}
+			out = r.window(items)
+			if len(items) > 0 {
+				out.Before = cursorText(items[0].Key())
+			}
+			if more {
+				out.After = cursorText(items[len(items)-1].Key())
+			}
+		case p.Around != "":
+			at, err := r.cursor(tx, p.Around)
+			if err != nil {
+				return err
+			}
+			older, moreOld, err := r.page(tx, at, store.Before, p.Limit/2)
+			if err != nil {
+				return err
+			}
+			newer, moreNew, err := r.page(tx, justBefore(at), store.After, p.Limit-len(older))
+			if err != nil {
+				return err
+			}
+			items := append(older, newer...)
+			out = r.window(items)
+			if moreOld {
+				out.Before = cursorText(items[0].Key())
+			}
+			if moreNew {
+				out.After = cursorText(items[len(items)-1].Key())
+			}
+		default:
+			at := store.Cursor{OrderMs: wire.MaxMs}
+			if p.Before != "" {
+				if at, err = r.cursor(tx, p.Before); err != nil {
+					return err
+				}
+			}
+			items, more, err := r.page(tx, at, store.Before, p.Limit)
+			if err != nil {
+				return err
+			}
+			out = r.window(items)
+			if more {
+				out.Before = cursorText(items[0].Key())
+			}
+			if p.Before != "" && len(items) > 0 {
+				out.After = cursorText(items[len(items)-1].Key())
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// page reads shown entries on one side of a cursor, oldest first, and tells
+// whether there are more.
+func (r *room) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int) (out []timeline.Entry, more bool, err error) {
+	for len(out) <= limit {
+		rows, err := tx.PageEntries(r.group, at, d, limit+1)
+		if err != nil {
+			return nil, false, err
+		}
+		if d == store.Before {
+			slices.Reverse(rows)
+		}
+		for _, row := range rows {
+			e, err := timeline.Decode(row.Data)
+			if err != nil {
+				return nil, false, err
+			}
+			at = row.Cursor
+			if shownIn(e) {
+				out = append(out, e)
+			}
+		}
+		if len(rows) <= limit {
+			break
+		}
+	}
+	if len(out) > limit {
+		out, more = out[:limit], true
+	}
+	if d == store.Before {
+		slices.Reverse(out)
+	}
+	return out, more, nil
+}
+
+func (r *room) window(items []timeline.Entry) api.MessagePage {
+	page := api.MessagePage{}
+	for _, e := range items {
+		page.Items = append(page.Items, r.n.messageOf(r, e))
+	}
+	return page
+}
+
+// justBefore is the cursor that has at itself behind it.
+func justBefore(at store.Cursor) store.Cursor {
+	for i := len(at.ID) - 1; i >= 0; i-- {
+		at.ID[i]--
+		if at.ID[i] != 0xff {
+			return at
+		}
+	}
+	at.OrderMs--
+	return at
+}
+
+func cursorText(k timeline.Key) string {
+	return base64.RawURLEncoding.EncodeToString(wire.Marshal(cursorMsg{OrderMs: k.OrderMs, ID: k.ID}))
+}
+
+type cursorMsg struct {
+	_       struct{} `cbor:",toarray"`
+	OrderMs uint64
+	ID      wire.OpID
+}
+
+// cursor reads a cursor or a message's id.
+func (r *room) cursor(tx *store.Tx, s string) (store.Cursor, error) {
+	if id, err := wire.ParseOpID(s); err == nil {
+		row, ok, err := tx.Entry(r.group, id)
+		if err != nil {
+			return store.Cursor{}, err
+		}
+		if ok {
+			return row.Cursor, nil
+		}
+		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
+	}
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
+	}
+	var c cursorMsg
+	if err := wire.Unmarshal(b, &c); err != nil || c.OrderMs > wire.MaxMs {
+		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
+	}
+	return store.Cursor{OrderMs: c.OrderMs, ID: c.ID}, nil
+}
+
+// messageOf is an entry as its readers see it.
+func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
+	m := api.Message{
+		ID: e.ID, Group: e.Group, Author: e.Author, Device: e.Device, Seq: e.Seq, SentAt: msTime(e.HLC), Clock: e.OrderMs,
+		Kind: api.MessageText, Text: e.Text, Mentions: e.Mentions, Late: e.Late, State: api.StateStored,
+	}
+	if id, ok := e.ReplyTo.Get(); ok {
+		m.ReplyTo = id
+	}
+	switch {
+	case e.Newer:
+		m.Kind = api.MessageNewer
+	case e.Kind == groups.ContentProfile:
+		m.Kind = api.MessageProfile
+	case e.Kind == groups.ContentGroupInfo:
+		m.Kind = api.MessageGroupInfo
+	}
+	if e.Folded != timeline.Shown {
+		m.Deleted, m.Text = e.Folded == timeline.PastPin, ""
+	}
+	m.HeldBy = r.holders(e.Inc, e.Seq, e.Author)
+	switch {
+	case m.HeldBy > 0:
+		m.State = api.StateDelivered
+	case e.Author != n.dev.account() || r.wasSent(e.Inc, e.Seq):
+		m.State = api.StateSent
+	}
+	if v := r.view.Load(); v != nil {
+		if p, ok := v.state.Member(e.Author); ok {
+			m.Provisional = p.Provisional
+		}
+	}
+	return m
+}
+
+// MarkRead moves the read marker of a group to a message, never back.
+func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return err
+	}
+	e, err := r.entry(id)
+	if err != nil {
+		return err
+	}
+	return r.step(ctx, func(c *commit) error {
+		at := timeline.Key{OrderMs: r.meta.ReadMs}
+		if op, ok := r.meta.ReadID.Get(); ok {
+			at.ID = op
+		}
+		if e.Key().Compare(at) <= 0 {
+			return nil
+		}
+		r.meta.ReadMs, r.meta.ReadID = e.OrderMs, wire.SomeID(e.ID)
+		r.saveMeta(c)
+		if err := r.countUnread(); err != nil {
+			return err
+		}
+		c.changes = append(c.changes, change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: e.ID}))
+		return nil
+	})
+}
+
+// maxUnread is where counting stops: "999+" says as much as the number.
+const maxUnread = 1000
+
+// countUnread counts shown entries by others behind the read marker.
+func (r *room) countUnread() error {
+	at := store.Cursor{OrderMs: r.meta.ReadMs}
+	if op, ok := r.meta.ReadID.Get(); ok {
+		at.ID = op
+	}
+	self := r.n.dev.account()
+	r.unread = 0
+	return r.n.store.View(func(tx *store.Tx) error {
+		rows, err := tx.PageEntries(r.group, at, store.After, maxUnread)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if e, err := timeline.Decode(row.Data); err == nil && shownIn(e) && e.Author != self {
+				r.unread++
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,313 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+	"mutuals/store"
+)
+
+// Node is one running device: its keys, its store, its place in the network,
+// and a room for each group. Before an identity exists it has none of these
+// and answers for its status only.
+type Node struct {
+	cfg  Config
+	home home
+	lock *os.File
+	log  *slog.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	stop   chan struct{} // closed when somebody asks the daemon to stop
+	once   sync.Once
+
+	beginning sync.Mutex // one identity is made at a time
+	begun     atomic.Bool
+
+	// Set once, before begun.
+	dev    *device
+	store  *store.Store
+	mesh   *mesh.Mesh
+	people *people
+
+	opening sync.Mutex // one room of a group is opened at a time
+	roomsMu sync.RWMutex
+	rooms   map[wire.GroupID]*room
+
+	keeping sync.Mutex
+	keeps   map[wire.PeerKey]bool
+
+	delivering sync.Mutex
+	deliveries map[wire.AccountID]*delivery
+
+	recordsMu sync.Mutex
+	recordBy  map[wire.PeerKey]knownRecord
+
+	tasks  *tasks
+	hub    *hub
+	rates  *rates
+	hellos counted
+	stats  struct{ dropped atomic.Uint64 }
+}
+
+// Open takes a home, and with an identity in it starts the node. The error is
+// a *HomeInUse if another daemon has the home.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	h := home{dir: cfg.Home}
+	if err := h.make(); err != nil {
+		return nil, err
+	}
+	lock, err := lockHome(h)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, home: h, lock: lock, log: cfg.Log,
+		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{},
+		deliveries: map[wire.AccountID]*delivery{}, recordBy: map[wire.PeerKey]knownRecord{},
+		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
+	}
+	n.tasks = &tasks{now: cfg.Now, rand: cfg.Rand, hub: n.hub}
+	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	dev, err := n.readDevice()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return n, nil // no identity yet
+	case err == nil:
+		err = n.begin(dev)
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// begin opens the store, the rooms and the network for a device.
+func (n *Node) begin(dev *device) (err error) {
+	n.dev = dev
+	n.store, err = store.Open(n.home.path(dirStore), dev.storeKey(), store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	if n.people, err = loadPeople(n.store); err != nil {
+		return fmt.Errorf("reading people: %w", err)
+	}
+	if err := n.loadRecords(); err != nil {
+		return fmt.Errorf("reading addresses: %w", err)
+	}
+	if err := n.startMesh(); err != nil {
+		return err
+	}
+	var ids []wire.GroupID
+	if err := n.store.View(func(tx *store.Tx) error {
+		return tx.EachGroup(func(g store.GroupRow) error {
+			ids = append(ids, g.ID)
+			return nil
+		})
+	}); err != nil {
+		return fmt.Errorf("listing groups: %w", err)
+	}
+	for _, g := range ids {
+		if _, err := n.openRoom(g); err != nil {
+			return err
+		}
+	}
+	n.serve()
+	n.begun.Store(true)
+	n.tuneKeeps()
+	n.bootstrap()
+	n.wg.Go(n.housekeep)
+	return nil
+}
+
+// startMesh joins the network on the ports used before, or on new ones.
+func (n *Node) startMesh() error {
+	cfg := mesh.Config{
+		Key: n.dev.keys.Peer, Listen: n.listenAddrs(), MDNS: !n.cfg.NoMDNS, Log: n.log,
+		OnPeer: func(peer wire.PeerKey, connected bool) {
+			if n.begun.Load() {
+				n.onPeer(peer, connected)
+			}
+		},
+	}
+	if n.cfg.Mesh != nil {
+		n.cfg.Mesh(&cfg)
+	}
+	var err error
+	if n.mesh, err = mesh.New(n.ctx, cfg); err != nil {
+		return fmt.Errorf("joining the network: %w", err)
+	}
+	return n.keepPorts()
+}
+
+// serve answers what others ask, each protocol with its own bounds.
+func (n *Node) serve() {
+	n.mesh.Handle(protocolSync, maxSyncStreams, n.serveSync)
+	n.mesh.Handle(protocolJoin, maxJoinStreams, n.serveJoin)
+	n.mesh.Handle(protocolKey, maxKeyStreams, n.serveKey)
+	n.mesh.Handle(protocolDirect, maxDirectStreams, n.serveDirect)
+}
+
+// bootstrap dials the peers that the configuration names.
+func (n *Node) bootstrap() {
+	for _, a := range n.cfg.Bootstrap {
+		peer, addr, err := mesh.ParseAddr(a)
+		if err != nil {
+			n.log.Warn("a bootstrap address is no multiaddr with /p2p", "addr", a)
+			continue
+		}
+		n.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(n.ctx, dialTime)
+			defer cancel()
+			if err := n.mesh.Connect(ctx, peer, []string{addr}); err != nil {
+				n.log.Info("dialling a bootstrap peer failed", "peer", peer.Short(), "err", err)
+			}
+		})
+	}
+}
+
+// housekeeping is how often what is due by the hour is looked at.
+const housekeeping = time.Minute
+
+// housekeep forgets what is old.
+func (n *Node) housekeep() {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.PruneAnswers(n.nowMs()) }); err != nil && n.ctx.Err() == nil {
+			n.log.Warn("forgetting old answers failed", "err", err)
+		}
+	}
+}
+
+// Close stops everything and waits for it.
+func (n *Node) Close() error {
+	n.cancel()
+	var errs []error
+	if n.mesh != nil {
+		errs = append(errs, n.mesh.Close())
+	}
+	n.wg.Wait()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(append(errs, n.lock.Close())...)
+}
+
+// Shutdown asks whoever runs the node to close it; see Stopping.
+func (n *Node) Shutdown(context.Context) error {
+	n.once.Do(func() { close(n.stop) })
+	return nil
+}
+
+// Stopping is closed when Shutdown was asked for.
+func (n *Node) Stopping() <-chan struct{} { return n.stop }
+
+func (n *Node) now() time.Time { return n.cfg.Now() }
+func (n *Node) nowMs() uint64  { return uint64(n.cfg.Now().UnixMilli()) }
+
+// accountsOf lists the accounts a peer is a device of, as chains of contacts
+// or groups say.
+func (n *Node) accountsOf(peer wire.PeerKey) []wire.AccountID {
+	seen := map[wire.AccountID]bool{}
+	if a, ok := n.people.owner(peer); ok {
+		seen[a] = true
+	}
+	for _, r := range n.openRooms() {
+		v := r.view.Load()
+		if inc, ok := v.state.Inc(v.peers[peer]); ok {
+			seen[inc.Account] = true
+		}
+	}
+	out := make([]wire.AccountID, 0, len(seen))
+	for a := range seen {
+		out = append(out, a)
+	}
+	return out
+}
+
+// devicesOf lists the peer keys of an account's known devices.
+func (n *Node) devicesOf(a wire.AccountID) []wire.PeerKey {
+	out := n.people.devices(a)
+	seen := map[wire.PeerKey]bool{}
+	for _, p := range out {
+		seen[p] = true
+	}
+	for _, r := range n.openRooms() {
+		m, ok := r.view.Load().state.Member(a)
+		if !ok {
+			continue
+		}
+		for _, inc := range m.Incs {
+			if inc.Live && !inc.Cut && !seen[inc.Peer] && inc.Peer != n.dev.peer() {
+				seen[inc.Peer] = true
+				out = append(out, inc.Peer)
+			}
+		}
+	}
+	return out
+}
+
+// reach sees to it that an account's devices are dialled while something waits
+// for it, and hands it over if one is linked.
+func (n *Node) reach(a wire.AccountID) {
+	n.tuneKeeps()
+	n.flush(a)
+}
+
+// outboxAccounts lists whom something waits for.
+func (n *Node) outboxAccounts() []wire.AccountID {
+	seen := map[wire.AccountID]bool{}
+	err := n.store.View(func(tx *store.Tx) error {
+		return tx.EachOutbox(func(o store.Out) error {
+			seen[o.To] = true
+			return nil
+		})
+	})
+	if err != nil {
+		n.log.Warn("reading the outbox failed", "err", err)
+	}
+	out := make([]wire.AccountID, 0, len(seen))
+	for a := range seen {
+		out = append(out, a)
+	}
+	return out
+}
+
+// stop ends a room that is dropped; its goroutine closes done.
+func (r *room) stop() {
+	select {
+	case r.calls <- func() { r.ended = true }:
+		<-r.done
+	case <-r.done:
+	}
+}
+
+// waits tells whether this account stands in the waitlist.
+func (v *view) waits() bool {
+	inc, ok := v.state.Inc(v.me)
+	if !ok {
+		return false
+	}
+	m, ok := v.state.Member(inc.Account)
+	return ok && m.Status == groups.StatusWaitlisted
+}

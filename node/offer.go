@@ -1,0 +1,377 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// requestRow is a request as it is stored.
+// Evolution: fields are added at the end, with a new V.
+type requestRow struct {
+	_         struct{} `cbor:",toarray"`
+	V         uint64
+	Kind      string
+	From      wire.AccountID
+	AtMs      uint64
+	State     string // empty: waiting
+	Group     wire.OptID
+	GroupName string
+	Body      []byte // an offer, or an ask
+}
+
+func followRequestID(a wire.AccountID) string { return "follow-" + a.String() }
+
+func (row requestRow) api(n *Node, id string) api.Request {
+	out := api.Request{ID: id, Kind: row.Kind, From: row.From, FromName: n.nameOf(row.From), GroupName: row.GroupName, At: msTime(row.AtMs), State: row.State}
+	if out.State == "" {
+		out.State = api.RequestWaiting
+	}
+	if g, ok := row.Group.Get(); ok {
+		out.Group = wire.GroupID(g)
+	}
+	return out
+}
+
+// errDirectRefused means that what came by a direct stream is refused for
+// good: it is acknowledged as such and does not come again.
+var errDirectRefused = errors.New("not for this account")
+
+func isRefusal(err error) bool {
+	return errors.Is(err, errDirectRefused) || errors.Is(err, errEdgeRefused)
+}
+
+// Requests returns what waits for this person's yes or no, newest first.
+func (n *Node) Requests(context.Context) ([]api.Request, error) {
+	var out []api.Request
+	err := n.store.View(func(tx *store.Tx) error {
+		return tx.EachRequest(func(id string, b []byte) error {
+			var row requestRow
+			if err := wire.Unmarshal(b, &row); err != nil {
+				return err
+			}
+			if row.State == "" {
+				out = append(out, row.api(n, id))
+			}
+			return nil
+		})
+	})
+	slices.SortFunc(out, func(a, b api.Request) int { return b.At.Compare(a.At) })
+	return out, err
+}
+
+// AnswerRequest says yes or no to a follow, an offered seat or somebody who
+// asks for one.
+func (n *Node) AnswerRequest(ctx context.Context, id string, accept bool) (api.Request, error) {
+	var row requestRow
+	found := false
+	if err := n.store.View(func(tx *store.Tx) error {
+		b, ok, err := tx.Request(id)
+		if err != nil || !ok {
+			return err
+		}
+		found = true
+		return wire.Unmarshal(b, &row)
+	}); err != nil {
+		return api.Request{}, err
+	}
+	if !found || row.State != "" {
+		return api.Request{}, api.NewProblem(api.NotFound).Explain("no request %q waits", id)
+	}
+	var err error
+	switch row.Kind {
+	case api.RequestFollow:
+		if accept {
+			_, err = n.Follow(ctx, row.From, "")
+		}
+	case api.RequestGroup:
+		err = n.answerOffer(ctx, row, accept)
+	case api.RequestJoin:
+		if accept {
+			err = n.admitAsked(ctx, row)
+		}
+	}
+	if err != nil {
+		return api.Request{}, err
+	}
+	row.State = api.RequestDeclined
+	if accept {
+		row.State = api.RequestAccepted
+	}
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteRequest(id) }); err != nil {
+		return api.Request{}, err
+	}
+	return row.api(n, id), nil
+}
+
+// AddMember offers a seat to a mutual. The task tells what became of it:
+// offered, accepted, joined or declined. Problem not_mutual if the two do not
+// follow each other: a passcode is for everybody else.
+func (n *Node) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Task, error) {
+	r, err := n.memberRoom(g)
+	if err != nil {
+		return api.Task{}, err
+	}
+	v := r.view.Load()
+	s := v.state
+	switch {
+	case !v.seated():
+		return api.Task{}, r.notSeated()
+	case !n.people.mutual(a):
+		return api.Task{}, api.NewProblem(api.NotMutual)
+	case !s.MayInvite(n.dev.account()):
+		return api.Task{}, api.NewProblem(api.RoleNeeded)
+	}
+	if m, ok := s.Member(a); ok && (m.Status == groups.StatusSeated || m.Status == groups.StatusWaitlisted) {
+		return api.Task{}, api.NewProblem(api.AlreadyMember)
+	}
+	if s.SeatCount()+s.WaitCount() >= s.Cap()+int(s.Policy().Waitlist) {
+		return api.Task{}, api.NewProblem(api.GroupFull)
+	}
+	offer := offerMsg{
+		Inviter: n.dev.account(),
+		Preview: offerPreview{Name: v.meta.Name, Members: uint64(s.SeatCount()), Cap: uint64(s.Cap()), HistoryDays: s.Policy().HistoryDays},
+	}
+	if _, err := io.ReadFull(n.cfg.Rand, offer.Nonce[:]); err != nil {
+		return api.Task{}, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	if err := r.step(ctx, func(*commit) error {
+		offer.Genesis = r.g.Op(wire.OpID(r.group)).Frame()
+		return nil
+	}); err != nil {
+		return api.Task{}, err
+	}
+	t := n.tasks.begin(api.TaskOffer, api.StageOffered, nil)
+	t.set(func(k *api.Task) {
+		k.State = api.TaskWaiting
+		k.Result = &api.TaskResult{Group: r.group, Account: a}
+	})
+	open := openOffer{V: 1, Account: a, Nonce: offer.Nonce, Task: t.t.ID}
+	if err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutSetting(offerKey(r.group, a), wire.Marshal(open)); err != nil {
+			return err
+		}
+		return n.queue(tx, a, directOffer, r.group.String(), wire.Marshal(offer))
+	}); err != nil {
+		return api.Task{}, err
+	}
+	n.reach(a)
+	return n.Task(ctx, t.t.ID)
+}
+
+// openOffer remembers an offer until it is answered.
+type openOffer struct {
+	_       struct{} `cbor:",toarray"`
+	V       uint64
+	Account wire.AccountID
+	Nonce   [16]byte
+	Task    string
+}
+
+func offerKey(g wire.GroupID, a wire.AccountID) string {
+	return "offer/" + hex.EncodeToString(g[:12]) + "/" + hex.EncodeToString(a[:12])
+}
+
+// takeOffer keeps an offer of a seat until the person answers. Only a mutual
+// may offer.
+func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) error {
+	var o offerMsg
+	if err := wire.Unmarshal(body, &o); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	if !n.people.mutual(o.Inviter) || !slices.Contains(n.people.devices(o.Inviter), from) {
+		return fmt.Errorf("%w: an offer by nobody mutual", errDirectRefused)
+	}
+	op, refusal := groups.Decode(o.Genesis)
+	if refusal != nil || op.Kind != groups.KindGenesis {
+		return fmt.Errorf("%w: an offer without a genesis", errDirectRefused)
+	}
+	if r := n.room(wire.GroupID(op.ID)); r != nil && r.view.Load().seated() {
+		return nil
+	}
+	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: body}
+	id := "group-" + op.ID.String()
+	return n.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutRequest(id, wire.Marshal(row)); err != nil {
+			return err
+		}
+		return tx.Change(change(store.Add, api.EventInviteRequested, wire.GroupID(op.ID), row.api(n, id)))
+	})
+}
+
+// answerOffer says yes or no to an offered seat.
+func (n *Node) answerOffer(ctx context.Context, row requestRow, accept bool) error {
+	var o offerMsg
+	if err := wire.Unmarshal(row.Body, &o); err != nil {
+		return fmt.Errorf("reading an offer: %w", err)
+	}
+	op, refusal := groups.Decode(o.Genesis)
+	if refusal != nil {
+		return refusal
+	}
+	group := wire.GroupID(op.ID)
+	if !accept {
+		d := declineMsg{Group: group, Nonce: o.Nonce}
+		err := n.store.Update(ctx, func(tx *store.Tx) error {
+			return n.queue(tx, o.Inviter, directDecline, group.String(), wire.Marshal(d))
+		})
+		n.reach(o.Inviter)
+		return err
+	}
+	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)
+	if err != nil {
+		return err
+	}
+	req := groups.JoinRequest{
+		V: 1, Group: group, Inviter: o.Inviter, Newcomer: n.dev.account(),
+		Chain: n.dev.chain, Pop: n.dev.pop, KemPk: pk, Follow: 1, Nonce: o.Nonce, Ms: n.nowMs(),
+	}
+	sponsor := wire.PeerKey{}
+	if devices := n.people.devices(o.Inviter); len(devices) > 0 {
+		sponsor = devices[0]
+	}
+	if _, err := n.prepareRoom(ctx, op, pk, seed, sponsor); err != nil {
+		return err
+	}
+	answer := answerMsg{Request: req, Sig: req.Sign(n.dev.keys.Op)}
+	err = n.store.Update(ctx, func(tx *store.Tx) error {
+		return n.queue(tx, o.Inviter, directAnswer, group.String(), wire.Marshal(answer))
+	})
+	n.reach(o.Inviter)
+	n.tuneKeeps()
+	return err
+}
+
+// takeAnswer admits a mutual who said yes to an offer of this device.
+func (n *Node) takeAnswer(ctx context.Context, from wire.PeerKey, body []byte) error {
+	var a answerMsg
+	if err := wire.Unmarshal(body, &a); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	r := n.room(a.Request.Group)
+	if r == nil || !r.view.Load().seated() {
+		return fmt.Errorf("%w: an answer for a group that is not here", errDirectRefused)
+	}
+	open, ok, err := n.openOffer(r.group, a.Request.Newcomer)
+	if err != nil {
+		return err
+	}
+	if !ok || open.Nonce != a.Request.Nonce || len(a.Request.Chain) == 0 || a.Request.Chain.Leaf().PeerKey != from {
+		return fmt.Errorf("%w: an answer to no offer", errDirectRefused)
+	}
+	if !n.people.mutual(a.Request.Newcomer) {
+		n.endOffer(ctx, r.group, open, func(k *api.Task) {
+			k.State, k.Stage, k.Problem = api.TaskFailed, api.StageRefused, api.NewProblem(api.NotMutual)
+		})
+		return fmt.Errorf("%w: an answer by nobody mutual", errDirectRefused)
+	}
+	n.tasks.update(open.Task, func(k *api.Task) { k.State, k.Stage = api.TaskRunning, api.StageAccepted })
+	waits, err := r.admitPulled(ctx, &a)
+	var p *api.Problem
+	if errors.As(err, &p) {
+		n.endOffer(ctx, r.group, open, func(k *api.Task) { k.State, k.Stage, k.Problem = api.TaskFailed, api.StageRefused, p })
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	if err != nil {
+		return err
+	}
+	n.endOffer(ctx, r.group, open, func(k *api.Task) {
+		k.State, k.Stage = api.TaskDone, api.StageJoined
+		if waits {
+			k.Stage = api.StageWaitlisted
+		}
+	})
+	return nil
+}
+
+// takeDecline ends an offer with a no.
+func (n *Node) takeDecline(ctx context.Context, from wire.PeerKey, body []byte) error {
+	var d declineMsg
+	if err := wire.Unmarshal(body, &d); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	a, ok := n.people.owner(from)
+	if !ok {
+		return errDirectRefused
+	}
+	open, ok, err := n.openOffer(d.Group, a)
+	if err != nil || !ok || open.Nonce != d.Nonce {
+		return errors.Join(err, errDirectRefused)
+	}
+	n.endOffer(ctx, d.Group, open, func(k *api.Task) {
+		k.State, k.Stage, k.Problem = api.TaskFailed, api.StageDeclined, api.NewProblem(api.Declined)
+	})
+	return nil
+}
+
+func (n *Node) openOffer(g wire.GroupID, a wire.AccountID) (o openOffer, ok bool, err error) {
+	err = n.store.View(func(tx *store.Tx) error {
+		b, found, err := tx.Setting(offerKey(g, a))
+		if err != nil || !found {
+			return err
+		}
+		ok = true
+		return wire.Unmarshal(b, &o)
+	})
+	return o, ok, err
+}
+
+func (n *Node) endOffer(ctx context.Context, g wire.GroupID, o openOffer, end func(*api.Task)) {
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteSetting(offerKey(g, o.Account)) }); err != nil {
+		n.log.Warn("forgetting an offer failed", "err", err)
+	}
+	n.tasks.update(o.Task, end)
+}
+
+// queueRequest keeps a join request that needs somebody's yes.
+func (r *room) queueRequest(c *commit, ask *askMsg) error {
+	row := requestRow{
+		V: 1, Kind: api.RequestJoin, From: ask.Request.Newcomer, AtMs: r.n.nowMs(),
+		Group: wire.SomeID(wire.OpID(r.group)), GroupName: r.meta.Name, Body: wire.Marshal(*ask),
+	}
+	id := "join-" + r.group.Short() + "-" + ask.Request.Newcomer.String()
+	c.row(func(tx *store.Tx) error { return tx.PutRequest(id, wire.Marshal(row)) })
+	c.changes = append(c.changes, change(store.Add, api.EventInviteRequested, r.group, row.api(r.n, id)))
+	return nil
+}
+
+// admitAsked admits somebody whose request waited for a yes.
+func (n *Node) admitAsked(ctx context.Context, row requestRow) error {
+	g, _ := row.Group.Get()
+	r, err := n.memberRoom(wire.GroupID(g))
+	if err != nil {
+		return err
+	}
+	var ask askMsg
+	if err := wire.Unmarshal(row.Body, &ask); err != nil {
+		return fmt.Errorf("reading a join request: %w", err)
+	}
+	return r.step(ctx, func(c *commit) error {
+		existing, _, reason := r.g.MayAdmit(r.me, ask.Request, ask.Sig, ask.UseSig[:], r.n.nowMs())
+		if !existing.IsZero() {
+			return nil
+		}
+		if reason != groups.ReasonNone && reason != groups.ReasonPending {
+			return problemOf(reason)
+		}
+		_, err := r.own(c, groups.KindAdmit, &groups.AdmitBody{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig[:]})
+		return err
+	})
+}
+
+// clipName bounds a name that somebody else chose.
+func clipName(s string) string {
+	if len(s) > groups.MaxGroupName {
+		return s[:groups.MaxGroupName]
+	}
+	return s
+}

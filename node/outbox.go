@@ -1,0 +1,138 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mutuals/identity/wire"
+	"mutuals/store"
+)
+
+const (
+	protocolDirect = "/mutuals/direct/1"
+	// directStep is how long one direct frame and its ack may take.
+	directStep = 20 * time.Second
+	// outboxPause is when what could not be handed over is tried again while
+	// the other side stays linked.
+	outboxPause = 5 * time.Second
+)
+
+// queue puts something into the outbox of an account, in the transaction of
+// what it tells about. A newer one of the same kind and key replaces an older.
+func (n *Node) queue(tx *store.Tx, to wire.AccountID, kind uint8, key string, body []byte) error {
+	return tx.PutOut(store.Out{To: to, Kind: kind, Key: key, Frame: body})
+}
+
+// flush hands an account's outbox over now if a device of it is linked.
+func (n *Node) flush(a wire.AccountID) {
+	for _, peer := range n.devicesOf(a) {
+		if n.mesh.Connected(peer) {
+			n.deliverTo(peer, a)
+			return
+		}
+	}
+}
+
+// deliverTo hands an account's outbox to one of its devices, one delivery at a
+// time for each account.
+func (n *Node) deliverTo(peer wire.PeerKey, a wire.AccountID) {
+	n.delivering.Lock()
+	defer n.delivering.Unlock()
+	if d := n.deliveries[a]; d != nil {
+		d.again = true
+		return
+	}
+	d := &delivery{}
+	n.deliveries[a] = d
+	n.wg.Go(func() {
+		for {
+			err := n.deliver(n.ctx, peer, a)
+			n.delivering.Lock()
+			again := d.again
+			d.again = false
+			if !again && err == nil || n.ctx.Err() != nil || !n.mesh.Connected(peer) {
+				delete(n.deliveries, a)
+				n.delivering.Unlock()
+				return
+			}
+			n.delivering.Unlock()
+			if err != nil {
+				n.log.Debug("handing over failed", "peer", peer.Short(), "err", err)
+				select {
+				case <-n.ctx.Done():
+				case <-time.After(outboxPause):
+				}
+			}
+		}
+	})
+}
+
+// delivery marks an account whose outbox is being handed over.
+type delivery struct{ again bool }
+
+// deliver sends what waits for an account over one stream and takes each out
+// of the outbox once it was acknowledged.
+func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID) error {
+	var outs []store.Out
+	if err := n.store.View(func(tx *store.Tx) error {
+		return tx.EachOut(a, func(o store.Out) error {
+			outs = append(outs, o)
+			return nil
+		})
+	}); err != nil || len(outs) == 0 {
+		return err
+	}
+	s, err := n.mesh.Open(ctx, peer, protocolDirect)
+	if err != nil {
+		return fmt.Errorf("opening a direct stream: %w", err)
+	}
+	defer s.Close()
+	for _, o := range outs {
+		s.SetDeadline(time.Now().Add(directStep))
+		if err := s.WriteFrame(wire.Marshal(directMsg{V: 1, Kind: uint64(o.Kind), Body: o.Frame})); err != nil {
+			return err
+		}
+		b, err := s.ReadFrame(maxHelloFrame)
+		if err != nil {
+			return err
+		}
+		var ack ackMsg
+		if err := wire.Unmarshal(b, &ack); err != nil {
+			return err
+		}
+		if err := n.delivered(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delivered takes something out of the outbox, unless a newer one took its
+// place meanwhile.
+func (n *Node) delivered(ctx context.Context, o store.Out) error {
+	var note *personNote
+	if o.Kind == directEdge {
+		note = n.noteDelivered(o.To, o.Frame)
+	}
+	return n.store.Update(ctx, func(tx *store.Tx) error {
+		same := false
+		if err := tx.EachOut(o.To, func(now store.Out) error {
+			if now.Kind == o.Kind && now.Key == o.Key && string(now.Frame) == string(o.Frame) {
+				same = true
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if note != nil {
+			if err := tx.PutPerson(store.Note, o.To, wire.Marshal(*note)); err != nil {
+				return err
+			}
+		}
+		if !same {
+			return nil
+		}
+		return tx.DeleteOut(o)
+	})
+}

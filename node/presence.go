@@ -1,0 +1,265 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+)
+
+const (
+	// maxLinks is how many members of one group this node dials: a dozen links
+	// keep any group of 500 connected, and more cost memory for nothing.
+	maxLinks = 12
+	// farewellTime bounds telling a removed device what removed it.
+	farewellTime = 5 * time.Second
+)
+
+// onPeer is told when a peer is linked or lost.
+func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
+	n.log.Debug("peer", "peer", peer.Short(), "connected", connected)
+	for _, r := range n.openRooms() {
+		if r.view.Load().knows(peer) {
+			r.tell(func(*commit) error {
+				r.setLink(peer, connected && r.view.Load().knows(peer))
+				return nil
+			})
+		}
+	}
+	if connected {
+		for _, a := range n.accountsOf(peer) {
+			n.deliverTo(peer, a)
+		}
+	}
+	n.networkChanged()
+}
+
+// knows tells whether a peer is a device of somebody seated or waiting for a
+// seat: whom this node exchanges the group's operations with.
+func (v *view) knows(p wire.PeerKey) bool {
+	if v.member(p) {
+		return true
+	}
+	_, waits := v.waiting[p]
+	return waits
+}
+
+// rewire draws the consequences of a new state for connections: gates, links,
+// topics, and the edges that an admission promised.
+func (r *room) rewire(old, now *view) {
+	var gone, came []wire.PeerKey
+	if old != nil {
+		for p := range old.peers {
+			if !now.knows(p) {
+				gone = append(gone, p)
+			}
+		}
+	}
+	for p := range now.peers {
+		if old == nil || !old.member(p) {
+			came = append(came, p)
+		}
+	}
+	for p := range now.waiting {
+		if old == nil || !old.knows(p) {
+			came = append(came, p)
+		}
+	}
+	self := r.n.mesh.Self()
+	for _, p := range gone {
+		r.setLink(p, false)
+		r.n.mesh.Refresh(p)
+		if now.seated() && p != self {
+			r.n.wg.Go(func() { r.farewell(p) })
+		}
+	}
+	for _, p := range came {
+		if p == self {
+			continue
+		}
+		r.n.mesh.Refresh(p)
+		if r.n.mesh.Connected(p) {
+			r.setLink(p, true)
+		}
+	}
+	r.tuneTopics()
+	r.n.tuneKeeps()
+	clear(r.refused)
+	for _, l := range r.links {
+		l.pullSoon() // new epochs, new rights: look again what can be had
+	}
+	if now.seated() {
+		for _, a := range r.promised(now) {
+			r.n.wg.Go(func() { r.n.followBack(a) })
+		}
+	}
+}
+
+// promised lists the accounts an admission joined to this one: whoever came in
+// by its invite, and whoever invited it.
+func (r *room) promised(v *view) []wire.AccountID {
+	var out []wire.AccountID
+	self := r.n.dev.account()
+	for _, m := range v.state.Members() {
+		switch {
+		case m.Status != groups.StatusSeated:
+		case m.Account == self && !m.Inviter.IsZero():
+			out = append(out, m.Inviter)
+		case m.Account != self && m.Inviter == self:
+			out = append(out, m.Account)
+		}
+	}
+	return out
+}
+
+// farewell tells a device that lost its seat what took it, and lets go of the
+// connection unless something else holds it.
+func (r *room) farewell(peer wire.PeerKey) {
+	if !r.n.mesh.Connected(peer) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.n.ctx, farewellTime)
+	defer cancel()
+	if err := r.sayFarewell(ctx, peer); err != nil {
+		r.log.Debug("a farewell failed", "peer", peer.Short(), "err", err)
+	}
+	r.n.mesh.ClosePeer(peer)
+}
+
+func (r *room) sayFarewell(ctx context.Context, peer wire.PeerKey) error {
+	s, err := r.n.mesh.Open(ctx, peer, protocolSync)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := writeSync(s, &groups.SyncHave{Group: r.group}); err != nil {
+		return err
+	}
+	for _, seg := range segmentsOf(r.unseating(peer)) {
+		if err := writeSync(s, seg); err != nil {
+			return err
+		}
+	}
+	if err := s.CloseWrite(); err != nil {
+		return err
+	}
+	// The other side closes when it has read all: only then may the
+	// connection go.
+	s.SetDeadline(time.Now().Add(farewellTime))
+	_, err = s.ReadFrame(1)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// unseating lists the operations that unseated a device's account, oldest
+// first.
+func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
+	var out []*groups.Op
+	r.step(r.n.ctx, func(*commit) error {
+		for _, a := range r.ownersOf(peer) {
+			out = append(out, r.g.UnseatPath(a)...)
+		}
+		return nil
+	})
+	return out
+}
+
+// tuneKeeps tells the mesh whom to keep dialling: contacts with something in
+// the outbox, and of each group some members.
+func (n *Node) tuneKeeps() {
+	want := map[wire.PeerKey]bool{}
+	self := n.mesh.Self()
+	for _, r := range n.openRooms() {
+		v := r.view.Load()
+		if !v.seated() && !v.me.IsZero() && !v.waits() {
+			continue
+		}
+		for _, p := range somePeers(self, v) {
+			want[p] = true
+		}
+		if v.me.IsZero() && v.meta.Sponsor != (wire.PeerKey{}) {
+			want[v.meta.Sponsor] = true
+		}
+	}
+	for _, a := range n.outboxAccounts() {
+		for _, p := range n.devicesOf(a) {
+			want[p] = true
+		}
+	}
+	delete(want, self)
+	n.keeping.Lock()
+	defer n.keeping.Unlock()
+	for p := range n.keeps {
+		if !want[p] {
+			n.mesh.Forget(p)
+			n.mesh.Protect(p, false)
+			delete(n.keeps, p)
+		}
+	}
+	for p := range want {
+		if !n.keeps[p] {
+			n.keeps[p] = true
+			n.mesh.Protect(p, true)
+			n.mesh.Keep(p, func() []string { return n.addrsOf(p) })
+		}
+	}
+}
+
+// somePeers chooses whom of a group to dial: the ones that follow this device
+// on the ring of peer keys, so that the choices of all together connect
+// everybody.
+func somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
+	var ring []wire.PeerKey
+	for p := range v.peers {
+		if p != self {
+			ring = append(ring, p)
+		}
+	}
+	slices.SortFunc(ring, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
+	if len(ring) <= maxLinks {
+		return ring
+	}
+	at, _ := slices.BinarySearchFunc(ring, self, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
+	var out []wire.PeerKey
+	// Steps of 1, 2, 4, … round the ring: few hops between any two.
+	for step := 1; len(out) < maxLinks && step < len(ring); step *= 2 {
+		out = append(out, ring[(at+step-1)%len(ring)], ring[(at-step+2*len(ring))%len(ring)])
+	}
+	slices.SortFunc(out, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(out)
+}
+
+// records gives the signed addresses of members this node knows, its own
+// first.
+func (r *room) records() [][]byte {
+	out := [][]byte{r.n.mesh.Record()}
+	self := r.n.mesh.Self()
+	for p := range r.view.Load().peers {
+		if len(out) == groups.MaxHelloRecords {
+			break
+		}
+		if b := r.n.recordOf(p); p != self && b != nil {
+			out = append(out, b)
+		}
+	}
+	return slices.DeleteFunc(out, func(b []byte) bool { return len(b) == 0 || len(b) > groups.MaxRecord })
+}
+
+// learnRecords keeps signed addresses that a member handed on.
+func (n *Node) learnRecords(records [][]byte) {
+	for _, b := range records {
+		peer, addrs, seq, err := mesh.ParseRecord(b)
+		if err != nil || peer == n.mesh.Self() {
+			continue
+		}
+		n.keepRecord(peer, b, seq)
+		n.mesh.LearnAddrs(peer, addrs)
+	}
+}

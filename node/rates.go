@@ -1,0 +1,118 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+)
+
+// maxLimiters bounds remembered limiters; who was forgotten starts with a full
+// bucket, which is what a new peer has too.
+const maxLimiters = 4096
+
+// rates bounds what others may make this node do.
+type rates struct {
+	mu                                      sync.Mutex
+	hellos, keys, directs, content, control limiters
+	blames                                  limiters
+}
+
+// limiters are token buckets by whom they bound.
+type limiters struct {
+	every rate.Limit
+	burst int
+	by    map[[32]byte]*rate.Limiter
+}
+
+func newRates() *rates {
+	return &rates{
+		hellos:  limiters{every: rate.Every(time.Minute / joinsPerMinute), burst: joinsPerMinute},
+		keys:    limiters{every: rate.Every(time.Minute / keysPerMinute), burst: keysPerMinute},
+		directs: limiters{every: rate.Every(time.Second), burst: maxDirectFrames},
+		content: limiters{every: 1000, burst: 10_000},                  // protocol.md section 3
+		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // the same
+		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
+	}
+}
+
+func (r *rates) ask(l *limiters, who [32]byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := l.by[who]
+	if b == nil {
+		if l.by == nil || len(l.by) >= maxLimiters {
+			l.by = map[[32]byte]*rate.Limiter{}
+		}
+		b = rate.NewLimiter(l.every, l.burst)
+		l.by[who] = b
+	}
+	return b.Allow()
+}
+
+func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
+func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
+func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
+
+// allow tells whether one more gossiped operation of an incarnation is passed
+// on; over it the operation waits for sync and nobody is punished.
+func (r *rates) allow(inc wire.OpID, chain groups.ChainKind) bool {
+	if chain == groups.Control {
+		return r.ask(&r.control, inc)
+	}
+	return r.ask(&r.content, inc)
+}
+
+// blame notes that a peer sent what no honest peer sends. It is logged a few
+// times, and a peer that goes on is cut off for a while by the mesh.
+func (n *Node) blame(peer wire.PeerKey, refusal *groups.Refusal) {
+	if peer == (wire.PeerKey{}) || refusal.Reason.Class() != groups.ClassReject {
+		return
+	}
+	n.blameStream(peer, refusal)
+}
+
+// blameStream is blame for what is no operation.
+func (n *Node) blameStream(peer wire.PeerKey, err error) {
+	if !misbehaves(err) {
+		return
+	}
+	if n.rates.ask(&n.rates.blames, peer) {
+		n.log.Warn("a peer sent what no honest peer sends", "peer", peer.Short(), "err", err)
+		return
+	}
+	// It keeps on: members are not cut off for good by a bug of theirs, so the
+	// connection goes and the score tells GossipSub.
+	n.mesh.ClosePeer(peer)
+}
+
+// counted is a set of things that are open, each at most some times.
+type counted struct {
+	mu   sync.Mutex
+	most int
+	open map[wire.OpID]int
+}
+
+func (c *counted) enter(id wire.OpID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open[id] >= c.most {
+		return false
+	}
+	if c.open == nil {
+		c.open = map[wire.OpID]int{}
+	}
+	c.open[id]++
+	return true
+}
+
+func (c *counted) leave(id wire.OpID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open[id]--; c.open[id] <= 0 {
+		delete(c.open, id)
+	}
+}

@@ -1,0 +1,308 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/timeline"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// room is one open group: the one door for its operations. Everything below
+// "owned" is touched by the goroutine of run alone; others hand it a step or
+// read view.
+type room struct {
+	n     *Node
+	group wire.GroupID
+	log   *slog.Logger
+
+	calls    chan func()
+	arrivals chan arrival
+	done     chan struct{}
+	view     atomic.Pointer[view]
+
+	// owned by run
+	g        *groups.Log
+	me       wire.OpID // own incarnation, zero while not admitted
+	meta     groupMeta
+	keys     *keyring
+	locked   map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
+	parked   parking
+	links    map[wire.PeerKey]*link
+	fetching map[wire.OpID]bool // rekeys whose wrap is being asked for
+	topics   map[[32]byte]*topic
+	wroteOn  [32]byte  // eid of the topic written on last
+	rekeyAt  time.Time // when to make an epoch if nobody else did; zero: no need
+	heads    map[chainOf]groups.VectorEntry
+	names    map[wire.AccountID]opRef // newest profiles; under zero the group-info
+	refused  map[refusal]bool
+	held     *held
+	changed  signal // told after each commit
+	latest   *timeline.Entry
+	unread   int
+	maxHLC   uint64 // of what is shown here
+	ended    bool
+	haveDue  bool      // linked members are owed a have
+	toldAt   time.Time // when they got the last
+}
+
+// view is a room as others may see it at any moment: immutable, replaced
+// whole after each commit.
+type view struct {
+	state   *groups.State
+	me      wire.OpID
+	meta    groupMeta
+	peers   map[wire.PeerKey]wire.OpID // live devices of those seated
+	waiting map[wire.PeerKey]wire.OpID // live devices of those in the waitlist
+	epoch   uint64                     // generation sent under, 0 for none
+	synced  bool
+	latest  *timeline.Entry
+	unread  int
+}
+
+// member tells whether a peer is a device of somebody seated.
+func (v *view) member(p wire.PeerKey) bool {
+	_, ok := v.peers[p]
+	return ok
+}
+
+// seated tells whether this device's account has a seat.
+func (v *view) seated() bool {
+	inc, ok := v.state.Inc(v.me)
+	return ok && inc.Live && inc.Seated
+}
+
+// groupMeta is what a node keeps of a group beside its operations.
+// Evolution: fields are added at the end, with a new V.
+type groupMeta struct {
+	_           struct{} `cbor:",toarray"`
+	V           uint64
+	Name        string
+	Description string
+	IceBreakers []string
+	InfoOp      wire.OptID // the group-info that holds
+	InfoHLC     uint64
+	CreatedMs   uint64
+	ReadMs      uint64       // order of the newest message read
+	ReadID      wire.OptID   // and its id
+	ProfileN    uint64       // n of the own profile last told to the group
+	Sponsor     wire.PeerKey // whom to ask while not admitted
+}
+
+// errClosed means that the node stops.
+var errClosed = errors.New("the node is stopping")
+
+// commit is what one step changed: it is written in one transaction, or the
+// room is read again from disk.
+type commit struct {
+	before  *groups.State
+	rows    []func(*store.Tx) error
+	changes []store.Change
+	control []*groups.Op // accepted control operations, others' and own
+	own     []*groups.Op // own operations, to be published once they are on disk
+	content int          // content operations accepted
+	dirty   bool         // memory is ahead of the disk
+	after   []func()     // once it is on disk
+}
+
+func (c *commit) row(fn func(*store.Tx) error) { c.rows = append(c.rows, fn) }
+func (c *commit) then(fn func())               { c.after = append(c.after, fn) }
+
+func (c *commit) empty() bool { return len(c.rows) == 0 && len(c.changes) == 0 }
+
+// step runs fn on the room's goroutine and commits what it did; it returns
+// when that is on disk.
+func (r *room) step(ctx context.Context, fn func(*commit) error) error {
+	answer := make(chan error, 1)
+	select {
+	case r.calls <- func() { answer <- r.commit(fn) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return errClosed
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-r.done:
+		return errClosed
+	}
+}
+
+// tell runs fn on the room's goroutine some time later, without waiting.
+func (r *room) tell(fn func(*commit) error) {
+	go func() {
+		if err := r.step(r.n.ctx, fn); err != nil && r.n.ctx.Err() == nil {
+			r.log.Warn("a step failed", "err", err)
+		}
+	}()
+}
+
+func (r *room) commit(fn func(*commit) error) error {
+	c := &commit{before: r.g.State()}
+	err := fn(c)
+	if err == nil {
+		err = r.settle(c)
+	}
+	if err == nil && !c.empty() {
+		err = r.n.store.Update(r.n.ctx, func(tx *store.Tx) error {
+			for _, row := range c.rows {
+				if err := row(tx); err != nil {
+					return err
+				}
+			}
+			for _, ch := range c.changes {
+				if err := tx.Change(ch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		if c.dirty {
+			if again := r.load(); again != nil {
+				r.log.Error("reading the group again failed", "err", again)
+			}
+		}
+		return err
+	}
+	r.show()
+	r.publish(c.own)
+	for _, fn := range c.after {
+		fn()
+	}
+	if c.content > 0 || len(c.control) > 0 {
+		r.owe()
+	}
+	return nil
+}
+
+// roomTick is how often a room looks at its clocks: late rekeys, vectors that
+// are due. A wait for a person's message never depends on it.
+const roomTick = time.Second
+
+// run serves the room until ctx is done.
+func (r *room) run(ctx context.Context) {
+	defer close(r.done)
+	defer r.closeTopics()
+	tick := time.NewTicker(roomTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case call := <-r.calls:
+			call()
+			if r.ended {
+				return
+			}
+		case a := <-r.arrivals:
+			r.takeArrivals(a)
+		case <-tick.C:
+			r.tick()
+		}
+	}
+}
+
+// show replaces the view by what holds now.
+func (r *room) show() {
+	s := r.g.State()
+	v := &view{state: s, me: r.me, meta: r.meta, peers: map[wire.PeerKey]wire.OpID{}, waiting: map[wire.PeerKey]wire.OpID{}, synced: r.parked.empty(), latest: r.latest, unread: r.unread}
+	for _, m := range s.Members() {
+		to := v.peers
+		switch m.Status {
+		case groups.StatusSeated:
+		case groups.StatusWaitlisted:
+			to = v.waiting
+		default:
+			continue
+		}
+		for _, inc := range m.Incs {
+			if inc.Live && !inc.Cut {
+				to[inc.Peer] = inc.ID
+			}
+		}
+	}
+	if e, ok := r.sendEpoch(); ok {
+		v.epoch = e.Gen
+	}
+	old := r.view.Swap(v)
+	if old == nil || old.state != s {
+		r.rewire(old, v)
+	}
+	r.changed.tell()
+}
+
+// own writes a control operation of this device and takes it in.
+func (r *room) own(c *commit, kind groups.Kind, body any) (*groups.Op, error) {
+	op, err := r.g.ComposeControl(r.me, r.n.dev.keys.Op, r.n.nowMs(), kind, body)
+	if err != nil {
+		return nil, fmt.Errorf("writing %v: %w", kind, err)
+	}
+	return op, r.takeOwn(c, op)
+}
+
+// takeOwn judges an own operation by the same ladder as everybody's.
+func (r *room) takeOwn(c *commit, op *groups.Op) error {
+	if refusal := r.g.Check(op); refusal != nil {
+		return problemOf(refusal.Reason)
+	}
+	if j := r.g.Judge(op, r.n.nowMs()); j.Verdict != groups.Accept {
+		return problemOf(j.Reason)
+	}
+	r.take(c, op)
+	c.own = append(c.own, op)
+	return nil
+}
+
+// take applies an accepted operation and notes what to write of it.
+func (r *room) take(c *commit, op *groups.Op) {
+	r.g.Apply(op)
+	c.dirty = true
+	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
+	c.row(func(tx *store.Tx) error {
+		if err := tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame); err != nil {
+			return err
+		}
+		return tx.PutHead(r.group, inc, chain, store.Head{Seq: op.Seq, ID: op.ID})
+	})
+	switch op.Chain {
+	case groups.Control:
+		c.control = append(c.control, op)
+	case groups.Content:
+		c.content++
+		r.open(c, op)
+	}
+}
+
+// settle draws the consequences of a step before it is written: who came and
+// went, which words count, which epoch to make.
+func (r *room) settle(c *commit) error {
+	after := r.g.State()
+	if len(c.control) > 0 {
+		r.findMe(after)
+		r.tellMembers(c, c.before, after)
+		r.refold(c, c.before, after)
+		if err := r.minimumEpoch(c, after); err != nil {
+			return err
+		}
+		r.openLocked(c)
+	}
+	return nil
+}
+
+// problemOf tells a person why the group's rules refuse what was asked.
+func problemOf(reason groups.Reason) *api.Problem {
+	if code, ok := reasonCodes[reason]; ok {
+		return api.NewProblem(code)
+	}
+	return api.NewProblem(api.NotAllowed).Explain("the group's rules refuse this: %v", reason)
+}

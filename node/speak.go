@@ -1,0 +1,285 @@
+package node
+
+import (
+	"fmt"
+	"io"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/groups/timeline"
+	"mutuals/identity"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/store"
+)
+
+// lockedOp is content nobody gave us the key of yet.
+type lockedOp struct {
+	inc wire.OpID
+	seq uint64
+}
+
+// say encrypts one content payload under the epoch of the moment and takes it
+// in. With no epoch to write under it makes one first: somebody is waiting.
+func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error) {
+	me, ok := r.g.State().Inc(r.me)
+	if !ok || !me.Live || me.Cut || !me.Seated {
+		return nil, r.notSeated()
+	}
+	e, ok := r.sendEpoch()
+	if !ok {
+		if !r.g.NeedRekey() && len(r.g.Eligible()) > 0 {
+			return nil, api.NewProblem(api.KeyMissing)
+		}
+		if err := r.rekey(c); err != nil {
+			return nil, err
+		}
+		if e, ok = r.sendEpoch(); !ok {
+			return nil, api.NewProblem(api.KeyMissing)
+		}
+	}
+	plain, err := groups.EncodePlain(groups.Plain{Kind: kind, Payload: payload})
+	if err != nil {
+		return nil, api.NewProblem(api.TooLarge)
+	}
+	size, err := seal.SealedLen(len(plain))
+	if err != nil {
+		return nil, api.NewProblem(api.TooLarge)
+	}
+	var salt [16]byte
+	if _, err := io.ReadFull(r.n.cfg.Rand, salt[:]); err != nil {
+		return nil, fmt.Errorf("drawing a salt: %w", err)
+	}
+	keys := r.keys.epochs[e.EID].keys
+	// The hybrid clock passes everything shown here, so an answer stands below
+	// its question on every device, whatever the clocks say.
+	now := max(r.n.nowMs(), r.maxHLC+1)
+	op, err := r.g.ComposeContent(r.me, r.n.dev.keys.Op, now, e.EID, salt, size, func(aad []byte, seq uint64) ([]byte, error) {
+		return keys.Sender(r.me).Message(seq, salt).Seal(aad, plain), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing a message: %w", err)
+	}
+	return op, r.takeOwn(c, op)
+}
+
+// open decrypts an accepted content operation and shows it, or notes that its
+// key is missing.
+func (r *room) open(c *commit, op *groups.Op) {
+	key, ok := r.keys.message(op.ID, op.IncID(), op.EID, op.Seq, op.Salt)
+	if !ok {
+		r.lock(c, op)
+		return
+	}
+	place := r.place(op)
+	plain, ok := r.decrypt(key, op)
+	if !ok {
+		r.enter(c, timeline.Unread(place, timeline.Malformed))
+		return
+	}
+	r.fold(c, op, place, plain)
+}
+
+// decrypt opens an operation's box. What was written under an epoch that its
+// author could see was not eligible stays closed (groups/SPEC.md, Epochs).
+func (r *room) decrypt(key seal.MessageKey, op *groups.Op) (groups.Plain, bool) {
+	if !r.g.EligibleAt(op.Heads, op.EID) {
+		return groups.Plain{}, false
+	}
+	b, err := key.Open(groups.ContentAAD(r.group, op), op.Cipher)
+	if err != nil {
+		return groups.Plain{}, false
+	}
+	plain, err := groups.DecodePlain(b)
+	return plain, err == nil
+}
+
+func (r *room) place(op *groups.Op) timeline.Place {
+	inc, _ := r.g.State().Inc(op.IncID())
+	p := timeline.Place{
+		ID: op.ID, Group: r.group, Inc: op.IncID(), Author: inc.Account, Device: inc.Device,
+		Seq: op.Seq, HLC: op.HLC, ArrivedMs: r.n.nowMs(), Folded: foldedBy(r.g.State().ContentStanding(op.IncID(), op.Seq)),
+	}
+	if past, ok := r.g.At(op.Heads); ok {
+		p.Ranked = past.Role(inc.Account) != groups.RoleMember
+	}
+	return p
+}
+
+func foldedBy(s groups.Standing) timeline.Folded {
+	switch s {
+	case groups.PastPin:
+		return timeline.PastPin
+	case groups.IncInvalid:
+		return timeline.IncInvalid
+	}
+	return timeline.Shown
+}
+
+// fold makes of a plaintext what people see.
+func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups.Plain) {
+	r.maxHLC = max(r.maxHLC, op.HLC)
+	e := timeline.Fold(place, plain, func([16]byte) (uint64, bool) { return 0, false })
+	switch plain.Kind {
+	case groups.ContentProfile:
+		r.takeProfile(c, op, e)
+	case groups.ContentGroupInfo:
+		r.takeInfo(c, op, e)
+	default:
+		r.enter(c, e)
+	}
+}
+
+// enter puts an entry into the timeline and tells the readers.
+func (r *room) enter(c *commit, e timeline.Entry) {
+	m := r.n.messageOf(r, e)
+	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+	c.changes = append(c.changes, change(store.Add, api.EventMessageCreated, r.group, m))
+	if r.latest == nil || r.latest.Key().Compare(e.Key()) < 0 {
+		r.latest = &e
+	}
+	if e.Author != r.n.dev.account() && e.Folded == timeline.Shown {
+		r.unread++
+	}
+}
+
+// takeProfile keeps a member's newest profile; it is shown as a name, not as a
+// line of the conversation.
+func (r *room) takeProfile(c *commit, op *groups.Op, e timeline.Entry) {
+	content, err := groups.DecodeProfileContent(e.Payload)
+	if err != nil || e.Folded != timeline.Shown {
+		return
+	}
+	var p identity.SignedProfile
+	if err := wire.Unmarshal(content.Signed, &p); err != nil || p.Verify() != nil || p.Profile.Account != e.Author {
+		return
+	}
+	r.nameOp(c, e.Author, op)
+	c.row(func(tx *store.Tx) error { return r.n.people.putProfile(tx, p) })
+	c.then(func() { r.n.people.learnProfile(p) })
+}
+
+// takeInfo takes over a group-info if it is newer than the one that holds.
+func (r *room) takeInfo(c *commit, op *groups.Op, e timeline.Entry) {
+	info, ok := e.Info()
+	if !ok || op.HLC < r.meta.InfoHLC {
+		return
+	}
+	r.meta.Name, r.meta.Description, r.meta.IceBreakers = info.Name, info.Description, info.IceBreakers
+	r.meta.InfoOp, r.meta.InfoHLC = wire.SomeID(op.ID), op.HLC
+	r.nameOp(c, wire.AccountID{}, op)
+	r.saveMeta(c)
+	r.groupChanged(c)
+}
+
+// lock notes content whose key is missing.
+func (r *room) lock(c *commit, op *groups.Op) {
+	if r.locked[op.EID] == nil {
+		r.locked[op.EID] = map[wire.OpID]lockedOp{}
+	}
+	r.locked[op.EID][op.ID] = lockedOp{op.IncID(), op.Seq}
+	at := lockedRow{EID: op.EID, Inc: op.IncID(), Seq: op.Seq}
+	c.row(func(tx *store.Tx) error { return tx.PutParked(r.group, op.ID, wire.Marshal(at)) })
+}
+
+// lockedRow is how locked content is remembered over a restart.
+type lockedRow struct {
+	_   struct{} `cbor:",toarray"`
+	EID [32]byte
+	Inc wire.OpID
+	Seq uint64
+}
+
+// openLocked opens what waited for keys that are here now.
+func (r *room) openLocked(c *commit) {
+	for eid, ops := range r.locked {
+		for id, at := range ops {
+			if !r.keys.has(eid) {
+				if _, ok := r.keys.single[id]; !ok {
+					continue
+				}
+			}
+			op := r.stored(at.inc, groups.Content, at.seq, id)
+			if op == nil {
+				continue // in this same commit: opened when it was taken
+			}
+			delete(ops, id)
+			c.dirty = true
+			c.row(func(tx *store.Tx) error { return tx.DeleteParked(r.group, id) })
+			r.open(c, op)
+		}
+		if len(ops) == 0 {
+			delete(r.locked, eid)
+		}
+	}
+}
+
+// stored reads one operation back from disk; nil if it is not there.
+func (r *room) stored(inc wire.OpID, chain groups.ChainKind, seq uint64, id wire.OpID) *groups.Op {
+	var found *groups.Op
+	err := r.n.store.View(func(tx *store.Tx) error {
+		ops, err := tx.Op(r.group, inc, uint8(chain), seq)
+		if err != nil {
+			return err
+		}
+		for _, o := range ops {
+			if o.ID == id {
+				if op, refusal := groups.Decode(o.Frame); refusal == nil {
+					found = op
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		r.log.Warn("reading an operation failed", "op", id.Short(), "err", err)
+	}
+	return found
+}
+
+// refold shows or folds entries whose standing a control operation changed:
+// sent before a removal was known, or by somebody whose admit turned void.
+func (r *room) refold(c *commit, before, after *groups.State) {
+	if before == after || before == nil {
+		return
+	}
+	for at, head := range r.heads {
+		if at.chain != groups.Content || head.Seq == 0 {
+			continue
+		}
+		if before.ContentStanding(at.inc, head.Seq) == after.ContentStanding(at.inc, head.Seq) &&
+			before.ContentStanding(at.inc, 1) == after.ContentStanding(at.inc, 1) {
+			continue
+		}
+		if err := r.refoldChain(c, at.inc, after); err != nil {
+			r.log.Warn("folding again failed", "err", err)
+		}
+	}
+}
+
+func (r *room) refoldChain(c *commit, inc wire.OpID, s *groups.State) error {
+	return r.n.store.View(func(tx *store.Tx) error {
+		return tx.EachOp(r.group, inc, uint8(groups.Content), 0, 1<<47, func(o store.StoredOp) error {
+			row, ok, err := tx.Entry(r.group, o.ID)
+			if err != nil || !ok {
+				return err
+			}
+			e, err := timeline.Decode(row.Data)
+			if err != nil {
+				return err
+			}
+			want := foldedBy(s.ContentStanding(inc, e.Seq))
+			if e.Folded == want || (e.Folded != timeline.Shown && e.Folded != timeline.PastPin && e.Folded != timeline.IncInvalid) {
+				return nil
+			}
+			e.Folded = want
+			c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+			kind, typ := store.Update, api.EventMessageUpdated
+			if want != timeline.Shown {
+				kind, typ = store.Retract, api.EventMessageRetracted
+			}
+			c.changes = append(c.changes, change(kind, typ, r.group, r.n.messageOf(r, e)))
+			return nil
+		})
+	})
+}

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"mutuals/identity"
+	"mutuals/identity/wire"
+	"mutuals/invites"
+	"mutuals/node/api"
+)
+
+// Status is the node at a glance; it answers before an identity exists.
+func (n *Node) Status(context.Context) api.Status {
+	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone}
+	if !n.begun.Load() {
+		return out
+	}
+	out.Identity = api.IdentityReady
+	out.Account, out.Device = n.dev.account(), n.dev.id()
+	out.Addrs, out.Peers = n.mesh.Addrs(), len(n.mesh.Peers())
+	return out
+}
+
+// Peers lists the connections of the node.
+func (n *Node) Peers(context.Context) ([]api.Peer, error) {
+	var out []api.Peer
+	for _, p := range n.mesh.Peers() {
+		one := api.Peer{Peer: p.Peer.String(), Addr: p.Addr, Direction: "out"}
+		if p.Inbound {
+			one.Direction = "in"
+		}
+		if as := n.accountsOf(p.Peer); len(as) > 0 {
+			one.Account, one.Name = as[0], n.nameOf(as[0])
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// Network says how the node stands in the network.
+func (n *Node) Network(context.Context) (api.Network, error) {
+	return api.Network{
+		Peer: n.mesh.Self().String(), Listen: n.mesh.Bound(), Addrs: n.mesh.Addrs(), Peers: len(n.mesh.Peers()),
+		MDNS: !n.cfg.NoMDNS, DHT: "off", Relay: "off",
+	}, nil
+}
+
+// networkChanged tells watchers that links came or went.
+func (n *Node) networkChanged() {
+	object, err := json.Marshal(map[string]int{"peers": len(n.mesh.Peers())})
+	if err != nil {
+		panic("internal error: encoding an event: " + err.Error())
+	}
+	n.hub.tell(api.Event{Type: api.EventNetworkChanged, At: n.now().UTC(), Object: object})
+}
+
+// Doctor looks at what commonly goes wrong.
+func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
+	var out []api.Finding
+	add := func(check, level, title, hint string) {
+		out = append(out, api.Finding{Check: check, Level: level, Title: title, Hint: hint})
+	}
+	add("keys", "warning", "the keys of this device are protected by the file permission only",
+		"keep this home on an encrypted disk")
+	if words, err := n.ConfirmWords(ctx, false); err == nil && !words.Confirmed {
+		add("words", "warning", "the 24 words were not written down yet", "run \"mutuals id words\" and keep them on paper")
+	} else {
+		add("words", "ok", "the 24 words were written down", "")
+	}
+	if n.store.LowSpace() {
+		add("disk", "warning", "little space is left on this disk", "free some space: below 128 MiB nothing is written")
+	} else {
+		add("disk", "ok", "there is space on this disk", "")
+	}
+	addrs := n.mesh.Addrs()
+	if len(addrs) == 0 {
+		add("network", "error", "this node listens nowhere", "check --listen")
+	} else {
+		add("network", "ok", fmt.Sprintf("listening on %d addresses, linked to %d peers", len(addrs), len(n.mesh.Peers())), "")
+	}
+	if lost := n.stats.dropped.Load(); lost > 0 {
+		add("gossip", "warning", fmt.Sprintf("%d arrivals overflowed and were fetched by sync instead", lost), "")
+	}
+	return out, nil
+}
+
+// inspectPasscode says what a passcode says of itself; unverified.
+func (n *Node) inspectPasscode(out *api.Inspect, code invites.Passcode) {
+	out.Kind, out.ExpiresAt = api.InspectPasscode, code.ExpiresAt()
+	for _, b := range code.Hints {
+		if h, err := invites.UnpackHint(b); err == nil {
+			out.Hints = append(out.Hints, h.Addr)
+		}
+	}
+	for _, r := range n.openRooms() {
+		if code.OfGroup(r.group) && r.view.Load().seated() {
+			out.Problem = api.NewProblem(api.AlreadyMember)
+		}
+	}
+}
+
+// inspectCard says whose card a text holds.
+func (n *Node) inspectCard(text string) (api.Inspect, error) {
+	card, err := identity.ParseCard(text)
+	if err != nil {
+		return api.Inspect{Problem: api.NewProblem(api.PasscodeMalformed).Explain("the contact card does not hold")}, nil
+	}
+	out := api.Inspect{Kind: api.InspectCard, Account: card.Card.Account, Inviter: &api.Inviter{Account: card.Card.Account, Name: card.Card.Name}}
+	for _, b := range card.Card.Hints {
+		if h, err := invites.UnpackHint(b); err == nil {
+			out.Hints = append(out.Hints, h.Addr)
+		}
+	}
+	return out, nil
+}
+
+// ownNets lists the subnets of this machine's interfaces.
+func ownNets() ([]netip.Prefix, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("listing interfaces: %w", err)
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	return out, nil
+}
+
+// noteDelivered notes that the other side has the newest edge on its disk; nil
+// if a newer one was made meanwhile.
+func (n *Node) noteDelivered(a wire.AccountID, frame []byte) *personNote {
+	var e identity.SignedEdge
+	if err := wire.Unmarshal(frame, &e); err != nil {
+		return nil
+	}
+	n.people.mu.Lock()
+	defer n.people.mu.Unlock()
+	p := n.people.get(a)
+	p.note.V, p.note.Delivered = 1, max(p.note.Delivered, e.Edge.N)
+	note := p.note
+	return &note
+}

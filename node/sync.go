@@ -1,0 +1,361 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+	"mutuals/store"
+)
+
+const protocolSync = "/mutuals/sync/1"
+
+// Bounds of syncing.
+const (
+	// syncStep is how long one message of a sync stream may take: a segment of
+	// 512 KiB on a line of 20 KiB/s.
+	syncStep = 30 * time.Second
+	// maxSyncStreams is how many sync streams one peer may hold open: for each
+	// shared group one that asks and one that tells, and some ending.
+	maxSyncStreams = 256
+	// maxPullRounds ends a pull with a peer whose vector keeps growing; the
+	// next have starts another.
+	maxPullRounds = 64
+)
+
+// pull fetches from one member what this device lacks: control chains to the
+// end, then content (groups/sync.go has the messages).
+func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
+	s, err := r.n.mesh.Open(ctx, peer, protocolSync)
+	if err != nil {
+		return fmt.Errorf("opening a sync stream: %w", err)
+	}
+	defer s.Close()
+	mine, err := r.vector(ctx)
+	if err != nil {
+		return err
+	}
+	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records()}
+	if err := writeSync(s, hello); err != nil {
+		return err
+	}
+	m, err := readSync(s)
+	if err != nil {
+		return err
+	}
+	if refused, ok := m.(*groups.SyncRefused); ok {
+		return r.takeRefusal(ctx, peer, refused)
+	}
+	theirs, ok := m.(*groups.SyncHello)
+	if !ok || theirs.Group != r.group {
+		return fmt.Errorf("%w: no hello for this group", errStep)
+	}
+	r.n.learnRecords(theirs.Records)
+	if theirs.Digest == hello.Digest {
+		return nil
+	}
+	vector, err := readVector(s)
+	if err != nil {
+		return err
+	}
+	r.noteHeld(ctx, peer, vector)
+	for range maxPullRounds {
+		mine, err := r.vector(ctx)
+		if err != nil {
+			return err
+		}
+		wants := r.wants(mine, vector)
+		if len(wants) == 0 {
+			return nil
+		}
+		got := 0
+		for window, rest := groups.Window(wants, false); window != nil; window, rest = groups.Window(rest, false) {
+			n, err := r.fetch(ctx, s, peer, window)
+			got += n
+			if err != nil {
+				return err
+			}
+		}
+		if got == 0 {
+			return nil // what is left waits for something this peer lacks
+		}
+	}
+	return nil
+}
+
+// wants is what to ask for now: nothing but control as long as some is
+// missing, since whether content counts is decided by the control operations
+// its author knew.
+func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
+	all := groups.Missing(mine, theirs)
+	for i, w := range all {
+		if groups.ChainKind(w.Chain) != groups.Control && i > 0 {
+			return all[:i]
+		}
+	}
+	return all
+}
+
+// fetch asks for one window and takes in what comes; it returns how many
+// operations were new.
+func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, want *groups.SyncWant) (int, error) {
+	if err := writeSync(s, want); err != nil {
+		return 0, err
+	}
+	got := 0
+	for {
+		m, err := readSync(s)
+		if err != nil {
+			return got, err
+		}
+		switch m := m.(type) {
+		case *groups.SyncDone:
+			return got, nil
+		case *groups.Segment:
+			n, err := r.takeSegment(ctx, peer, m)
+			got += n
+			if err != nil {
+				return got, err
+			}
+		default:
+			return got, fmt.Errorf("%w: neither segment nor done", errStep)
+		}
+	}
+}
+
+// takeSegment takes in a run of operations; it returns how many were new.
+func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.Segment) (int, error) {
+	ops := make([]*groups.Op, 0, len(seg.Frames))
+	for _, frame := range seg.Frames {
+		op, refusal := groups.Decode(frame)
+		if refusal != nil {
+			r.n.blame(peer, refusal)
+			return 0, refusal
+		}
+		ops = append(ops, op)
+	}
+	got := 0
+	err := r.step(ctx, func(c *commit) error {
+		got = r.ingest(c, peer, ops, false)
+		return nil
+	})
+	return got, err
+}
+
+// serveSync answers one sync stream.
+func (n *Node) serveSync(ctx context.Context, s *mesh.Stream) {
+	defer s.Close()
+	m, err := readSync(s)
+	if err != nil {
+		n.blameStream(s.Peer(), err)
+		return
+	}
+	switch m := m.(type) {
+	case *groups.SyncHello:
+		err = n.serveAsker(ctx, s, m)
+	case *groups.SyncHave:
+		err = n.hearTeller(ctx, s, m)
+	default:
+		err = fmt.Errorf("%w: a sync stream begins with hello or have", errStep)
+	}
+	if err != nil {
+		n.blameStream(s.Peer(), err)
+	}
+}
+
+func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.SyncHello) error {
+	r := n.room(hello.Group)
+	if r == nil || !r.view.Load().knows(s.Peer()) {
+		return n.refuseSync(s, r, hello.Group)
+	}
+	n.learnRecords(hello.Records)
+	mine, err := r.vector(ctx)
+	if err != nil {
+		return err
+	}
+	answer := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records()}
+	if err := writeSync(s, answer); err != nil {
+		return err
+	}
+	if answer.Digest == hello.Digest {
+		r.noteHeld(ctx, s.Peer(), mine)
+	} else {
+		r.askBack(s.Peer())
+		for _, page := range groups.Pages(mine) {
+			if err := writeSync(s, page); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		m, err := readSync(s)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !r.view.Load().knows(s.Peer()) {
+			return nil // removed meanwhile
+		}
+		switch m := m.(type) {
+		case *groups.SyncWant:
+			err = r.serveWant(s, m)
+		case *groups.SyncWrapWant:
+			err = r.serveWrap(s, m)
+		default:
+			err = fmt.Errorf("%w: an asker asks", errStep)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// serveWant sends the operations of some ranges as they lie on disk.
+func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
+	sent := false
+	for _, w := range want.Wants {
+		b := groups.SegmentBuilder{Inc: w.Inc, Chain: w.Chain}
+		err := r.n.store.View(func(tx *store.Tx) error {
+			return tx.EachOp(r.group, w.Inc, uint8(w.Chain), w.From, w.To, func(op store.StoredOp) error {
+				seg, full, err := b.Add(op.Frame, true)
+				if err != nil || !full {
+					return err
+				}
+				sent = true
+				return writeSync(s, &seg)
+			})
+		})
+		if err != nil {
+			return err
+		}
+		if seg, ok := b.Rest(); ok {
+			sent = true
+			if err := writeSync(s, &seg); err != nil {
+				return err
+			}
+		}
+	}
+	status := groups.SyncComplete
+	if !sent {
+		status = groups.SyncNotHeld
+	}
+	return writeSync(s, &groups.SyncDone{Status: status})
+}
+
+// serveWrap sends one leaf of a wrap set to the device it is for.
+func (r *room) serveWrap(s *mesh.Stream, want *groups.SyncWrapWant) error {
+	v := r.view.Load()
+	if v.peers[s.Peer()] != want.Recipient {
+		return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
+	}
+	var leaves []seal.Leaf
+	err := r.n.store.View(func(tx *store.Tx) error {
+		b, ok, err := tx.Wraps(r.group, want.Rekey)
+		if err != nil || !ok {
+			return err
+		}
+		leaves, err = seal.DecodeWraps(b)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	hashes := seal.Hashes(leaves)
+	for i, leaf := range leaves {
+		if leaf.ID == want.Recipient {
+			return writeSync(s, &groups.SyncWrap{Rekey: want.Rekey, Index: uint64(i), Count: uint64(len(leaves)), Leaf: leaf, Proof: seal.Proof(hashes, i)})
+		}
+	}
+	return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
+}
+
+// refuseSync tells a device that may not sync what unseated it, so that it can
+// see for itself, and a stranger nothing.
+func (n *Node) refuseSync(s *mesh.Stream, r *room, group wire.GroupID) error {
+	refused := &groups.SyncRefused{Group: group}
+	if r != nil {
+		sum := 0
+		for _, op := range r.unseating(s.Peer()) {
+			frame := op.Frame()
+			if sum += len(frame); sum > groups.MaxRefusedBytes || len(refused.Frames) == groups.MaxRefusedFrames {
+				break
+			}
+			refused.Frames = append(refused.Frames, frame)
+		}
+	}
+	return writeSync(s, refused)
+}
+
+// takeRefusal reads the operations that unseated this device.
+func (r *room) takeRefusal(ctx context.Context, peer wire.PeerKey, refused *groups.SyncRefused) error {
+	if refused.Group != r.group {
+		return fmt.Errorf("%w: a refusal for another group", errStep)
+	}
+	var ops []*groups.Op
+	for _, frame := range refused.Frames {
+		op, refusal := groups.Decode(frame)
+		if refusal != nil {
+			return refusal
+		}
+		ops = append(ops, op)
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return r.step(ctx, func(c *commit) error {
+		r.ingest(c, peer, ops, false)
+		return nil
+	})
+}
+
+// vector is what this device holds, as of now.
+func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
+	err = r.step(ctx, func(*commit) error {
+		v = r.vectorNow()
+		return nil
+	})
+	return v, err
+}
+
+func writeSync(s *mesh.Stream, m groups.SyncMessage) error {
+	s.SetDeadline(time.Now().Add(syncStep))
+	return s.WriteFrame(groups.EncodeSync(m))
+}
+
+func readSync(s *mesh.Stream) (groups.SyncMessage, error) {
+	s.SetDeadline(time.Now().Add(syncStep))
+	b, err := s.ReadFrame(groups.MaxSyncFrame)
+	if err != nil {
+		return nil, err
+	}
+	return groups.DecodeSync(b)
+}
+
+func readVector(s *mesh.Stream) (groups.Vector, error) {
+	var v groups.Vector
+	for {
+		m, err := readSync(s)
+		if err != nil {
+			return nil, err
+		}
+		page, ok := m.(*groups.SyncVector)
+		if !ok {
+			return nil, fmt.Errorf("%w: no vector", errStep)
+		}
+		v = append(v, page.Entries...)
+		if err := v.Check(); err != nil {
+			return nil, err
+		}
+		if !page.More {
+			return v, nil
+		}
+	}
+}
