@@ -36,6 +36,9 @@ func (e Entropy) Root() Root {
 // Format keeps the entropy out of logs.
 func (Entropy) Format(s fmt.State, _ rune) { writeSecret(s) }
 
+// MarshalText keeps the entropy out of JSON.
+func (Entropy) MarshalText() ([]byte, error) { return []byte(secretText), nil }
+
 // Root is an account's root key. It signs device certificates and revocations
 // and nothing else, and leaves the machine after set-up. It prints as
 // "[secret]" under every verb.
@@ -74,4 +77,10 @@ func (r Root) Revoke(device wire.DeviceID, reason, ms uint64) SignedRevocation {
 // Format keeps the key out of logs.
 func (Root) Format(s fmt.State, _ rune) { writeSecret(s) }
 
-func writeSecret(s fmt.State) { _, _ = io.WriteString(s, "[secret]") }
+// MarshalText keeps the key out of JSON.
+func (Root) MarshalText() ([]byte, error) { return []byte(secretText), nil }
+
+// secretText is what every secret shows of itself.
+const secretText = "[secret]"
+
+func writeSecret(s fmt.State) { _, _ = io.WriteString(s, secretText) }

@@ -103,5 +103,8 @@ func ParseCard(text string) (SignedCard, error) {
 	if err != nil {
 		return SignedCard{}, err
 	}
-	return card, card.Verify()
+	if err := card.Verify(); err != nil {
+		return SignedCard{}, err
+	}
+	return card, nil
 }

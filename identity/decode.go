@@ -33,14 +33,45 @@ func decode[T any, P interface {
 	return v, nil
 }
 
-// newer tells whether frame is canonical and [[v, …], …] with v above ours.
+// newer tells whether frame is canonical and has, as its core or as a
+// certificate of its chain, something of a version above ours: [core, …], or
+// [core, signature, [[certificate, signature]…]].
 func newer(frame []byte) bool {
-	var outer, core []wire.Raw
-	var v uint64
-	return wire.Canonical(frame) == nil &&
-		wire.Unmarshal(frame, &outer) == nil && len(outer) > 0 &&
-		wire.Unmarshal(outer[0], &core) == nil && len(core) > 0 &&
-		wire.Unmarshal(core[0], &v) == nil && v > Version
+	if wire.Canonical(frame) != nil {
+		return false
+	}
+	parts := elements(frame)
+	if len(parts) == 0 {
+		return false
+	}
+	if versionOf(parts[0]) > Version {
+		return true
+	}
+	if len(parts) != 3 {
+		return false
+	}
+	for _, signed := range elements(parts[2]) {
+		if cert := elements(signed); len(cert) > 0 && versionOf(cert[0]) > Version {
+			return true
+		}
+	}
+	return false
+}
+
+// versionOf is the first number of an array, 0 if there is none.
+func versionOf(core wire.Raw) (v uint64) {
+	if e := elements(core); len(e) > 0 && wire.Unmarshal(e[0], &v) == nil {
+		return v
+	}
+	return 0
+}
+
+// elements splits an array; nil if b is none.
+func elements(b []byte) (e []wire.Raw) {
+	if wire.Unmarshal(b, &e) != nil {
+		return nil
+	}
+	return e
 }
 
 // verifyBy checks what a device signed for its account: the chain leads from

@@ -46,6 +46,9 @@ func (k DeviceKeys) PeerKey() wire.PeerKey { return wire.PeerKey(k.Peer.Public()
 // Format keeps the keys out of logs.
 func (DeviceKeys) Format(s fmt.State, _ rune) { writeSecret(s) }
 
+// MarshalText keeps the keys out of JSON.
+func (DeviceKeys) MarshalText() ([]byte, error) { return []byte(secretText), nil }
+
 // Capabilities of a device, as bits of [Certificate.Caps]. A bit that is not
 // listed makes a certificate ErrNewer: it might restrict what we would allow.
 const (
@@ -97,6 +100,12 @@ func (c *Certificate) check() error {
 	return nil
 }
 
+// sharesKey tells whether a key of one device is a key of the other.
+func (c *Certificate) sharesKey(d *Certificate) bool {
+	op, peer := [32]byte(c.OpKey), [32]byte(c.PeerKey)
+	return c.OpKey == d.OpKey || c.PeerKey == d.PeerKey || op == d.PeerKey || peer == d.OpKey
+}
+
 // checkKeys tells whether all three keys can carry a signature (W4).
 func (c *Certificate) checkKeys() error {
 	for _, key := range [][32]byte{c.Account, c.OpKey, c.PeerKey} {
@@ -144,8 +153,8 @@ func (c Chain) Extend(k DeviceKeys, cert Certificate) (Chain, error) {
 }
 
 // Verify checks the chain by itself (I7) and returns its leaf. It does not
-// know revocations: whoever holds some asks [SignedRevocation.Voids]. Errors: ErrBadChain,
-// ErrBadSignature, ErrBounds, ErrNewer, wire.ErrBadKey.
+// know revocations: whoever holds some asks [SignedRevocation.Voids]. Errors:
+// ErrBadChain, ErrBadSignature, ErrBounds, ErrNewer, wire.ErrBadKey.
 func (c Chain) Verify() (Certificate, error) {
 	if len(c) == 0 || len(c) > MaxChain {
 		return Certificate{}, fmt.Errorf("%w: %d certificates", ErrBadChain, len(c))
@@ -189,8 +198,8 @@ func (c Chain) check() error {
 			return fmt.Errorf("%w: a bot certified a device that is none", ErrBadChain)
 		}
 		for _, before := range c[:i] {
-			if before.Cert.OpKey == cert.OpKey {
-				return fmt.Errorf("%w: device %v twice", ErrBadChain, cert.OpKey)
+			if cert.sharesKey(&before.Cert) {
+				return fmt.Errorf("%w: devices %v and %v share a key", ErrBadChain, before.Cert.OpKey, cert.OpKey)
 			}
 		}
 	}
@@ -228,12 +237,4 @@ func (p Pop) Verify(cert Certificate) error {
 		return fmt.Errorf("%w: peer key", ErrBadProof)
 	}
 	return nil
-}
-
-// Introduction is a device that presents itself: its chain and the proof of
-// its leaf, as join requests and links carry them.
-type Introduction struct {
-	_     struct{} `cbor:",toarray"`
-	Chain Chain
-	Pop   Pop
 }

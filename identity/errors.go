@@ -25,7 +25,7 @@ var (
 	ErrSelf = errors.New("an account does not follow itself")
 )
 
-// version judges the first number of a core (I1).
+// checkVersion judges the first number of a core (I1).
 func checkVersion(v uint64) error {
 	switch {
 	case v == 0:
@@ -36,6 +36,7 @@ func checkVersion(v uint64) error {
 	return nil
 }
 
+// checkMs judges a clock value (W6).
 func checkMs(what string, ms uint64) error {
 	if ms >= wire.MaxMs {
 		return fmt.Errorf("%w: %s %d", ErrBounds, what, ms)

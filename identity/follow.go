@@ -48,6 +48,8 @@ type SignedEdge struct {
 
 // SignEdge signs, as the device k with its own chain, that the chain's account
 // follows to (state 1) or not (state 0). n comes from [NextN]; ms is the clock.
+// It does not judge its arguments: an edge to oneself is signed, and refused
+// by Verify.
 func SignEdge(k DeviceKeys, chain Chain, to wire.AccountID, n, state, ms uint64) SignedEdge {
 	mustMatch(k, chain)
 	e := Edge{V: Version, From: chain.Leaf().Account, By: k.ID(), To: to, N: n, State: state, Ms: ms}

@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -43,6 +45,9 @@ func (s Secrets) StoreKey() [32]byte { return wire.Expand(s.Master, wire.LabelSt
 
 // Format keeps the secrets out of logs.
 func (Secrets) Format(s fmt.State, _ rune) { writeSecret(s) }
+
+// MarshalText keeps the secrets out of JSON.
+func (Secrets) MarshalText() ([]byte, error) { return []byte(secretText), nil }
 
 // Method is how keys.sealed is protected.
 type Method uint64
@@ -88,6 +93,9 @@ func Passphrase(p []byte) Protection { return Protection{Method: MethodPassphras
 
 // Format keeps the secrets out of logs.
 func (Protection) Format(s fmt.State, _ rune) { writeSecret(s) }
+
+// MarshalText keeps the secrets out of JSON.
+func (Protection) MarshalText() ([]byte, error) { return []byte(secretText), nil }
 
 // Refusals of a sealed file that callers branch on, besides ErrNewer,
 // ErrBounds and wire's.
@@ -267,15 +275,21 @@ func readKeyfile(file []byte) (keyfile, error) {
 	return f, nil
 }
 
-// afterLine checks a sealed file's length and first line.
+// afterLine checks a sealed file's length and first line. A line of the same
+// name and another number is of a newer program.
 func afterLine(file []byte, line string) ([]byte, error) {
 	if len(file) > MaxKeyFile {
 		return nil, fmt.Errorf("%w: %d bytes", ErrBounds, len(file))
 	}
-	if len(file) < len(line) || string(file[:len(line)]) != line {
+	first, rest, ended := bytes.Cut(file, []byte("\n"))
+	name, number, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "/")
+	switch got, ok := bytes.CutPrefix(first, []byte(name+"/")); {
+	case !ok || !ended:
 		return nil, ErrNotKeyFile
+	case string(got) != number:
+		return nil, fmt.Errorf("%w: file format %q", ErrNewer, got)
 	}
-	return file[len(line):], nil
+	return rest, nil
 }
 
 // kek derives the key of the box; its cost is the file's.

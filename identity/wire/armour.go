@@ -7,7 +7,7 @@ import (
 )
 
 // Mark is the four letters an armoured text begins with; they say what is
-// inside (identity/SPEC.md W7, invites/SPEC.md V2).
+// inside (identity/SPEC.md W7, invites/SPEC.md V9).
 type Mark string
 
 // The list of marks. Each has four letters of the alphabet, and no two are

@@ -130,16 +130,18 @@ func ParsePeerKey(s string) (PeerKey, error) {
 	return PeerKey(b), err
 }
 
-// ParseOpID reads a CIDv1 with codec dag-cbor and sha2-256; the error wraps
-// ErrBadID.
+// ParseOpID reads a CIDv1 with codec dag-cbor and sha2-256, in base 32 and
+// lower case: one id, one text. The error wraps ErrBadID.
 func ParseOpID(s string) (OpID, error) {
+	if len(s) != cidLen {
+		return OpID{}, fmt.Errorf("%w: %q", ErrBadID, clip(s))
+	}
 	c, err := cid.Decode(s)
 	if err != nil {
 		return OpID{}, fmt.Errorf("%w: %q", ErrBadID, clip(s))
 	}
-	p := c.Prefix()
 	d, err := multihash.Decode(c.Hash())
-	if err != nil || p.Version != 1 || p.Codec != cid.DagCBOR || p.MhType != multihash.SHA2_256 || d.Length != 32 {
+	if err != nil || len(d.Digest) != 32 || cidText([32]byte(d.Digest)) != s {
 		return OpID{}, fmt.Errorf("%w: %q", ErrBadID, clip(s))
 	}
 	return OpID(d.Digest), nil
@@ -150,6 +152,9 @@ func ParseGroupID(s string) (GroupID, error) {
 	o, err := ParseOpID(s)
 	return GroupID(o), err
 }
+
+// cidLen is the letter b and 36 bytes in base 32.
+const cidLen = 59
 
 func cidText(h [32]byte) string {
 	mh, err := multihash.Encode(h[:], multihash.SHA2_256)
