@@ -26,13 +26,13 @@ const (
 )
 
 // Events follows what happens after the event of that id; "" follows from now.
-// A broken connection is taken up again where it broke. It yields an error
+// A connection that breaks is taken up again where it broke. It yields an error
 // once, as its last: ErrResync when the node cannot go on from there, a
 // *Problem when it refuses, ctx's error, or one wrapping ErrNotRunning.
 func (c *Client) Events(ctx context.Context, after string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		s := stream{c: c, last: after}
-		wait, failed := retryMin, 0
+		wait, failed, ever := retryMin, 0, false
 		for {
 			got, err := s.follow(ctx, func(e Event) bool { return yield(e, nil) })
 			if errors.Is(err, errStopped) {
@@ -43,10 +43,10 @@ func (c *Client) Events(ctx context.Context, after string) iter.Seq2[Event, erro
 				return
 			}
 			if got {
-				wait, failed = retryMin, 0
+				wait, failed, ever = retryMin, 0, true
 			}
 			var p *Problem
-			if failed++; errors.Is(err, ErrResync) || errors.As(err, &p) && !p.Retryable || failed > retries {
+			if failed++; !ever || errors.Is(err, ErrResync) || errors.As(err, &p) && !p.Retryable || failed > retries {
 				yield(Event{}, err)
 				return
 			}

@@ -23,6 +23,7 @@ type fake struct {
 	Node
 	noIdentity bool
 	sendErr    error
+	slowSend   time.Duration
 	follow     func(wire.AccountID, string) (api.Person, error)
 	task       api.Task
 	slow       chan struct{} // doctor waits for it
@@ -52,7 +53,16 @@ func (f *fake) Status(context.Context) api.Status {
 
 func (f *fake) Groups(context.Context) ([]api.Group, error) { return nil, nil }
 
+// entered waits until somebody waits in Doctor.
+func (f *fake) entered() { f.slow <- struct{}{} }
+
 func (f *fake) Doctor(ctx context.Context) ([]api.Finding, error) {
+	if f.slow != nil {
+		select {
+		case <-f.slow: // entered
+		case <-ctx.Done():
+		}
+	}
 	if f.slow != nil {
 		select {
 		case <-f.slow:
@@ -85,7 +95,12 @@ func (f *fake) Messages(_ context.Context, _ wire.GroupID, p api.Page) (api.Mess
 	return api.MessagePage{}, nil
 }
 
-func (f *fake) Send(_ context.Context, g wire.GroupID, in api.MessageCreate) (api.Message, error) {
+func (f *fake) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (api.Message, error) {
+	select {
+	case <-time.After(f.slowSend):
+	case <-ctx.Done():
+		return api.Message{}, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sendErr != nil {
