@@ -44,8 +44,6 @@ const (
 	MaxRevocationFrame = 1 << 10
 	MaxProfileFrame    = 4 << 10
 	MaxCardFrame       = 2 << 10
-	// MaxCertFrame bounds a certificate that travels alone.
-	MaxCertFrame = 512
 
 	// MaxKeyFile bounds keys.sealed and root.sealed; both are below 300 bytes.
 	MaxKeyFile = 1 << 10

@@ -26,9 +26,10 @@ const (
 // WordsError tells what is wrong with typed words. Its Error holds none of
 // them, since words never enter a log.
 type WordsError struct {
-	// Position of the first unknown word, from 1; with WordsCount the number
-	// of words found; else 0.
+	// Position of the first unknown word, from 1; 0 unless WordsUnknown.
 	Position int
+	// Found is how many words there were.
+	Found int
 	// Word is the unknown word as read, for showing to the person who typed
 	// it and to nobody else.
 	Word   string
@@ -38,7 +39,7 @@ type WordsError struct {
 func (e *WordsError) Error() string {
 	switch e.Reason {
 	case WordsCount:
-		return fmt.Sprintf("%d words instead of %d", e.Position, wordCount)
+		return fmt.Sprintf("%d words instead of %d", e.Found, wordCount)
 	case WordsUnknown:
 		return fmt.Sprintf("word %d is not in the list", e.Position)
 	}
@@ -58,20 +59,20 @@ func (e Entropy) Words() string {
 // full-width letters too. The error is a *[WordsError].
 func ParseWords(s string) (Entropy, error) {
 	if len(s) > MaxWordsText {
-		return Entropy{}, &WordsError{Position: len(strings.Fields(s)), Reason: WordsCount}
+		return Entropy{}, &WordsError{Found: len(strings.Fields(s)), Reason: WordsCount}
 	}
 	words := strings.Fields(strings.ToLower(norm.NFKD.String(s)))
 	for i, w := range words {
 		if i < wordCount && !inList(w) {
-			return Entropy{}, &WordsError{Position: i + 1, Word: w, Reason: WordsUnknown}
+			return Entropy{}, &WordsError{Position: i + 1, Found: len(words), Word: w, Reason: WordsUnknown}
 		}
 	}
 	if len(words) != wordCount {
-		return Entropy{}, &WordsError{Position: len(words), Reason: WordsCount}
+		return Entropy{}, &WordsError{Found: len(words), Reason: WordsCount}
 	}
 	b, err := bip39.EntropyFromMnemonic(strings.Join(words, " "))
 	if err != nil || len(b) != len(Entropy{}) {
-		return Entropy{}, &WordsError{Reason: WordsChecksum}
+		return Entropy{}, &WordsError{Found: len(words), Reason: WordsChecksum}
 	}
 	return Entropy(b), nil
 }
