@@ -161,23 +161,49 @@ func (l *Log) Recipients(rekey wire.OpID) []Recipient {
 	if o == nil || o.Kind != KindRekey {
 		return nil
 	}
-	past, _ := l.at(o.Heads)
-	now := *past
+	i, _ := l.g.find(rekey)
+	now := *l.State()
 	now.kem = l.kem
-	return now.describe(past.recipients(o.HLC))
+	return now.describe(l.rekeyPast(i).recipients)
+}
+
+// rekeyPast is what eligibility needs of Resolve(past(rekey)): places, which
+// never change.
+type rekeyPast struct {
+	recipients []int
+	seated     indexes // live incs of seated accounts
+}
+
+func (s *State) rekeyPast(hlc uint64) rekeyPast {
+	p := rekeyPast{recipients: s.recipients(hlc)}
+	s.eachLive(func(i int) {
+		if s.Seated(s.r.nodes[i].account) {
+			p.seated = p.seated.with(i)
+		}
+	})
+	return p
+}
+
+// rekeyPast remembers the past of a rekey by its place.
+func (l *Log) rekeyPast(k int) rekeyPast {
+	p, ok := l.rekeys[k]
+	if !ok {
+		p = l.pastState(k).rekeyPast(l.g.nodes[k].op.HLC)
+		l.rekeys[k] = p
+	}
+	return p
 }
 
 // eligible tells whether a message may be sent under rekey k in this state,
-// given the state of k's past (R34).
-func (s *State) eligible(k int, past *State) bool {
-	r, n := s.r, s.r.nodes[k]
+// given what its past resolved to (R34).
+func (s *State) eligible(k int, past rekeyPast) bool {
+	r := s.r
 	if !r.valid[k] {
 		return false
 	}
-	list := past.recipients(n.op.HLC)
 	has := map[wire.AccountID]bool{} // accounts with a recipient device
 	var invites []int
-	for _, i := range list {
+	for _, i := range past.recipients {
 		if !r.nodes[i].isInc() {
 			invites = append(invites, i)
 			continue
@@ -205,7 +231,7 @@ func (s *State) eligible(k int, past *State) bool {
 
 // admitsSpare: whoever was let in without k knowing, by a recipient invite or
 // on the word of somebody who holds the secret, has a seat.
-func (s *State) admitsSpare(k int, past *State, invites []int) bool {
+func (s *State) admitsSpare(k int, past rekeyPast, invites []int) bool {
 	r := s.r
 	for _, i := range r.in {
 		n := r.nodes[i]
@@ -221,7 +247,7 @@ func (s *State) admitsSpare(k int, past *State, invites []int) bool {
 		for !r.before(line, k) {
 			line = r.nodes[line].inc
 		}
-		if past.Seated(r.nodes[line].account) && slices.Contains(past.r.live[r.nodes[line].account], line) {
+		if past.seated.has(line) {
 			return false
 		}
 	}
@@ -230,12 +256,12 @@ func (s *State) admitsSpare(k int, past *State, invites []int) bool {
 
 // seatsSpare: nobody seated now was waiting when k was made, and with history
 // from joining everybody seated has a device in k.
-func (s *State) seatsSpare(k int, past *State, has map[wire.AccountID]bool) bool {
+func (s *State) seatsSpare(k int, past rekeyPast, has map[wire.AccountID]bool) bool {
 	for _, a := range s.r.seats[:s.SeatCount()] {
 		if s.r.policy.HistoryDays == HistoryNone && !has[a] {
 			return false
 		}
-		if past.Seated(a) {
+		if slices.ContainsFunc(s.r.incs[a], past.seated.has) {
 			continue
 		}
 		for _, i := range s.r.live[a] {
@@ -266,22 +292,35 @@ func (s *State) better(a, b int) int {
 	return s.r.nodes[a].key.Compare(s.r.nodes[b].key)
 }
 
-func (l *Log) eligibleIn(s *State) []int {
+// eligibleNow lists the eligible rekeys, best first; it is remembered until
+// the state changes.
+func (l *Log) eligibleNow() []int {
+	s := l.State()
+	if l.best.r == s.r {
+		return l.best.list
+	}
 	var out []int
 	for _, k := range s.rekeys() {
-		if s.eligible(k, l.pastState(k)) {
+		if s.eligible(k, l.rekeyPast(k)) {
 			out = append(out, k)
 		}
 	}
 	slices.SortFunc(out, s.better)
+	l.best = eligibleList{s.r, out}
 	return out
+}
+
+// eligibleList is what was eligible in one state.
+type eligibleList struct {
+	r    *resolution
+	list []int
 }
 
 // Eligible lists the epochs a message may be sent under, best first: use the
 // first whose secret is held, unless NeedRekey.
 func (l *Log) Eligible() []Epoch {
 	s := l.State()
-	list := l.eligibleIn(s)
+	list := l.eligibleNow()
 	out := make([]Epoch, len(list))
 	for at, k := range list {
 		out[at] = s.epoch(k)
@@ -293,7 +332,7 @@ func (l *Log) Eligible() []Epoch {
 // eligible, or a valid one of a higher generation is not (R35).
 func (l *Log) NeedRekey() bool {
 	s := l.State()
-	list := l.eligibleIn(s)
+	list := l.eligibleNow()
 	if len(list) == 0 {
 		return true
 	}
@@ -310,12 +349,31 @@ func (l *Log) NeedRekey() bool {
 // under eid: the epoch it names is eligible in what the author had seen
 // (R36).
 func (l *Log) EligibleAt(heads []wire.OpID, eid [32]byte) bool {
+	key := readKey{headsKey(heads), eid}
+	if yes, known := l.reads[key]; known {
+		return yes
+	}
 	s, missing := l.at(heads)
 	if len(missing) > 0 {
 		return false
 	}
 	k, ok := s.named(eid)
-	return ok && s.eligible(k, l.pastState(k))
+	yes := ok && s.eligible(k, l.rekeyPast(k))
+	if len(l.reads) >= maxReads {
+		clear(l.reads)
+	}
+	l.reads[key] = yes
+	return yes
+}
+
+// maxReads bounds the remembered answers of EligibleAt: a burst of messages
+// names the same few heads and epochs.
+const maxReads = 1024
+
+// readKey is what a message's readability depends on; it never changes.
+type readKey struct {
+	heads string
+	eid   [32]byte
 }
 
 // named finds the rekey an eid names: of several, the lowest by order key.
@@ -364,8 +422,7 @@ func (l *Log) MayHaveKey(asker wire.OpID, eid [32]byte) bool {
 	if !ok || !info.Seated || !named {
 		return false
 	}
-	past := l.pastState(k)
-	for _, i := range past.recipients(s.r.nodes[k].op.HLC) {
+	for _, i := range l.rekeyPast(k).recipients {
 		if s.r.nodes[i].isInc() && s.r.nodes[i].account == info.Account {
 			return true
 		}
@@ -404,9 +461,9 @@ func (l *Log) historyFrom(s *State, base int) uint64 {
 // current tells whether an epoch was in use when somebody was let in, or is.
 func (l *Log) current(k, base int) bool {
 	s := l.State()
-	if s.eligible(k, l.pastState(k)) {
+	if s.eligible(k, l.rekeyPast(k)) {
 		return true
 	}
 	then := l.pastState(base)
-	return then.r.set.has(k) && then.eligible(k, l.pastState(k))
+	return then.r.set.has(k) && then.eligible(k, l.rekeyPast(k))
 }

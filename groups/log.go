@@ -43,6 +43,10 @@ type Log struct {
 	pasts map[string]*State    // by heads
 	order []string             // keys of pasts, oldest first
 	next  judged
+	// What epoch.go remembers.
+	rekeys map[int]rekeyPast
+	best   eligibleList
+	reads  map[readKey]bool
 }
 
 // judged is what Judge found out of the operation Apply is asked for next.
@@ -64,6 +68,9 @@ func Found(genesis *Op) (*Log, *Refusal) {
 		tips:  map[chainID]tip{},
 		kem:   map[wire.OpID]kemKey{},
 		pasts: map[string]*State{},
+
+		rekeys: map[int]rekeyPast{},
+		reads:  map[readKey]bool{},
 	}
 	n := &node{op: genesis, prev: -1, cites: -1, author: b.Owner, account: b.Owner, leaf: b.Chain.Leaf()}
 	n.key = OrderKey{HLC: genesis.HLC, Depth: 1, ID: genesis.ID}
@@ -225,6 +232,9 @@ func (l *Log) applyControl(o *Op) {
 		l.remember(headsKey(l.heads), l.state)
 	}
 	l.grow(n)
+	if next != nil {
+		next.kem = l.kem
+	}
 	l.state = next
 }
 

@@ -41,6 +41,7 @@ type resolution struct {
 	seat     map[wire.AccountID]int
 	cap      int
 	policy   Policy
+	quiets   []int // valid roles and policies that may take the right to post
 }
 
 // ownership is who the owner is from an operation on.
@@ -502,6 +503,18 @@ func (r *resolution) stagePolicy() {
 		r.cap, r.policy = min(r.cap, int(b.Cap)), r.policy.narrower(b.Policy)
 	}
 	r.policy.Direct = g.Policy.Direct
+	for _, i := range r.in {
+		switch b := r.nodes[i].op.Body.(type) {
+		case *PolicyBody:
+			if r.valid[i] && b.Policy.Posting == PostAdmins {
+				r.quiets = append(r.quiets, i)
+			}
+		case *RoleBody:
+			if r.valid[i] && b.Role == uint64(RoleMember) {
+				r.quiets = append(r.quiets, i)
+			}
+		}
+	}
 }
 
 func (r *resolution) seated(a wire.AccountID) bool {

@@ -167,17 +167,14 @@ func (l *Log) Standing(o *Op) Standing {
 // post.
 func (s *State) silences(a wire.AccountID) []int {
 	var out []int
-	for _, i := range s.r.in {
-		if !s.r.valid[i] {
-			continue
-		}
+	for _, i := range s.r.quiets {
 		switch b := s.r.nodes[i].op.Body.(type) {
 		case *PolicyBody:
-			if b.Policy.Posting == PostAdmins && a != s.r.owner() && !s.r.adminAt(a, i) {
+			if a != s.r.owner() && !s.r.adminAt(a, i) {
 				out = append(out, i)
 			}
 		case *RoleBody:
-			if b.Account == a && b.Role == uint64(RoleMember) && s.r.policy.Posting == PostAdmins {
+			if b.Account == a && s.r.policy.Posting == PostAdmins {
 				out = append(out, i)
 			}
 		}
