@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -106,6 +108,64 @@ func TestSignaturesDoNotCrossDomainsOrContexts(t *testing.T) {
 	if Verify(DomainCard, [32]byte(pk), NoContext, core, sig) || Verify(DomainFollow, [32]byte(pk), Context{1}, core, sig) {
 		t.Fatal("signature crossed a domain or context")
 	}
+}
+
+func FuzzParseIDs(f *testing.F) {
+	f.Add(AccountID{1}.String())
+	f.Add(DeviceID{2}.String())
+	f.Add(PeerKey{3}.String())
+	f.Add(OpID{4}.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if a, err := ParseAccountID(s); err == nil && !strings.EqualFold(a.String(), s) {
+			t.Errorf("account %q reads as %v", s, a)
+		}
+		if d, err := ParseDeviceID(s); err == nil && !strings.EqualFold(d.String(), s) {
+			t.Errorf("device %q reads as %v", s, d)
+		}
+		if p, err := ParsePeerKey(s); err == nil && !strings.EqualFold(p.String(), s) {
+			t.Errorf("peer key %q reads as %v", s, p)
+		}
+		if o, err := ParseOpID(s); err == nil && o.String() != s {
+			t.Errorf("operation %q reads as %v", s, o)
+		}
+	})
+}
+
+// What First splits off is what a decoder of the whole would have seen there.
+func FuzzFirst(f *testing.F) {
+	f.Add(append(Marshal(pair{S: "x"}), 1, 2, 3))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		item, rest, err := First(b)
+		if err != nil {
+			return
+		}
+		if len(item) == 0 || !bytes.Equal(append(bytes.Clone(item), rest...), b) {
+			t.Errorf("%x splits into %x and %x", b, item, rest)
+		}
+	})
+}
+
+// Every value of the shapes we use survives, and no other bytes give it.
+func TestEncodingRoundTrips(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := pair{A: [4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "a")), B: rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "b"),
+			N: rapid.Uint64().Draw(t, "n"), S: rapid.String().Draw(t, "s")}
+		b := Marshal(in)
+		var out pair
+		if err := Unmarshal(b, &out); err != nil || out.A != in.A || !bytes.Equal(out.B, in.B) || out.N != in.N || out.S != in.S {
+			t.Fatal(out, err)
+		}
+		if err := Canonical(b); err != nil {
+			t.Fatal(err)
+		}
+		at := rapid.IntRange(0, len(b)-1).Draw(t, "at")
+		other := bytes.Clone(b)
+		other[at] ^= rapid.ByteRange(1, 255).Draw(t, "bits")
+		var changed pair
+		if err := Unmarshal(other, &changed); err == nil && !bytes.Equal(Marshal(changed), other) {
+			t.Fatal("two encodings of one value")
+		}
+	})
 }
 
 func FuzzUnmarshal(f *testing.F) {
