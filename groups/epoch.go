@@ -49,7 +49,7 @@ func (s *State) rekeys() []int {
 func (s *State) highestGen() uint64 {
 	var top uint64
 	for _, i := range s.rekeys() {
-		top = max(top, s.r.nodes[i].op.Body.(*RekeyBody).Gen)
+		top = max(top, s.genOf(i))
 	}
 	return top
 }
@@ -282,7 +282,7 @@ func (l *Log) pastState(i int) *State {
 // better orders epochs to send under: highest generation, then lowest order
 // key.
 func (s *State) better(a, b int) int {
-	ga, gb := s.r.nodes[a].op.Body.(*RekeyBody).Gen, s.r.nodes[b].op.Body.(*RekeyBody).Gen
+	ga, gb := s.genOf(a), s.genOf(b)
 	switch {
 	case ga > gb:
 		return -1
@@ -299,6 +299,12 @@ func (l *Log) eligibleNow() []int {
 	if l.best.r == s.r {
 		return l.best.list
 	}
+	out := l.eligibleIn(s)
+	l.best = eligibleList{s.r, out}
+	return out
+}
+
+func (l *Log) eligibleIn(s *State) []int {
 	var out []int
 	for _, k := range s.rekeys() {
 		if s.eligible(k, l.rekeyPast(k)) {
@@ -306,7 +312,6 @@ func (l *Log) eligibleNow() []int {
 		}
 	}
 	slices.SortFunc(out, s.better)
-	l.best = eligibleList{s.r, out}
 	return out
 }
 
@@ -336,9 +341,9 @@ func (l *Log) NeedRekey() bool {
 	if len(list) == 0 {
 		return true
 	}
-	top := s.r.nodes[list[0]].op.Body.(*RekeyBody).Gen
+	top := s.genOf(list[0])
 	for _, k := range s.rekeys() {
-		if s.r.valid[k] && s.r.nodes[k].op.Body.(*RekeyBody).Gen > top {
+		if s.r.valid[k] && s.genOf(k) > top {
 			return true
 		}
 	}
@@ -459,11 +464,21 @@ func (l *Log) historyFrom(s *State, base int) uint64 {
 }
 
 // current tells whether an epoch was in use when somebody was let in, or is.
+// Older ones may be eligible still; nobody sends under them.
 func (l *Log) current(k, base int) bool {
-	s := l.State()
-	if s.eligible(k, l.rekeyPast(k)) {
-		return true
-	}
-	then := l.pastState(base)
-	return then.r.set.has(k) && then.eligible(k, l.rekeyPast(k))
+	return l.inUse(l.State(), l.eligibleNow(), k) || l.inUse(l.pastState(base), nil, k)
 }
+
+// inUse tells whether k is eligible in s and of the highest generation that
+// is; list is what is eligible, nil when that is to be found.
+func (l *Log) inUse(s *State, list []int, k int) bool {
+	if !s.r.set.has(k) {
+		return false
+	}
+	if list == nil {
+		list = l.eligibleIn(s)
+	}
+	return slices.Contains(list, k) && s.genOf(k) == s.genOf(list[0])
+}
+
+func (s *State) genOf(k int) uint64 { return s.r.nodes[k].op.Body.(*RekeyBody).Gen }
