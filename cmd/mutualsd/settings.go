@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/spf13/pflag"
+)
+
+// defaultAPI is where the API listens unless told otherwise.
+const defaultAPI = "127.0.0.1:7711"
+
+// maxConfigFile bounds config.toml: a dozen settings, with room for comments.
+const maxConfigFile = 256 << 10
+
+// settings are what a person may set, by flag, environment or config.toml,
+// under one name each: --log-level, MUTUALS_LOG_LEVEL, log-level.
+type settings struct {
+	home      string
+	api       string
+	listen    []string
+	bootstrap []string
+	dht       string
+	mdns      string
+	relay     string
+	logLevel  string
+
+	harbor, relayService, listenRemote bool
+
+	// apiGiven is set if the address was chosen by somebody: then one that is
+	// taken is an error; else another port is.
+	apiGiven bool
+}
+
+// choices are the values of settings that have a closed list.
+var choices = map[string][]string{
+	"dht":       {"off", "private", "public"},
+	"mdns":      {"on", "off"},
+	"relay":     {"off", "auto", "only"},
+	"log-level": {"debug", "info", "warn", "error"},
+}
+
+// later are settings whose time has not come: a value but the one here is
+// refused, since to ignore it would promise what does not happen.
+var later = map[string]struct{ only, why string }{
+	"dht":           {"off", "members find each other by passcodes, saved addresses and the local network"},
+	"harbor":        {"false", "this version does not store for others"},
+	"relay-service": {"false", "this version does not relay"},
+	"listen-remote": {"false", "this version serves its API on this machine only"},
+}
+
+func (s *settings) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&s.home, "home", "", "folder that holds everything of the node (default $MUTUALS_HOME, else the platform's)")
+	fs.StringVar(&s.api, "api", defaultAPI, "address of the HTTP API; port 0 picks one")
+	fs.StringSliceVar(&s.listen, "listen", nil, "multiaddr to listen on for other nodes; repeat for more (default QUIC and TCP on all interfaces)")
+	fs.StringSliceVar(&s.bootstrap, "bootstrap", nil, "multiaddr with /p2p of a node to connect to at start; repeat for more")
+	fs.StringVar(&s.dht, "dht", "off", "off, private or public")
+	fs.StringVar(&s.mdns, "mdns", "on", "find nodes on the local network: on or off")
+	fs.StringVar(&s.relay, "relay", "off", "off, auto or only")
+	fs.BoolVar(&s.harbor, "harbor", false, "store for absent members of others' groups")
+	fs.BoolVar(&s.relayService, "relay-service", false, "relay connections of others")
+	fs.BoolVar(&s.listenRemote, "listen-remote", false, "serve the API to other machines")
+	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// settable tells settings from the flags that are about one run.
+func settable(f *pflag.Flag) bool {
+	return !slices.Contains([]string{"home", "help", "version"}, f.Name)
+}
+
+// complete fills what no flag gave from the environment, then from
+// config.toml in dir, and checks the whole.
+func (s *settings) complete(fs *pflag.FlagSet, env func(string) string, dir string) error {
+	file, err := readConfig(filepath.Join(dir, "config.toml"), fs)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	fs.VisitAll(func(f *pflag.Flag) {
+		if !settable(f) || f.Changed {
+			return
+		}
+		name := envName(f.Name)
+		if v := env(name); v != "" {
+			if err := fs.Set(f.Name, v); err != nil {
+				errs = append(errs, fmt.Errorf("reading %s: %w", name, err))
+			}
+		} else if v, ok := file[f.Name]; ok {
+			if err := setFrom(f, v); err != nil {
+				errs = append(errs, fmt.Errorf("reading config.toml: %q: %w", f.Name, err))
+			}
+			f.Changed = true
+		}
+	})
+	s.apiGiven = fs.Changed("api")
+	return errors.Join(append(errs, s.check(fs))...)
+}
+
+// envName is the environment variable of a setting.
+func envName(flag string) string {
+	return "MUTUALS_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// setFrom gives a flag a value of the file.
+func setFrom(f *pflag.Flag, v any) error {
+	switch v := v.(type) {
+	case string:
+		return f.Value.Set(v)
+	case bool:
+		if f.Value.Type() == "bool" {
+			return f.Value.Set(fmt.Sprint(v))
+		}
+	case []any:
+		list, ok := f.Value.(pflag.SliceValue)
+		if !ok {
+			break
+		}
+		all := make([]string, len(v))
+		for i, e := range v {
+			if all[i], ok = e.(string); !ok {
+				return fmt.Errorf("item %d is no text", i+1)
+			}
+		}
+		return list.Replace(all)
+	}
+	return fmt.Errorf("a %s is wanted", strings.ReplaceAll(f.Value.Type(), "stringSlice", "list of texts"))
+}
+
+// readConfig reads the file, strictly: a key that is no setting is an error
+// that names the nearest one.
+func readConfig(name string, flags *pflag.FlagSet) (map[string]any, error) {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && info.Size() > maxConfigFile {
+		err = fmt.Errorf("%d bytes is too much", info.Size())
+	}
+	var file map[string]any
+	if err == nil {
+		_, err = toml.DecodeFile(name, &file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading config.toml: %w", err)
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) {
+		if settable(f) {
+			names = append(names, f.Name)
+		}
+	})
+	for key := range file {
+		if !slices.Contains(names, key) {
+			return nil, fmt.Errorf("reading config.toml: unknown key %q; did you mean %q?", key, nearest(key, names))
+		}
+	}
+	return file, nil
+}
+
+func (s *settings) check(fs *pflag.FlagSet) error {
+	var errs []error
+	fs.VisitAll(func(f *pflag.Flag) {
+		value := f.Value.String()
+		if list, closed := choices[f.Name]; closed && !slices.Contains(list, value) {
+			errs = append(errs, fmt.Errorf("--%s is %q; it can be %s", f.Name, value, strings.Join(list, ", ")))
+		} else if l, ok := later[f.Name]; ok && value != l.only {
+			errs = append(errs, fmt.Errorf("--%s %s is not in this version: %s", f.Name, value, l.why))
+		}
+	})
+	if s.relay == "only" {
+		errs = append(errs, errors.New("--relay only is not in this version: it would show your address all the same"))
+	}
+	return errors.Join(errs...)
+}
+
+// nearest returns the name with the fewest letters to change.
+func nearest(key string, names []string) string {
+	return slices.MinFunc(names, func(a, b string) int { return distance(key, a) - distance(key, b) })
+}
+
+// distance counts the single letters to insert, delete or replace (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// settle reads settings as the daemon does.
+func settle(t *testing.T, config string, env map[string]string, args ...string) (settings, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if config != "" {
+		if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var s settings
+	fs := pflag.NewFlagSet("mutualsd", pflag.ContinueOnError)
+	s.flags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	err := s.complete(fs, func(name string) string { return env[name] }, dir)
+	return s, err
+}
+
+func TestSettingsPrecedence(t *testing.T) {
+	config := "log-level = \"warn\"\nmdns = \"off\"\nlisten = [\"/ip4/127.0.0.1/tcp/1\", \"/ip4/127.0.0.1/tcp/2\"]\napi = \"127.0.0.1:1\"\n"
+	env := map[string]string{"MUTUALS_LOG_LEVEL": "error", "MUTUALS_API": "127.0.0.1:2"}
+	s, err := settle(t, config, env, "--api", "127.0.0.1:3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.api != "127.0.0.1:3" || s.logLevel != "error" || s.mdns != "off" || len(s.listen) != 2 || !s.apiGiven {
+		t.Errorf("flag over environment over file over default: got %+v", s)
+	}
+	s, err = settle(t, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.api != defaultAPI || s.apiGiven || s.mdns != "on" || s.logLevel != "info" || len(s.listen) != 0 {
+		t.Errorf("defaults: got %+v", s)
+	}
+	s, err = settle(t, "", map[string]string{"MUTUALS_LISTEN": "/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1"})
+	if err != nil || len(s.listen) != 2 {
+		t.Errorf("a list in the environment: got %v, %v", s.listen, err)
+	}
+}
+
+func TestSettingsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name, config string
+		env          map[string]string
+		args         []string
+		want         string
+	}{
+		{"unknown key", "lisen = [\"/ip4/127.0.0.1/tcp/1\"]", nil, nil, `unknown key "lisen"; did you mean "listen"?`},
+		{"unknown table", "[network]\nmdns = \"on\"", nil, nil, `unknown key "network"`},
+		{"home in the file", "home = \"/elsewhere\"", nil, nil, `unknown key "home"`},
+		{"no toml", "mdns = ", nil, nil, "reading config.toml"},
+		{"wrong kind", "mdns = true", nil, nil, `"mdns": a string is wanted`},
+		{"wrong item", "listen = [1]", nil, nil, "item 1 is no text"},
+		{"wrong value", "mdns = \"maybe\"", nil, nil, `--mdns is "maybe"; it can be on, off`},
+		{"wrong level", "", map[string]string{"MUTUALS_LOG_LEVEL": "loud"}, nil, `--log-level is "loud"`},
+		{"not yet", "harbor = true", nil, nil, "--harbor true is not in this version"},
+		{"not private", "", nil, []string{"--relay", "only"}, "--relay only is not in this version"},
+	} {
+		_, err := settle(t, c.config, c.env, c.args...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"lisen", "listen", 1}, {"kitten", "sitting", 3}, {"mdns", "dns", 1}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
