@@ -40,9 +40,10 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 }
 
 // knows tells whether a peer is a device of somebody seated or waiting for a
-// seat: whom this node exchanges the group's operations with.
+// seat, or the one that was asked to let this device in: whom this node
+// exchanges the group's operations with.
 func (v *view) knows(p wire.PeerKey) bool {
-	if v.member(p) {
+	if v.member(p) || v.me.IsZero() && p == v.meta.Sponsor {
 		return true
 	}
 	_, waits := v.waiting[p]

@@ -268,6 +268,8 @@ func (r *room) take(c *commit, op *groups.Op) {
 	r.g.Apply(op)
 	c.dirty = true
 	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
+	at := chainOf{inc, op.Chain}
+	r.heads[at] = groups.VectorEntry{Inc: inc, Chain: uint64(op.Chain), Seq: op.Seq, Head: groups.HeadOf(op.ID), Floor: r.heads[at].Floor}
 	c.row(func(tx *store.Tx) error {
 		if err := tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame); err != nil {
 			return err

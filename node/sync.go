@@ -308,13 +308,17 @@ func (r *room) takeRefusal(ctx context.Context, peer wire.PeerKey, refused *grou
 		ops = append(ops, op)
 	}
 	if len(ops) == 0 {
-		return nil
+		return errNotYet
 	}
 	return r.step(ctx, func(c *commit) error {
 		r.ingest(c, peer, ops, false)
 		return nil
 	})
 }
+
+// errNotYet means that a member does not know this device: it may not have
+// heard of the admission yet.
+var errNotYet = errors.New("a member does not know this device yet")
 
 // vector is what this device holds, as of now.
 func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
