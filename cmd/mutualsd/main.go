@@ -27,6 +27,7 @@ var version = "dev"
 const memoryLimit = 256 << 20
 
 func main() {
+	keepPrivate()
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
 		debug.SetMemoryLimit(memoryLimit)
 	}
