@@ -115,7 +115,7 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 			if in.Cap != nil {
 				limit = uint64(*in.Cap)
 			}
-			body := &groups.PolicyBody{OwnOp: s.OwnOp(), Cap: limit, Policy: policy, Pins: nil}
+			body := &groups.PolicyBody{OwnOp: s.OwnOp(), Cap: limit, Policy: policy, Pins: r.postingPins(policy)}
 			if _, err := r.own(c, groups.KindPolicy, body); err != nil {
 				return err
 			}
@@ -143,6 +143,23 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 		return api.Group{}, err
 	}
 	return r.api(r.view.Load()), nil
+}
+
+// postingPins pins, where a policy lets admins only post, what plain members
+// have said until now: what they said before they knew stays.
+func (r *room) postingPins(p groups.Policy) []groups.Pin {
+	s := r.g.State()
+	if p.Posting != groups.PostAdmins || s.Policy().Posting == groups.PostAdmins {
+		return nil
+	}
+	var pins []groups.Pin
+	for _, m := range s.Members() {
+		if m.Role == groups.RoleMember {
+			pins = append(pins, r.g.PinsFor(m.Account)...)
+		}
+	}
+	slices.SortFunc(pins, func(a, b groups.Pin) int { return slices.Compare(a.Inc[:], b.Inc[:]) })
+	return pins
 }
 
 // LeaveGroup gives the own seat up. The history stays on this disk.

@@ -147,6 +147,9 @@ func (r *room) pulled(c *commit, peer wire.PeerKey) {
 func (r *room) await(ctx context.Context, peer wire.PeerKey, want groups.Status) error {
 	r.tell(func(*commit) error {
 		r.setLink(peer, r.n.mesh.Connected(peer))
+		if l := r.links[peer]; l != nil {
+			l.pullNow()
+		}
 		return nil
 	})
 	for {

@@ -34,6 +34,7 @@ type link struct {
 	peer   wire.PeerKey
 	out    chan []byte
 	ask    chan struct{} // capacity one: a pull is due
+	urgent chan struct{} // capacity one: do not wait for a retry, something changed
 	cancel context.CancelFunc
 	told   groups.Vector // what was told last
 }
@@ -56,15 +57,26 @@ func (l *link) pullSoon() {
 	}
 }
 
+// pullNow asks for a pull that does not wait after one that failed: the peer
+// said something that makes it worth trying again.
+func (l *link) pullNow() {
+	l.pullSoon()
+	select {
+	case l.urgent <- struct{}{}:
+	default:
+	}
+}
+
 // setLink begins or ends the link to a peer; on the room's goroutine.
 func (r *room) setLink(peer wire.PeerKey, up bool) {
 	old := r.links[peer]
 	switch {
 	case up && old == nil:
 		ctx, cancel := context.WithCancel(r.n.ctx)
-		l := &link{peer: peer, out: make(chan []byte, linkQueue), ask: make(chan struct{}, 1), cancel: cancel}
+		l := &link{peer: peer, out: make(chan []byte, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1), cancel: cancel}
 		r.links[peer] = l
 		l.pullSoon()
+		r.tellTo(l, r.vectorNow())
 		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
 		r.n.wg.Go(func() { r.keepPulling(ctx, l) })
 	case !up && old != nil:
@@ -94,6 +106,7 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-l.urgent:
 		case <-time.After(pause):
 		}
 	}
@@ -187,7 +200,7 @@ func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.V
 	r.step(ctx, func(c *commit) error {
 		r.note(c, peer, entries)
 		if l := r.links[peer]; l != nil && len(r.wants(r.vectorNow(), entries)) > 0 {
-			l.pullSoon()
+			l.pullNow()
 		}
 		return nil
 	})
@@ -231,17 +244,22 @@ func (r *room) tellHave() {
 	r.haveDue, r.toldAt = false, r.n.now()
 	now := r.vectorNow()
 	for _, l := range r.links {
-		changed := changedEntries(l.told, now)
-		ok := true
-		for len(changed) > 0 && ok {
-			n := min(len(changed), groups.MaxHave)
-			ok = l.tellIt(&groups.SyncHave{Group: r.group, Entries: changed[:n]})
-			changed = changed[n:]
-		}
-		if ok {
-			l.told = now
-		}
+		r.tellTo(l, now)
 	}
+}
+
+// tellTo sends one member the entries that changed since it was told last: all
+// of them when its link is new.
+func (r *room) tellTo(l *link, now groups.Vector) {
+	changed := changedEntries(l.told, now)
+	for len(changed) > 0 {
+		n := min(len(changed), groups.MaxHave)
+		if !l.tellIt(&groups.SyncHave{Group: r.group, Entries: changed[:n]}) {
+			return // it is far behind: it is told again with the next change
+		}
+		changed = changed[n:]
+	}
+	l.told = now
 }
 
 // changedEntries returns the entries of now that old does not have.

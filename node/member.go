@@ -62,7 +62,10 @@ func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 		if a == s.Owner() {
 			return api.NewProblem(api.NotAllowed).Explain("the owner stays the owner until the group is handed over")
 		}
-		body := &groups.RoleBody{OwnOp: s.OwnOp(), Account: a, Role: uint64(role), Pins: nil}
+		body := &groups.RoleBody{OwnOp: s.OwnOp(), Account: a, Role: uint64(role)}
+		if role == groups.RoleMember && s.Policy().Posting == groups.PostAdmins {
+			body.Pins = r.g.PinsFor(a)
+		}
 		_, err := r.own(c, groups.KindRole, body)
 		return err
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"slices"
+	"time"
 
 	"mutuals/groups"
 	"mutuals/groups/timeline"
@@ -32,8 +33,14 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	if err := text.Check(); err != nil {
 		return api.Message{}, api.NewProblem(api.BadRequest).Explain("%v", err)
 	}
+	r.awaitKey(ctx)
 	var op *groups.Op
 	err = r.step(ctx, func(c *commit) error {
+		// A name before the first word: nobody hears from an account they
+		// cannot call anything.
+		if err := r.sayProfile(c); err != nil {
+			return err
+		}
 		op, err = r.say(c, groups.ContentText, text.Encode())
 		return err
 	})
@@ -41,6 +48,28 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 		return api.Message{}, err
 	}
 	return n.Message(ctx, g, op.ID.String())
+}
+
+// keyWait is how long a message of somebody just let in waits for the keys of
+// the group; then it makes new ones.
+const keyWait = 3 * time.Second
+
+// awaitKey waits a little for an epoch to write under, if this device is
+// seated and has none.
+func (r *room) awaitKey(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keyWait)
+	defer cancel()
+	for {
+		changed := r.changed.wait()
+		if v := r.view.Load(); v.epoch > 0 || !v.seated() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Message returns one message; problem not_found if it is not on this disk.

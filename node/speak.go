@@ -28,9 +28,6 @@ func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error)
 	}
 	e, ok := r.sendEpoch()
 	if !ok {
-		if !r.g.NeedRekey() && len(r.g.Eligible()) > 0 {
-			return nil, api.NewProblem(api.KeyMissing)
-		}
 		if err := r.rekey(c); err != nil {
 			return nil, err
 		}
