@@ -30,10 +30,11 @@ func newInspect(c *cli) *cobra.Command {
 			if err := show(c, in, c.tellCard); err != nil {
 				return err
 			}
-			if in.Problem != nil {
-				return in.Problem
+			// That one is in already is no fault of the code.
+			if in.Problem == nil || in.Problem.Code == api.AlreadyMember {
+				return nil
 			}
-			return nil
+			return in.Problem
 		},
 	}
 	cmd.Flags().BoolVar(&preview, "preview", false, "ask the inviter's side what the group is")

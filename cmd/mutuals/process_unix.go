@@ -15,7 +15,8 @@ import (
 func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // alive tells whether a process runs. One that has ended and that nobody has
-// waited for still has its number; where the system tells, it is not alive.
+// waited for still has its number; where the system tells, it is not alive,
+// unless some of its threads are still ending, and with them its sockets.
 func alive(pid int) bool {
 	if err := syscall.Kill(pid, 0); err != nil {
 		return !errors.Is(err, syscall.ESRCH)
@@ -26,7 +27,11 @@ func alive(pid int) bool {
 	}
 	// "pid (name) state …"; the name may hold anything, so look from its end.
 	_, state, ok := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
-	return !ok || len(state) == 0 || state[0] != 'Z'
+	if !ok || len(state) == 0 || state[0] != 'Z' {
+		return true
+	}
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err == nil && len(threads) > 1
 }
 
 // kill ends a process at once.
