@@ -32,6 +32,7 @@ func (r *room) load() error {
 	r.heads = map[chainOf]groups.VectorEntry{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
+	r.placing = placing{}
 	err := r.n.store.View(func(tx *store.Tx) error {
 		row, ok, err := tx.Group(r.group)
 		if err != nil {

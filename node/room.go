@@ -41,6 +41,7 @@ type room struct {
 	wroteOn  [32]byte  // eid of the topic written on last
 	rekeyAt  time.Time // when to make an epoch if nobody else did; zero: no need
 	heads    map[chainOf]groups.VectorEntry
+	placing  placing
 	names    map[wire.AccountID]opRef // newest profiles; under zero the group-info
 	refused  map[refusal]bool
 	held     *held
@@ -174,6 +175,7 @@ func (r *room) commit(fn func(*commit) error) error {
 		}
 		return err
 	}
+	r.placing.fresh = nil
 	r.show()
 	r.publish(c.own)
 	for _, fn := range c.after {

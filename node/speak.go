@@ -115,8 +115,8 @@ func foldedBy(s groups.Standing) timeline.Folded {
 
 // fold makes of a plaintext what people see.
 func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups.Plain) {
-	r.maxHLC = max(r.maxHLC, op.HLC)
-	e := timeline.Fold(place, plain, func([16]byte) (uint64, bool) { return 0, false })
+	e := timeline.Fold(place, plain, r.known)
+	r.maxHLC = max(r.maxHLC, e.OrderMs)
 	switch plain.Kind {
 	case groups.ContentProfile:
 		r.takeProfile(c, op, e)
@@ -132,6 +132,7 @@ func (r *room) enter(c *commit, e timeline.Entry) {
 	m := r.n.messageOf(r, e)
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
 	c.changes = append(c.changes, change(store.Add, api.EventMessageCreated, r.group, m))
+	r.placed(c, e)
 	if r.latest == nil || r.latest.Key().Compare(e.Key()) < 0 {
 		r.latest = &e
 	}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/node/api"
+)
+
+// What a newcomer reads of what was said before is the policy's to say. The
+// grain is the epoch: "old" was said in one of a month ago, "recent" in one of
+// now, and between them somebody was removed.
+func TestHistory(t *testing.T) {
+	for _, c := range []struct {
+		policy  string // empty: the default, 7d
+		want    []string
+		withheld []string
+	}{
+		{"", []string{"recent"}, []string{"old"}},
+		{"join", nil, []string{"old", "recent"}},
+		{"all", []string{"old", "recent"}, nil},
+	} {
+		t.Run("history="+c.policy, func(t *testing.T) {
+			t.Parallel()
+			then := &clock{}
+			then.shift(-30 * 24 * time.Hour)
+			a, b, n := newClockedNode(t, "Ann", then), newClockedNode(t, "Bo", then), testNode(t, "Nu")
+			in := api.GroupCreate{}
+			if c.policy != "" {
+				in.Policy = &api.PolicyPatch{History: &c.policy}
+			}
+			g := newGroup(t, a, in)
+			join(t, b, invite(t, a, g, 1, ""))
+			say(t, a, g, "old")
+			hears(t, b, g, "old")
+
+			then.shift(30 * 24 * time.Hour)
+			must[api.Member](t)(a.RemoveMember(t.Context(), g, b.dev.account(), ""))
+			say(t, a, g, "recent")
+			join(t, n, invite(t, a, g, 1, ""))
+			say(t, a, g, "since")
+			hears(t, n, g, "since")
+			for _, s := range c.want {
+				hears(t, n, g, s)
+			}
+			say(t, n, g, "hello")
+			hears(t, a, g, "hello")
+
+			// All of it is on the newcomer's disk, and every key it may have has
+			// been asked for and given: what is closed now stays closed.
+			same(t, g, a, n)
+			within(t, n, 20*time.Second, "the newcomer to have asked for keys", func() (asked bool) {
+				inRoom(t, n, g, func(r *room) {
+					asked = !slices.ContainsFunc(r.wanted(), func(e groups.Epoch) bool { return !r.refused[refusal{a.dev.peer(), e.EID}] })
+				})
+				return asked
+			})
+			got := texts(t, n, g)
+			for _, s := range c.withheld {
+				if slices.Contains(got, s) {
+					t.Errorf("the newcomer reads %q", s)
+				}
+			}
+			if must[api.Group](t)(n.Group(t.Context(), g)).Name != "Hiking" {
+				t.Error("the newcomer does not know what the group is called")
+			}
+		})
+	}
+}

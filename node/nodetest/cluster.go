@@ -1,0 +1,182 @@
+package nodetest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mutuals/identity/wire"
+	"mutuals/node"
+	"mutuals/node/api"
+	"mutuals/node/mesh"
+	"mutuals/node/mesh/meshtest"
+)
+
+// Options say what a cluster is like; the zero value is a quiet network.
+type Options struct {
+	Seed uint64        // of everything a test draws, and of jitter and loss
+	Link meshtest.Link // its Seed is overwritten
+	Log  io.Writer     // what the nodes log, with levels from debug; nil: nothing
+}
+
+// Cluster is people with a node each, on one network, and a group of theirs.
+type Cluster struct {
+	T      *testing.T
+	Net    *meshtest.Net
+	Rand   *rand.Rand
+	People []*Person // in the order they came, whether on or off
+	Group  wire.GroupID
+	Said   map[string]*Person // what was said, by whom
+
+	log  io.Writer
+	dir  string
+	wall time.Time
+}
+
+// Person is somebody with one node.
+type Person struct {
+	Name    string
+	Account wire.AccountID
+	Peer    wire.PeerKey
+	Node    *node.Node // nil while it is off
+	Out     bool       // was removed from the group, or left it
+	home    string
+}
+
+// Play runs a story in virtual time on a new cluster, and ends the cluster.
+// It prints the seed and what the story took.
+func Play(t *testing.T, o Options, story func(*Cluster)) {
+	t.Helper()
+	dir := t.TempDir() // outside the bubble: it outlives what is inside
+	t.Logf("seed %d", o.Seed)
+	began := wall()
+	synctest.Test(t, func(t *testing.T) {
+		o.Link.Seed = o.Seed
+		c := &Cluster{
+			T: t, Net: meshtest.NewNet(o.Link), Rand: rand.New(rand.NewPCG(o.Seed, 2)),
+			Said: map[string]*Person{}, log: o.Log, dir: dir, wall: began,
+		}
+		defer c.Net.Close()
+		defer func() {
+			for _, p := range c.People {
+				c.Stop(p)
+			}
+		}()
+		start := time.Now()
+		story(c)
+		c.Logf("over after %v", time.Since(start).Round(time.Millisecond))
+	})
+}
+
+// wall is the time of day outside the bubble.
+func wall() time.Time {
+	var tv syscall.Timeval
+	if err := syscall.Gettimeofday(&tv); err != nil {
+		return time.Time{}
+	}
+	return time.Unix(tv.Unix())
+}
+
+// Logf logs with the wall time since the beginning.
+func (c *Cluster) Logf(format string, args ...any) {
+	c.T.Helper()
+	c.T.Logf("[wall %5.1fs] %s", wall().Sub(c.wall).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// Add gives somebody a node and an account.
+func (c *Cluster) Add(name string) *Person {
+	c.T.Helper()
+	p := &Person{Name: name, home: filepath.Join(c.dir, name)}
+	if err := os.Mkdir(p.home, 0o700); err != nil {
+		c.T.Fatal(err)
+	}
+	c.Start(p)
+	id, err := p.Node.CreateIdentity(c.ctx(), api.IdentityCreate{Name: name})
+	if err != nil {
+		c.T.Fatalf("%s: making an identity: %v", name, err)
+	}
+	p.Account = id.Account
+	c.People = append(c.People, p)
+	return p
+}
+
+// Start opens a person's node, anew after Stop.
+func (c *Cluster) Start(p *Person) {
+	c.T.Helper()
+	cfg := node.Config{
+		Home: p.home, NoMDNS: true,
+		// The ballast and the sentinel are about this machine's disk.
+		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
+		Mesh: func(m *mesh.Config) {
+			copy(p.Peer[:], m.Key.Public().(ed25519.PublicKey))
+			*m = c.Net.Config(*m)
+		},
+	}
+	if c.log != nil {
+		cfg.Log = slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name)
+	}
+	n, err := node.Open(context.Background(), cfg)
+	if err != nil {
+		c.T.Fatalf("%s: %v", p.Name, err)
+	}
+	p.Node = n
+}
+
+// Stop closes a person's node; its home stays.
+func (c *Cluster) Stop(p *Person) {
+	c.T.Helper()
+	if p.Node == nil {
+		return
+	}
+	if err := p.Node.Close(); err != nil {
+		c.T.Errorf("%s: closing: %v", p.Name, err)
+	}
+	p.Node = nil
+}
+
+// Members lists those whose node is on and who are in the group.
+func (c *Cluster) Members() []*Person {
+	var out []*Person
+	for _, p := range c.People {
+		if p.Node != nil && !p.Out {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Peers lists the peer keys of people, for a partition.
+func Peers(people []*Person) []wire.PeerKey {
+	var out []wire.PeerKey
+	for _, p := range people {
+		out = append(out, p.Peer)
+	}
+	return out
+}
+
+// Within waits until ok, at most d of virtual time, and returns how long it
+// took; false if that was not enough.
+func (c *Cluster) Within(d time.Duration, ok func() bool) (time.Duration, bool) {
+	start := time.Now()
+	for !ok() {
+		if time.Since(start) >= d {
+			return time.Since(start), false
+		}
+		time.Sleep(look)
+	}
+	return time.Since(start), true
+}
+
+// look is how often Within looks, in virtual time.
+const look = 100 * time.Millisecond
+
+func (c *Cluster) ctx() context.Context { return c.T.Context() }
