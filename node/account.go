@@ -54,7 +54,14 @@ func (n *Node) entropy(words string) (identity.Entropy, error) {
 	e, err := identity.ParseWords(words)
 	var w *identity.WordsError
 	if errors.As(err, &w) {
-		return e, api.NewProblem(api.BadRequest).Explain("word %d of the 24 is not right: check it against what you wrote down", w.Position)
+		// What was typed is not repeated: an answer may be logged somewhere.
+		switch w.Reason {
+		case identity.WordsUnknown:
+			return e, api.NewProblem(api.BadRequest).Explain("word %d is not a word of the list: check it against what you wrote down", w.Position)
+		case identity.WordsCount:
+			return e, api.NewProblem(api.BadRequest).Explain("%d words instead of 24", w.Found)
+		}
+		return e, api.NewProblem(api.BadRequest).Explain("the 24 words do not belong together: one is another word of the list, or two changed places")
 	}
 	return e, err
 }

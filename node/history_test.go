@@ -14,8 +14,8 @@ import (
 // now, and between them somebody was removed.
 func TestHistory(t *testing.T) {
 	for _, c := range []struct {
-		policy  string // empty: the default, 7d
-		want    []string
+		policy   string // empty: the default, 7d
+		want     []string
 		withheld []string
 	}{
 		{"", []string{"recent"}, []string{"old"}},

@@ -29,29 +29,31 @@ type room struct {
 	view     atomic.Pointer[view]
 
 	// owned by run
-	g        *groups.Log
-	me       wire.OpID // own incarnation, zero while not admitted
-	meta     groupMeta
-	keys     *keyring
-	locked   map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
-	parked   parking
-	links    map[wire.PeerKey]*link
-	fetching map[wire.OpID]bool // rekeys whose wrap is being asked for
-	topics   map[[32]byte]*topic
-	wroteOn  [32]byte  // eid of the topic written on last
-	rekeyAt  time.Time // when to make an epoch if nobody else did; zero: no need
-	heads    map[chainOf]groups.VectorEntry
-	placing  placing
-	names    map[wire.AccountID]opRef // newest profiles; under zero the group-info
-	refused  map[refusal]bool
-	held     *held
-	changed  signal // told after each commit
-	latest   *timeline.Entry
-	unread   int
-	maxHLC   uint64 // of what is shown here
-	ended    bool
-	haveDue  bool      // linked members are owed a have
-	toldAt   time.Time // when they got the last
+	g          *groups.Log
+	me         wire.OpID // own incarnation, zero while not admitted
+	meta       groupMeta
+	keys       *keyring
+	locked     map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
+	parked     parking
+	links      map[wire.PeerKey]*link
+	fetching   map[wire.OpID]bool // rekeys whose wrap is being asked for
+	topics     map[[32]byte]*topic
+	wroteOn    [32]byte  // eid of the topic written on last
+	rekeyAt    time.Time // when to make an epoch if nobody else did; zero: no need
+	heads      map[chainOf]groups.VectorEntry
+	placing    placing
+	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
+	refused    map[refusal]bool
+	held       *held
+	changed    signal // told after each commit
+	latest     *timeline.Entry
+	unread     int
+	maxHLC     uint64 // of what is shown here
+	ended      bool
+	dutyAt     time.Time // when the turn of this device comes to do what the group needs
+	sinceRekey int       // messages since the newest epoch was taken in
+	haveDue    bool      // linked members are owed a have
+	toldAt     time.Time // when they got the last
 }
 
 // view is a room as others may see it at any moment: immutable, replaced
@@ -281,8 +283,12 @@ func (r *room) take(c *commit, op *groups.Op) {
 	switch op.Chain {
 	case groups.Control:
 		c.control = append(c.control, op)
+		if op.Kind == groups.KindRekey {
+			r.sinceRekey = 0
+		}
 	case groups.Content:
 		c.content++
+		r.sinceRekey++
 		r.open(c, op)
 	}
 }

@@ -1,0 +1,97 @@
+package node
+
+import (
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+)
+
+const (
+	// ackAfter and ackMany are when a device of the owner or an admin answers
+	// for admissions nobody of rank has acknowledged: a day, or so many of
+	// them (groups/SPEC.md, Acknowledgement).
+	ackAfter = 24 * time.Hour
+	ackMany  = 20
+	// epochAge and epochOps end an epoch that nothing else ended: a week, or
+	// so many messages, bound what one stolen secret opens.
+	epochAge = 7 * 24 * time.Hour
+	epochOps = 5000
+	// turn is how long each seat waits for the one before it to do such a
+	// duty, so that usually one device does.
+	turn = time.Minute
+)
+
+// tickGroup does what a seated member owes the group by and by: its profile
+// once there is an epoch, an acknowledgement, a fresh epoch.
+func (r *room) tickGroup() {
+	v := r.view.Load()
+	e, ok := r.sendEpoch()
+	if !v.seated() || !ok {
+		return
+	}
+	if p := r.n.ownProfile(); p != nil && r.meta.ProfileN < p.Profile.N {
+		if err := r.commit(r.sayProfile); err != nil {
+			r.log.Debug("telling the profile failed", "err", err)
+		}
+	}
+	now := r.n.now()
+	if now.Before(r.dutyAt) {
+		return
+	}
+	ack := v.state.Role(r.n.dev.account()) != groups.RoleMember && r.ackDue(v.state, now)
+	rekey := now.Sub(msTime(e.CreatedMs)) > epochAge || r.sinceRekey > epochOps
+	switch {
+	case !ack && !rekey:
+		r.dutyAt = time.Time{}
+		return
+	case r.dutyAt.IsZero():
+		if wait := time.Duration(r.seatIndex(v.state)) * turn; wait > 0 {
+			r.dutyAt = now.Add(wait)
+			return
+		}
+	}
+	r.dutyAt = time.Time{}
+	err := r.commit(func(c *commit) error {
+		if rekey {
+			return r.rekey(c) // an operation of rank acknowledges too
+		}
+		_, err := r.own(c, groups.KindAck, &groups.AckBody{})
+		return err
+	})
+	if err != nil {
+		r.log.Warn("a duty to the group failed", "err", err)
+		r.dutyAt = now.Add(turn)
+	}
+}
+
+// ackDue tells whether admissions wait for somebody of rank to acknowledge
+// them.
+func (r *room) ackDue(s *groups.State, now time.Time) bool {
+	waiting, oldest := 0, now
+	for _, m := range s.Members() {
+		if !m.Provisional || m.Status != groups.StatusSeated && m.Status != groups.StatusWaitlisted {
+			continue
+		}
+		waiting++
+		if at := msTime(m.JoinedMs); at.Before(oldest) {
+			oldest = at
+		}
+	}
+	return waiting >= ackMany || waiting > 0 && now.Sub(oldest) > ackAfter
+}
+
+// ownersOf lists the accounts a peer was a device of in this group, whatever
+// became of them; on the room's goroutine.
+func (r *room) ownersOf(peer wire.PeerKey) []wire.AccountID {
+	var out []wire.AccountID
+	for _, m := range r.g.State().Members() {
+		for _, inc := range m.Incs {
+			if inc.Peer == peer {
+				out = append(out, m.Account)
+				break
+			}
+		}
+	}
+	return out
+}
