@@ -10,7 +10,7 @@ import (
 // Each way a passcode can be dead is told apart, by the sponsor that knows.
 func TestDeadPasscodes(t *testing.T) {
 	c := &clock{}
-	a, b, d := newClockedNode(t, "Ann", c), testNode(t, "Bo"), testNode(t, "Di")
+	a, b, d := newClockedNode(t, "Ann", c), newClockedNode(t, "Bo", c), testNode(t, "Di")
 	g := newGroup(t, a, api.GroupCreate{})
 
 	once := invite(t, a, g, 1, "")
@@ -27,7 +27,7 @@ func TestDeadPasscodes(t *testing.T) {
 	}
 
 	short := invite(t, a, g, 5, "40s")
-	c.shift(time.Minute) // for Ann it is over, for Di, whose clock is behind, it is not
+	c.shift(time.Minute) // over for the members, not yet for Di, whose clock is behind
 	if task := tryJoin(t, d, short); problemCode(task) != api.InviteExpired {
 		t.Errorf("expired by the sponsor's clock: %+v", task)
 	}

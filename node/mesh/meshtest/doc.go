@@ -18,4 +18,7 @@
 // A minute of 100 nodes at a message a second takes about 7 s. There is QUIC
 // only, no TCP and no mDNS. A link that a partition cut is noticed after 30 s
 // of silence, as in life.
+//
+// Bare is something else: libp2p and GossipSub as they come, on real loopback
+// sockets, as the limit that benchmarks measure a node against.
 package meshtest
