@@ -152,7 +152,8 @@ func (c Chain) Extend(k DeviceKeys, cert Certificate) (Chain, error) {
 	return longer, nil
 }
 
-// Verify checks the chain by itself (I7) and returns its leaf. It does not
+// Verify checks the chain by itself (I7) and returns its leaf, whose peer key
+// is proved by a [Pop] only: without one it is an address (I9). Verify does not
 // know revocations: whoever holds some asks [SignedRevocation.Voids]. Errors:
 // ErrBadChain, ErrBadSignature, ErrBounds, ErrNewer, wire.ErrBadKey.
 func (c Chain) Verify() (Certificate, error) {

@@ -117,5 +117,5 @@ func NewerEdge(a, b SignedEdge) bool {
 }
 
 // NextN returns the n of the next edge, profile or list: the clock, but above
-// the last n seen, in ms.
+// the last n seen, in ms (I12).
 func NextN(last, nowMs uint64) uint64 { return max(nowMs, last+1) }

@@ -66,7 +66,7 @@ func (s *SignedFollowList) check() error {
 }
 
 // EdgeRoot returns the RFC 6962 tree head of the ids, ascending and without
-// repetitions; of none, SHA-256 of nothing. ids is not changed.
+// repetitions; of none, SHA-256 of nothing (I14). ids is not changed.
 func EdgeRoot(ids [][32]byte) [32]byte {
 	sorted := slices.Clone(ids)
 	slices.SortFunc(sorted, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })

@@ -86,7 +86,7 @@ func (p *Profile) check() error {
 }
 
 // NewerProfile tells whether a supersedes b, both of one account: the higher
-// n, then the lower SHA-256 of the core.
+// n, then the lower SHA-256 of the core (I16).
 func NewerProfile(a, b SignedProfile) bool {
 	if a.Profile.N != b.Profile.N {
 		return a.Profile.N > b.Profile.N

@@ -99,7 +99,7 @@ func (s *SignedRevocation) check() error {
 
 // Voids tells whether this revocation voids what the device at the end of
 // chain, or a device it was added by, signed with clock value n: one of them
-// is the device that ended, and n is later than the end. Of several
+// is the device that ended, and n is later than the end (I15). Of several
 // revocations each counts, so the earliest decides.
 func (s SignedRevocation) Voids(chain Chain, n uint64) bool {
 	if n <= s.Revocation.Ms {

@@ -56,7 +56,7 @@ func (e Entropy) Words() string {
 }
 
 // ParseWords reads 24 words: any white space between and around, either case,
-// full-width letters too. The error is a *[WordsError].
+// full-width letters too (I5). The error is a *[WordsError].
 func ParseWords(s string) (Entropy, error) {
 	if len(s) > MaxWordsText {
 		return Entropy{}, &WordsError{Found: len(strings.Fields(s)), Reason: WordsCount}
