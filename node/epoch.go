@@ -258,5 +258,11 @@ func (r *room) tick() {
 			r.rekeyAt = r.n.now().Add(rekeyStep)
 		}
 	}
+	if !r.parked.empty() {
+		// What was ahead of our clock may not be any more.
+		if err := r.commit(func(c *commit) error { r.unpark(c); return nil }); err != nil {
+			r.log.Warn("taking in what waited failed", "err", err)
+		}
+	}
 	r.tickGroup()
 }

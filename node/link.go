@@ -85,6 +85,12 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 	}
 }
 
+func (r *room) closeLinks() {
+	for peer := range r.links {
+		r.setLink(peer, false)
+	}
+}
+
 // keepPulling pulls whenever it is due, until the link ends.
 func (r *room) keepPulling(ctx context.Context, l *link) {
 	for {
@@ -214,7 +220,8 @@ func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector)
 	})
 }
 
-// askBack makes sure that who asks us is asked too: its digest differs.
+// askBack has what a peer holds fetched, by whoever noticed that something is
+// missing.
 func (r *room) askBack(peer wire.PeerKey) {
 	r.tell(func(*commit) error {
 		if l := r.links[peer]; l != nil {

@@ -43,7 +43,7 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 // seat, or the one that was asked to let this device in: whom this node
 // exchanges the group's operations with.
 func (v *view) knows(p wire.PeerKey) bool {
-	if v.member(p) || v.me.IsZero() && p == v.meta.Sponsor {
+	if v.member(p) || p == v.meta.Sponsor && !v.seated() {
 		return true
 	}
 	_, waits := v.waiting[p]

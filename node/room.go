@@ -197,6 +197,7 @@ const roomTick = time.Second
 func (r *room) run(ctx context.Context) {
 	defer close(r.done)
 	defer r.closeTopics()
+	defer r.closeLinks()
 	tick := time.NewTicker(roomTick)
 	defer tick.Stop()
 	for {

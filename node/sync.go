@@ -58,6 +58,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	}
 	r.n.learnRecords(theirs.Records)
 	if theirs.Digest == hello.Digest {
+		r.noteHeld(ctx, peer, mine)
 		return nil
 	}
 	vector, err := readVector(s)
@@ -186,7 +187,6 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 	if answer.Digest == hello.Digest {
 		r.noteHeld(ctx, s.Peer(), mine)
 	} else {
-		r.askBack(s.Peer())
 		for _, page := range groups.Pages(mine) {
 			if err := writeSync(s, page); err != nil {
 				return err
