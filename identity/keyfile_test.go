@@ -112,3 +112,34 @@ func TestKeysSealedIsWhatTheSpecSays(t *testing.T) {
 		t.Errorf("the box holds %x, want %x", plain, want)
 	}
 }
+
+// Whoever has the keys can seal anything; a reader still holds it to the
+// format.
+func TestABoxThatOpensIsStillJudged(t *testing.T) {
+	protection := Keychain([32]byte{1})
+	unlock := func(Method) (Protection, error) { return protection, nil }
+	f := keyfile{Method: uint64(MethodKeychain)}
+	for want, plain := range map[error][]byte{
+		ErrBounds:            wire.Marshal(keybox{RootEraseKey: make([]byte, 31)}),
+		wire.ErrMalformed:    []byte("no list"),
+		wire.ErrNotCanonical: append([]byte{0x98, 0x04}, wire.Marshal(keybox{})[1:]...),
+	} {
+		f.Box = boxSeal(protection.Key, f.Nonce, plain, f.aad())
+		if _, err := OpenKeys(append([]byte(keyfileLine), wire.Marshal(f)...), unlock); !errors.Is(err, want) {
+			t.Errorf("keys: %v, want %v", err, want)
+		}
+	}
+	for _, n := range []int{0, 31, 33} {
+		r := rootfile{Box: boxSeal(protection.Key, f.Nonce, make([]byte, n), []byte(rootfileLine))}
+		if _, err := OpenRoot(protection.Key[:], append([]byte(rootfileLine), wire.Marshal(r)...)); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("root of %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestWordsAreCountedBeforeTheLastAreRead(t *testing.T) {
+	var w *WordsError
+	if _, err := ParseWords(Entropy{}.Words() + " nonsense"); !errors.As(err, &w) || w.Reason != WordsCount {
+		t.Errorf("24 words and one unknown: %v", err)
+	}
+}
