@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run demo build test check bench bench-quick fuzz fuzz-long soak fmt clean
+.PHONY: help run demo build test check bench bench-quick bench-rooms fuzz fuzz-long soak fmt clean
 
 help:
 	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test         all tests; at most ten minutes on two cores'
 	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
 	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
+	@echo 'make bench-rooms  the benchmarks inside each package'
 	@echo 'make fuzz         every fuzz target for FUZZTIME ($(FUZZTIME)); fuzz-long: an hour each'
 	@echo 'make soak         the randomized tests, long'
 	@echo 'make fmt          gofmt'
@@ -46,11 +47,17 @@ check:
 	$(GO) test -run Layout -count=1 .
 	$(GO) test -race -timeout 30m $(PKGS)
 
+# Whole daemons beside their limits; the JSON goes into bench/, which git does
+# not keep, and the table of a full run into BENCHMARKS.md, which it does.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PKGS)
+	$(GO) run ./node/nodetest/bench -doc BENCHMARKS.md
 
 bench-quick:
-	$(GO) test -run '^$$' -bench . -benchtime 100ms -timeout 10m $(PKGS)
+	$(GO) run ./node/nodetest/bench -quick
+
+# The benchmarks inside the packages.
+bench-rooms:
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $(PKGS)
 
 # go test fuzzes one target of one package at a time.
 fuzz:

@@ -46,9 +46,11 @@ var rooms = map[string][]string{
 		"groups", "groups/seal", "groups/timeline", "groups/groupstest",
 		"store", "node", "node/mesh", "node/mesh/meshtest", "node/api", "node/server",
 	},
-	"cmd/mutualsd":    {"node", "node/api", "node/server"},
-	"cmd/mutuals":     {"node/api", "cmd/mutuals/tui"},
-	"cmd/mutuals/tui": {"node/api"},
+	// It measures daemons from outside, as their users would.
+	"node/nodetest/bench": {"identity/wire", "store", "node/mesh/meshtest", "node/api"},
+	"cmd/mutualsd":        {"node", "node/api", "node/server"},
+	"cmd/mutuals":         {"node/api", "cmd/mutuals/tui"},
+	"cmd/mutuals/tui":     {"node/api"},
 }
 
 // testRooms are packages made for tests: any test may import them, no other

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -113,7 +114,7 @@ func (b *Bare) Gossip(topic string, arrived func(frame []byte)) error {
 	var err error
 	b.gossip, err = pubsub.NewGossipSub(b.ctx, b.host,
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
-		pubsub.WithMessageIdFn(func(m *pubsub.Message) string { h := sha256.Sum256(m.Data); return string(h[:]) }),
+		pubsub.WithMessageIdFn(func(m *pb.Message) string { h := sha256.Sum256(m.Data); return string(h[:]) }),
 		pubsub.WithGossipSubParams(degree), pubsub.WithFloodPublish(true),
 		pubsub.WithPeerOutboundQueueSize(bareQueue), pubsub.WithValidateQueueSize(bareQueue))
 	if err != nil {

@@ -1,0 +1,24 @@
+// Command bench measures mutuals as its users meet it, beside its limits in
+// the same run on the same machine (the tables of BENCHMARKS.md).
+//
+// It owns the figures: it starts real daemons, each in its own process and
+// home on loopback, and speaks to them over the HTTP API alone, as an app
+// would. A message counts as delivered when it is on the other node's event
+// stream, and what is there is on that node's disk. It refuses to look inside:
+// what needs a node's insides is a benchmark of that package.
+//
+// A limit is the cheapest program that does the part which cannot be left out:
+// raw GossipSub between as many processes, told to send and telling what came
+// over pipes; a dial and three round trips; one synced transaction; a libp2p
+// host that does nothing.
+//
+// Begin with main.go, which lists the measurements in their order; each has
+// its file. A worked trace: measureLatency posts 300 bytes of text to one of ten daemons,
+// notes when each of the other nine event streams shows them, does so again a
+// few hundred times, then lets ten bare processes do the like, and adds two
+// rows to the report, which main writes to bench/ as JSON and, for a full run,
+// to BENCHMARKS.md.
+//
+//	make bench         all, about ten minutes
+//	make bench-quick   under three
+package main
