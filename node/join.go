@@ -102,13 +102,17 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 		if err != nil {
 			n.log.Debug("asking to join failed", "peer", c.peer.Short(), "err", err)
 			t.tried(c.way, err)
-			last = api.NewProblem(api.PeerUnreachable)
+			if last == nil {
+				last = api.NewProblem(api.PeerUnreachable)
+			}
 			continue
 		}
 		if n.settleJoin(ctx, t, answer) {
 			return
 		}
-		last = answer.problem
+		if answer.problem != nil {
+			last = answer.problem // a refusal by rule says more than a silence
+		}
 	}
 	if ctx.Err() != nil && n.ctx.Err() == nil {
 		last = api.NewProblem(api.Timeout)
