@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,8 @@ import (
 //	lines N                         demands N lines on stdout
 //	wrap FILE BEFORE AFTER          writes stdout to FILE between two other texts
 //	kill9 HOME                      ends the daemon of that home as a power cut would
+//	say HOME GROUP N TEXT           sends TEXT 1 … TEXT N, each answered before the next
+//	inorder N TEXT                  demands that stdout holds just those messages, in order
 func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs real processes")
@@ -55,6 +58,8 @@ func TestScripts(t *testing.T) {
 			"lines":   lines,
 			"wrap":    wrap,
 			"kill9":   kill9,
+			"say":     say,
+			"inorder": inorder,
 		},
 	})
 }
@@ -207,4 +212,49 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	e, err := api.Home{Runtime: dir, State: dir}.ReadEndpoint()
 	ts.Check(err)
 	ts.Check(endProcess(e.PID))
+}
+
+func say(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: say HOME GROUP N TEXT")
+	}
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ctx := context.Background()
+	dir := ts.MkAbs(args[0])
+	client, err := api.Dial(ctx, api.Home{Runtime: dir, State: dir}, api.English)
+	ts.Check(err)
+	defer client.Close()
+	groups, err := client.Groups(ctx)
+	ts.Check(err)
+	for _, g := range groups {
+		if g.Name != args[1] {
+			continue
+		}
+		for i := range n {
+			_, err := client.Send(ctx, g.ID, api.MessageCreate{Text: fmt.Sprintf("%s %d", args[3], i+1)})
+			ts.Check(err)
+		}
+		return
+	}
+	ts.Fatalf("no group %q", args[1])
+}
+
+func inorder(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: inorder N TEXT")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := strings.Split(strings.TrimSpace(ts.ReadFile("stdout")), "\n")
+	if len(got) != n {
+		ts.Fatalf("%d messages, want %d", len(got), n)
+	}
+	for i, line := range got {
+		var m api.Message
+		ts.Check(json.Unmarshal([]byte(line), &m))
+		if want := fmt.Sprintf("%s %d", args[1], i+1); m.Text != want {
+			ts.Fatalf("message %d is %q, want %q", i+1, m.Text, want)
+		}
+	}
 }
