@@ -79,13 +79,30 @@ func (n *Node) loadRecords() error {
 	})
 }
 
-// keepRecord keeps a peer's signed addresses if they are newer than those
-// known.
-func (n *Node) keepRecord(peer wire.PeerKey, b []byte, seq uint64) {
-	_, addrs, _, err := mesh.ParseRecord(b)
-	if err != nil {
-		return
+// maxRecordsRead bounds which records are remembered as read: those of the
+// largest groups' members, in the few versions that go round.
+const maxRecordsRead = 8192
+
+// newRecord tells whether a record was not read lately. Members hand on the
+// same ones with every hello, and verifying one costs more than all else that
+// a hello does.
+func (n *Node) newRecord(b []byte) bool {
+	id := wire.Hash(b)
+	n.recordsMu.Lock()
+	defer n.recordsMu.Unlock()
+	if _, read := n.recordsRead[id]; read {
+		return false
 	}
+	if n.recordsRead == nil || len(n.recordsRead) >= maxRecordsRead {
+		n.recordsRead = map[[32]byte]struct{}{}
+	}
+	n.recordsRead[id] = struct{}{}
+	return true
+}
+
+// keepRecord keeps a peer's signed addresses if they are newer than those
+// known. The record was verified.
+func (n *Node) keepRecord(peer wire.PeerKey, b []byte, addrs []string, seq uint64) {
 	n.recordsMu.Lock()
 	old, known := n.recordBy[peer]
 	if known && old.seq >= seq {

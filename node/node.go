@@ -53,6 +53,8 @@ type Node struct {
 
 	recordsMu sync.Mutex
 	recordBy  map[wire.PeerKey]knownRecord
+	// recordsRead are the hashes of records read lately, known or not.
+	recordsRead map[[32]byte]struct{}
 
 	tasks  *tasks
 	hub    *hub

@@ -256,11 +256,14 @@ func (r *room) records() [][]byte {
 // learnRecords keeps signed addresses that a member handed on.
 func (n *Node) learnRecords(records [][]byte) {
 	for _, b := range records {
+		if !n.newRecord(b) {
+			continue
+		}
 		peer, addrs, seq, err := mesh.ParseRecord(b)
 		if err != nil || peer == n.mesh.Self() {
 			continue
 		}
-		n.keepRecord(peer, b, seq)
+		n.keepRecord(peer, b, addrs, seq)
 		n.mesh.LearnAddrs(peer, addrs)
 	}
 }

@@ -47,6 +47,10 @@ type Mesh struct {
 	wg      sync.WaitGroup // every goroutine of this room but the redials
 	closing sync.Once
 	unMDNS  func()
+
+	recordMu sync.Mutex
+	recorded []byte   // the own peer record as last signed
+	recordOf []string // and the addresses in it
 }
 
 // New starts listening. It fails if no address can be listened on or a field

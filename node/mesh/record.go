@@ -2,9 +2,11 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/record"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"mutuals/identity/wire"
 )
@@ -12,9 +14,21 @@ import (
 // Record returns this device's signed peer record: where it can be dialled
 // now, best address first, signed with the peer key. Addresses that only this
 // machine can use are left out unless there are no others. It is passed on
-// from member to member, so who never met can dial each other.
+// from member to member, so who never met can dial each other. As long as the
+// addresses stay, it stays the same to the byte: who has it need not verify
+// it again.
 func (m *Mesh) Record() []byte {
-	rec := peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: m.host.ID(), Addrs: byReach(m.host.Addrs())})
+	addrs := byReach(m.host.Addrs())
+	m.recordMu.Lock()
+	defer m.recordMu.Unlock()
+	if now := texts(addrs); m.recorded == nil || !slices.Equal(m.recordOf, now) {
+		m.recordOf, m.recorded = now, m.sealRecord(addrs)
+	}
+	return m.recorded
+}
+
+func (m *Mesh) sealRecord(addrs []ma.Multiaddr) []byte {
+	rec := peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: m.host.ID(), Addrs: addrs})
 	env, err := record.Seal(rec, m.key)
 	if err != nil {
 		panic("internal error: sealing peer record: " + err.Error())
