@@ -19,7 +19,7 @@ import (
 func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
-		calls: make(chan func()), arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
+		calls: make(chan func()), words: make(chan word), arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
 		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
 	}
 }

@@ -35,7 +35,7 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	}
 	r.awaitKey(ctx)
 	var op *groups.Op
-	err = r.step(ctx, func(c *commit) error {
+	err = r.speak(ctx, func(c *commit) error {
 		// A name before the first word: nobody hears from an account they
 		// cannot call anything.
 		if err := r.sayProfile(c); err != nil {

@@ -24,6 +24,7 @@ type room struct {
 	log   *slog.Logger
 
 	calls    chan func()
+	words    chan word
 	arrivals chan arrival
 	done     chan struct{}
 	view     atomic.Pointer[view]
@@ -209,6 +210,8 @@ func (r *room) run(ctx context.Context) {
 			if r.ended {
 				return
 			}
+		case w := <-r.words:
+			r.takeWords(w)
 		case a := <-r.arrivals:
 			r.takeArrivals(a)
 		case <-tick.C:

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -17,6 +18,63 @@ import (
 type lockedOp struct {
 	inc wire.OpID
 	seq uint64
+}
+
+// word is a message that waits to be written.
+type word struct {
+	say    func(*commit) error
+	answer chan error
+}
+
+// wordBatch is how many messages share a transaction: the sync is most of what
+// one costs, and past this only the wait grows.
+const wordBatch = 64
+
+// speak runs say like a step, in one transaction with what others say at the
+// same moment; say may run a second time, from where the room stood before.
+func (r *room) speak(ctx context.Context, say func(*commit) error) error {
+	w := word{say, make(chan error, 1)}
+	select {
+	case r.words <- w:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.done:
+		return errClosed
+	}
+	select {
+	case err := <-w.answer:
+		return err
+	case <-r.done:
+		return errClosed
+	}
+}
+
+// takeWords writes one message and those that wait behind it.
+func (r *room) takeWords(first word) {
+	batch := []word{first}
+	for more := true; more && len(batch) < wordBatch; {
+		select {
+		case w := <-r.words:
+			batch = append(batch, w)
+		default:
+			more = false
+		}
+	}
+	err := r.commit(func(c *commit) error {
+		for _, w := range batch {
+			if err := w.say(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, w := range batch {
+		if err != nil && len(batch) > 1 {
+			w.answer <- r.commit(w.say) // each alone tells whose fault it was
+			continue
+		}
+		w.answer <- err
+	}
 }
 
 // say encrypts one content payload under the epoch of the moment and takes it
@@ -70,6 +128,11 @@ func (r *room) open(c *commit, op *groups.Op) {
 	}
 	place := r.place(op)
 	plain, ok := r.decrypt(key, op)
+	if _, single := r.keys.single[op.ID]; !ok && single && !r.keys.has(op.EID) {
+		delete(r.keys.single, op.ID) // not its key: somebody else may have it
+		r.lock(c, op)
+		return
+	}
 	if !ok {
 		r.enter(c, timeline.Unread(place, timeline.Malformed))
 		return
