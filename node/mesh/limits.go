@@ -28,6 +28,13 @@ const (
 	// maxPeerStreams bounds those of one peer over all protocols, so that
 	// sixteen hostile peers are needed to take all of them.
 	maxPeerStreams = 32
+	// maxPasserby is how many of all streams peers may hold that nobody asked
+	// to protect: the rest is left for members, however many keys a stranger
+	// makes.
+	maxPasserby = 256
+	// maxTopicName is the longest topic name remembered of a peer: ours have 43
+	// letters.
+	maxTopicName = 64
 
 	// memory and files are what the resource manager lets libp2p use:
 	// enough for 128 links at 115 KB with all their windows open.

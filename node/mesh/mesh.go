@@ -284,12 +284,16 @@ func (m *Mesh) Peers() []PeerInfo {
 // ClosePeer closes every link to peer. A kept peer is dialled again.
 func (m *Mesh) ClosePeer(peer wire.PeerKey) { _ = m.host.Network().ClosePeer(idOf(peer)) }
 
+// protectTag is what the connection manager knows protection by.
+const protectTag = "member"
+
 // Protect saves links to peer from being trimmed when there are too many.
-// Members of the user's groups are protected; passers-by are not.
+// Members of the user's groups are protected; passers-by are not, and share
+// half of the streams.
 func (m *Mesh) Protect(peer wire.PeerKey, on bool) {
 	if on {
-		m.host.ConnManager().Protect(idOf(peer), "member")
+		m.host.ConnManager().Protect(idOf(peer), protectTag)
 	} else {
-		m.host.ConnManager().Unprotect(idOf(peer), "member")
+		m.host.ConnManager().Unprotect(idOf(peer), protectTag)
 	}
 }

@@ -130,7 +130,7 @@ func (m *Mesh) Handle(proto string, most int, serve func(ctx context.Context, s 
 	m.host.SetStreamHandler(protocol.ID(proto), func(ns network.Stream) {
 		id := ns.Conn().RemotePeer()
 		key, ok := keyOf(id)
-		if !ok || !m.streams.enter(ns, id, proto, most) {
+		if !ok || !m.streams.enter(ns, id, proto, most, m.host.ConnManager().IsProtected(id, protectTag)) {
 			m.stats.streams.Add(1)
 			m.stats.once(m.log, "streams "+string(id), "mesh: too many streams", "peer", key.Short(), "protocol", proto)
 			ns.Reset()
@@ -147,12 +147,13 @@ func (m *Mesh) Unhandle(proto string) { m.host.RemoveStreamHandler(protocol.ID(p
 
 // serving is the set of inbound streams being served, counted for the bounds.
 type serving struct {
-	mu     sync.Mutex
-	wg     sync.WaitGroup
-	closed bool
-	live   map[network.Stream]struct{}
-	peers  map[peer.ID]int
-	kinds  map[kindOf]int
+	mu      sync.Mutex
+	wg      sync.WaitGroup
+	closed  bool
+	live    map[network.Stream]bool // true: of a member
+	peers   map[peer.ID]int
+	kinds   map[kindOf]int
+	passers int // streams of no member
 }
 
 type kindOf struct {
@@ -161,17 +162,24 @@ type kindOf struct {
 }
 
 func newServing() *serving {
-	return &serving{live: map[network.Stream]struct{}{}, peers: map[peer.ID]int{}, kinds: map[kindOf]int{}}
+	return &serving{live: map[network.Stream]bool{}, peers: map[peer.ID]int{}, kinds: map[kindOf]int{}}
 }
 
-func (v *serving) enter(s network.Stream, id peer.ID, proto string, most int) bool {
+// enter counts a stream in; false if there is no room for it. member tells
+// that the peer is protected.
+func (v *serving) enter(s network.Stream, id peer.ID, proto string, most int, member bool) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	k := kindOf{id, proto}
 	if v.closed || len(v.live) >= maxStreams || v.peers[id] >= maxPeerStreams || v.kinds[k] >= most {
 		return false
 	}
-	v.live[s] = struct{}{}
+	if !member && v.passers >= maxPasserby {
+		return false
+	}
+	if v.live[s] = member; !member {
+		v.passers++
+	}
 	v.peers[id]++
 	v.kinds[k]++
 	v.wg.Add(1)
@@ -182,6 +190,9 @@ func (v *serving) leave(s network.Stream, id peer.ID, proto string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	k := kindOf{id, proto}
+	if !v.live[s] {
+		v.passers--
+	}
 	delete(v.live, s)
 	if v.peers[id]--; v.peers[id] == 0 {
 		delete(v.peers, id)

@@ -98,7 +98,7 @@ func (g *gossip) announce(from peer.ID, topic string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.link(from)
-	if l.announced[topic] == nil && len(l.announced) < maxAnnounced {
+	if l.announced[topic] == nil && len(l.announced) < maxAnnounced && len(topic) <= maxTopicName {
 		l.announced[topic] = &announcement{}
 	}
 }

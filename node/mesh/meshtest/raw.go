@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/core/record"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"mutuals/identity/wire"
@@ -81,4 +82,25 @@ func idOf(k wire.PeerKey) (peer.ID, error) {
 		return "", err
 	}
 	return peer.IDFromPublicKey(pub)
+}
+
+// Record returns a signed peer record of a peer that may not exist.
+func Record(key ed25519.PrivateKey, addr string) ([]byte, error) {
+	k, err := crypto.UnmarshalEd25519PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of a record: %w", err)
+	}
+	id, err := peer.IDFromPrivateKey(k)
+	if err != nil {
+		return nil, err
+	}
+	m, err := ma.NewMultiaddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	env, err := record.Seal(peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{m}}), k)
+	if err != nil {
+		return nil, err
+	}
+	return env.Marshal()
 }
