@@ -73,6 +73,7 @@ func (n *Node) loadRecords() error {
 		return tx.EachRecord(func(peer wire.PeerKey, b []byte) error {
 			if signer, addrs, seq, err := mesh.ParseRecord(b); err == nil && signer == peer {
 				n.recordBy[peer] = knownRecord{seq, b, addrs}
+				n.strangeRecords++ // the rooms are not open yet: counted as nobody's
 			}
 			return nil
 		})
@@ -100,22 +101,58 @@ func (n *Node) newRecord(b []byte) bool {
 	return true
 }
 
-// keepRecord keeps a peer's signed addresses if they are newer than those
-// known. The record was verified.
-func (n *Node) keepRecord(peer wire.PeerKey, b []byte, addrs []string, seq uint64) {
+// maxStrangeRecords bounds the records of peers that no group or contact is
+// known to have: a newcomer gets the members' before it knows who they are, and
+// a member can make up as many as it likes.
+const maxStrangeRecords = 1024
+
+// keepRecord keeps a peer's signed addresses, in memory, if they are newer
+// than those known. The record was verified.
+func (n *Node) keepRecord(peer wire.PeerKey, b []byte, addrs []string, seq uint64) bool {
+	strange := !n.knowsPeer(peer)
 	n.recordsMu.Lock()
+	defer n.recordsMu.Unlock()
 	old, known := n.recordBy[peer]
 	if known && old.seq >= seq {
-		n.recordsMu.Unlock()
-		return
+		return false
+	}
+	if strange && !known {
+		if n.strangeRecords >= maxStrangeRecords {
+			delete(n.recordsRead, wire.Hash(b)) // it may be a member's one day
+			return false
+		}
+		n.strangeRecords++
 	}
 	n.recordBy[peer] = knownRecord{seq, slices.Clone(b), addrs}
-	n.recordsMu.Unlock()
-	n.wg.Go(func() {
-		if err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.PutRecord(peer, b) }); err != nil && n.ctx.Err() == nil {
-			n.log.Warn("keeping addresses failed", "err", err)
+	return true
+}
+
+// storeRecords writes the newest records of some peers.
+func (n *Node) storeRecords(peers []wire.PeerKey) {
+	if len(peers) == 0 {
+		return
+	}
+	err := n.store.Update(n.ctx, func(tx *store.Tx) error {
+		for _, p := range peers {
+			if err := tx.PutRecord(p, n.recordOf(p)); err != nil {
+				return err
+			}
 		}
+		return nil
 	})
+	if err != nil && n.ctx.Err() == nil {
+		n.log.Warn("keeping addresses failed", "err", err)
+	}
+}
+
+// knowsPeer tells whether a peer is a device of a group or of a contact.
+func (n *Node) knowsPeer(peer wire.PeerKey) bool {
+	for _, r := range n.openRooms() {
+		if r.view.Load().knows(peer) {
+			return true
+		}
+	}
+	return len(n.people.claimants(peer)) > 0
 }
 
 func (n *Node) recordOf(peer wire.PeerKey) []byte {

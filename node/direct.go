@@ -26,6 +26,7 @@ func (n *Node) serveDirect(ctx context.Context, s *mesh.Stream) {
 		s.SetDeadline(time.Now().Add(directStep))
 		b, err := s.ReadFrame(maxDirectFrame)
 		if err != nil {
+			n.blameStream(s.Peer(), err)
 			return
 		}
 		if !n.rates.direct(s.Peer()) {
@@ -56,6 +57,9 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 	if err := wire.Unmarshal(b, &m); err != nil {
 		n.blameStream(from, err)
 		return false, nil
+	}
+	if m.V != 1 {
+		return false, nil // of a newer version
 	}
 	switch m.Kind {
 	case directEdge:

@@ -246,6 +246,9 @@ func (r *room) tick() {
 	if r.haveDue {
 		r.tellHave()
 	}
+	if r.parked.expire(r.n.now()) && r.parked.empty() {
+		r.show()
+	}
 	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
 		r.rekeyAt = time.Time{}
 		if err := r.commit(func(c *commit) error {

@@ -111,6 +111,8 @@ func (n *Node) takeCard(ctx context.Context, a wire.AccountID, text string) erro
 
 // setEdge signs, stores and queues the edge to an account.
 func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) error {
+	n.edges.Lock()
+	defer n.edges.Unlock()
 	n.people.mu.Lock()
 	p := n.people.get(a)
 	var last uint64
@@ -170,6 +172,8 @@ func (n *Node) personWith(a wire.AccountID, out, in *identity.SignedEdge) api.Pe
 	return p.api()
 }
 
+const followListKey = "follow-list"
+
 // signFollowList signs the checkpoint over all own edges, for own devices and
 // backups.
 func (n *Node) signFollowList(ctx context.Context) error {
@@ -181,20 +185,37 @@ func (n *Node) signFollowList(ctx context.Context) error {
 		}
 	}
 	n.people.mu.Unlock()
-	list := identity.SignFollowList(n.dev.keys, n.dev.chain, n.nowMs(), identity.EdgeRoot(ids))
-	return n.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting("follow-list", wire.Marshal(list)) })
+	var last uint64
+	if err := n.store.View(func(tx *store.Tx) error {
+		b, ok, err := tx.Setting(followListKey)
+		if err != nil || !ok {
+			return err
+		}
+		old, err := identity.DecodeFollowList(b)
+		last = old.List.N
+		return err
+	}); err != nil {
+		return fmt.Errorf("reading the follow list: %w", err)
+	}
+	list := identity.SignFollowList(n.dev.keys, n.dev.chain, identity.NextN(last, n.nowMs()), identity.EdgeRoot(ids))
+	return n.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(followListKey, wire.Marshal(list)) })
 }
 
 // errEdgeRefused means that an edge proves nothing to this account.
 var errEdgeRefused = errors.New("not an edge for this account")
 
+// errEdgeEarly means that an edge is of a clock that runs ahead: not now.
+var errEdgeEarly = errors.New("an edge of later than now")
+
 // takeEdge keeps an edge that somebody made to this account.
 func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
+	n.edges.Lock()
+	defer n.edges.Unlock()
 	if e.Edge.To != n.dev.account() || e.Edge.From == n.dev.account() || e.Verify() != nil {
 		return errEdgeRefused
 	}
 	if e.Edge.N > n.nowMs()+uint64(clockAhead.Milliseconds()) {
-		return errEdgeRefused // its clock runs ahead: it comes again
+		return errEdgeEarly
 	}
 	from := e.Edge.From
 	n.people.mu.Lock()

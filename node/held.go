@@ -71,11 +71,11 @@ func (r *room) note(c *commit, peer wire.PeerKey, entries groups.Vector) {
 			continue
 		}
 		seq := e.Seq
-		if head, ok := r.heads[chainOf{e.Inc, groups.Content}]; !ok {
+		head, ok := r.heads[chainOf{e.Inc, groups.Content}]
+		if !ok || head.Seq == seq && head.Head != e.Head {
 			continue
-		} else if head.Seq < seq {
-			seq = head.Seq // what lies beyond is not known here
 		}
+		seq = min(seq, head.Seq) // what lies beyond is not known here
 		if r.held.by[e.Inc] == nil {
 			r.held.by[e.Inc] = map[wire.AccountID]uint64{}
 		}
@@ -134,12 +134,10 @@ func (r *room) vectorNow() groups.Vector {
 }
 
 // pulled is told after everything a peer had was fetched.
-func (r *room) pulled(c *commit, peer wire.PeerKey) {
-	r.n.wg.Go(func() {
-		if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
-			r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
-		}
-	})
+func (r *room) pulled(peer wire.PeerKey) {
+	if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
+		r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
+	}
 }
 
 // await waits until this account stands as wanted in the group, syncing with

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"slices"
-
 	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/node/mesh"
@@ -21,9 +19,6 @@ const (
 	arrivalQueue = 4096
 	// arrivalBatch is how many of them share a transaction.
 	arrivalBatch = 512
-	// maxParked bounds operations that wait for what they build on, a room:
-	// ten seconds of a full gossip queue. Sync brings again what is dropped.
-	maxParked = 10_000
 )
 
 // judgeGossip is the third gate: whether a frame that a peer sends on a topic
@@ -52,6 +47,12 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 	if !wire.Verify(wire.DomainOp, inc.Device, wire.Context(r.group), op.Core, op.Sig) {
 		r.n.blame(from, &groups.Refusal{Reason: groups.ReasonBadSignature})
 		return mesh.Reject, nil
+	}
+	// One core may have many valid signatures, and old frames can be sent
+	// again: who passes them on would carry a flood and use up the author's
+	// right to speak.
+	if !r.seen.first(op) {
+		return mesh.Ignore, nil
 	}
 	if !r.n.rates.allow(op.IncID(), op.Chain) {
 		return mesh.Ignore, nil
@@ -111,7 +112,7 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 			got++
 			r.unpark(c)
 		case groups.Park, groups.Hold:
-			if r.parked.add(op) {
+			if r.parked.add(op, from, r.n.now()) {
 				got++
 			}
 			if l := r.links[from]; l != nil {
@@ -149,13 +150,13 @@ func (r *room) judge(c *commit, from wire.PeerKey, op *groups.Op, verified bool)
 func (r *room) unpark(c *commit) {
 	for progress := true; progress; {
 		progress = false
-		for _, op := range r.parked.ready(r.nextSeq) {
-			switch r.judge(c, wire.PeerKey{}, op, false) {
+		for _, w := range r.parked.ready(r.g.Has, r.nextSeq) {
+			switch r.judge(c, w.from, w.op, false) {
 			case groups.Accept, groups.Void:
-				r.parked.remove(op)
+				r.parked.remove(w.op)
 				progress = true
-			case groups.Reject:
-				r.parked.remove(op)
+			case groups.Reject, groups.Ignore:
+				r.parked.remove(w.op)
 			}
 		}
 	}
@@ -177,63 +178,4 @@ func (r *room) nextSeq(inc wire.OpID, chain groups.ChainKind) uint64 {
 		return 1
 	}
 	return seq + 1
-}
-
-// parking holds operations that wait for others, in memory: sync brings them
-// again.
-type parking struct {
-	control map[wire.OpID]*groups.Op
-	content map[chainPlace]*groups.Op
-}
-
-type chainPlace struct {
-	inc   wire.OpID
-	chain groups.ChainKind
-	seq   uint64
-}
-
-// add parks an operation; false if it waits here already or there is no room.
-func (p *parking) add(op *groups.Op) bool {
-	if p.control == nil {
-		p.control, p.content = map[wire.OpID]*groups.Op{}, map[chainPlace]*groups.Op{}
-	}
-	if len(p.control)+len(p.content) >= maxParked {
-		return false
-	}
-	if op.Chain == groups.Control {
-		if p.control[op.ID] != nil {
-			return false
-		}
-		p.control[op.ID] = op
-		return true
-	}
-	at := chainPlace{op.IncID(), op.Chain, op.Seq}
-	if p.content[at] != nil {
-		return false
-	}
-	p.content[at] = op
-	return true
-}
-
-func (p *parking) remove(op *groups.Op) {
-	delete(p.control, op.ID)
-	delete(p.content, chainPlace{op.IncID(), op.Chain, op.Seq})
-}
-
-func (p *parking) empty() bool { return len(p.control)+len(p.content) == 0 }
-
-// ready returns what may be judged again: every control operation, oldest
-// first, and of each chain the operation that continues it.
-func (p *parking) ready(next func(wire.OpID, groups.ChainKind) uint64) []*groups.Op {
-	var out []*groups.Op
-	for _, op := range p.control {
-		out = append(out, op)
-	}
-	slices.SortFunc(out, func(a, b *groups.Op) int { return int(int64(a.HLC) - int64(b.HLC)) })
-	for at, op := range p.content {
-		if at.seq == next(at.inc, at.chain) {
-			out = append(out, op)
-		}
-	}
-	return out
 }

@@ -79,6 +79,9 @@ type verdictMsg struct {
 // errStep means that the other side spoke out of turn.
 var errStep = errors.New("not the message that comes here")
 
+// errForged means that a signature is not by whom it says.
+var errForged = errors.New("forged")
+
 func checkStep(v, step, want uint64) error {
 	if v != 1 || step != want {
 		return fmt.Errorf("%w: version %d, step %d instead of %d", errStep, v, step, want)

@@ -20,6 +20,9 @@ const (
 	keysPerMinute    = 10                 // requests of one peer
 	requestSkew      = uint64(5 * 60_000) // ms a request's clock may be off
 	maxRequestedEIDs = 64
+	// maxSingles bounds keys of single messages: one profile for each seat of
+	// the largest group and the group-info, from two who answer differently.
+	maxSingles = 1024
 )
 
 // opRef names a content operation so that its message key can be derived
@@ -135,7 +138,11 @@ func (r *room) takeBundle(c *commit, peer wire.PeerKey, asked [][32]byte, b seal
 		}
 	}
 	for _, m := range b.Messages {
-		r.keys.single[m.Op] = m.Key
+		// Whoever answered may have made it up: it is kept until a message
+		// shows that it does not fit, and is never put over another's.
+		if _, have := r.keys.single[m.Op]; !have && len(r.keys.single) < maxSingles {
+			r.keys.single[m.Op] = m.Key
+		}
 	}
 	for _, eid := range asked {
 		if !r.keys.has(eid) {
@@ -153,6 +160,7 @@ func (n *Node) serveKey(ctx context.Context, s *mesh.Stream) {
 		return
 	}
 	if err := n.answerKey(ctx, s); err != nil {
+		n.blameStream(s.Peer(), err)
 		n.log.Debug("a key request was not answered", "peer", s.Peer().Short(), "err", err)
 		s.Reset()
 	}
@@ -189,7 +197,7 @@ func (n *Node) answerKey(ctx context.Context, s *mesh.Stream) error {
 		return fmt.Errorf("a key request of another time")
 	}
 	if err := signed.Verify(r.group, inc.Device); err != nil {
-		return err
+		return fmt.Errorf("%w: %v", errForged, err)
 	}
 	var bundle seal.Bundle
 	if err := r.step(ctx, func(c *commit) error {

@@ -107,7 +107,7 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 			l.pullSoon()
 		}
 		if err == nil {
-			r.tell(func(c *commit) error { r.pulled(c, l.peer); return nil })
+			r.pulled(l.peer)
 		}
 		select {
 		case <-ctx.Done():
@@ -223,12 +223,13 @@ func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector)
 // askBack has what a peer holds fetched, by whoever noticed that something is
 // missing.
 func (r *room) askBack(peer wire.PeerKey) {
-	r.tell(func(*commit) error {
-		if l := r.links[peer]; l != nil {
-			l.pullSoon()
-		}
-		return nil
-	})
+	r.later.mu.Lock()
+	if r.later.asked == nil {
+		r.later.asked = map[wire.PeerKey]bool{}
+	}
+	r.later.asked[peer] = true
+	r.later.mu.Unlock()
+	r.later.ring()
 }
 
 // owe tells linked members what changed, at most once a second to each.

@@ -12,6 +12,7 @@ import (
 	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
+	"mutuals/node/mesh"
 	"mutuals/store"
 )
 
@@ -19,7 +20,7 @@ import (
 func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
-		calls: make(chan func()), words: make(chan word), arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
+		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
 		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
 	}
 }
@@ -63,6 +64,7 @@ func (r *room) load() error {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
 	r.findMe(r.g.State())
+	r.seen.loaded(r.g.Ops(), r.heads)
 	return r.countUnread()
 }
 
@@ -286,5 +288,6 @@ func (r *room) notSeated() *api.Problem {
 // misbehaves tells whether an error is one an honest peer cannot cause.
 func misbehaves(err error) bool {
 	var refusal *groups.Refusal
-	return errors.Is(err, wire.ErrMalformed) || errors.Is(err, wire.ErrNotCanonical) || errors.Is(err, errStep) || errors.As(err, &refusal)
+	return errors.Is(err, wire.ErrMalformed) || errors.Is(err, wire.ErrNotCanonical) || errors.Is(err, errStep) || errors.Is(err, errForged) || errors.Is(err, mesh.ErrTooLarge) ||
+		errors.As(err, &refusal) && refusal.Reason.Class() == groups.ClassReject
 }

@@ -41,6 +41,7 @@ type Node struct {
 	mesh   *mesh.Mesh
 	people *people
 
+	edges   sync.Mutex // one follow edge is made or taken at a time
 	opening sync.Mutex // one room of a group is opened at a time
 	roomsMu sync.RWMutex
 	rooms   map[wire.GroupID]*room
@@ -53,6 +54,8 @@ type Node struct {
 
 	recordsMu sync.Mutex
 	recordBy  map[wire.PeerKey]knownRecord
+	// strangeRecords counts those that were of nobody known when they came.
+	strangeRecords int
 	// recordsRead are the hashes of records read lately, known or not.
 	recordsRead map[[32]byte]struct{}
 
@@ -130,6 +133,10 @@ func (n *Node) begin(dev *device) (err error) {
 	}
 	n.serve()
 	n.begun.Store(true)
+	// Who linked while the rooms were opened was told to nobody.
+	for _, p := range n.mesh.Peers() {
+		n.onPeer(p.Peer, true)
+	}
 	n.tuneKeeps()
 	n.bootstrap()
 	n.wg.Go(n.housekeep)
@@ -231,7 +238,7 @@ func (n *Node) nowMs() uint64  { return uint64(n.cfg.Now().UnixMilli()) }
 // or groups say.
 func (n *Node) accountsOf(peer wire.PeerKey) []wire.AccountID {
 	seen := map[wire.AccountID]bool{}
-	if a, ok := n.people.owner(peer); ok {
+	for _, a := range n.people.claimants(peer) {
 		seen[a] = true
 	}
 	for _, r := range n.openRooms() {

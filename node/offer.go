@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"mutuals/groups"
 	"mutuals/groups/seal"
@@ -192,7 +193,10 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 		return fmt.Errorf("%w: an offer by nobody mutual", errDirectRefused)
 	}
 	op, refusal := groups.Decode(o.Genesis)
-	if refusal != nil || op.Kind != groups.KindGenesis {
+	if refusal == nil {
+		_, refusal = groups.Found(op)
+	}
+	if refusal != nil {
 		return fmt.Errorf("%w: an offer without a genesis", errDirectRefused)
 	}
 	if r := n.room(wire.GroupID(op.ID)); r != nil && r.view.Load().seated() {
@@ -200,12 +204,36 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 	}
 	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: body}
 	id := "group-" + op.ID.String()
+	if waiting, err := n.offersFrom(o.Inviter, id); err != nil || waiting >= maxOffers {
+		return errors.Join(err, fmt.Errorf("%w: too many offers wait", errDirectRefused))
+	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRequest(id, wire.Marshal(row)); err != nil {
 			return err
 		}
 		return tx.Change(change(store.Add, api.EventInviteRequested, wire.GroupID(op.ID), row.api(n, id)))
 	})
+}
+
+// maxOffers bounds the offers of one person that wait for an answer: each may
+// weigh 128 KiB.
+const maxOffers = 32
+
+// offersFrom counts the offers of an account that wait, but for the one of id.
+func (n *Node) offersFrom(a wire.AccountID, id string) (count int, err error) {
+	err = n.store.View(func(tx *store.Tx) error {
+		return tx.EachRequest(func(other string, b []byte) error {
+			var row requestRow
+			if err := wire.Unmarshal(b, &row); err != nil {
+				return err
+			}
+			if row.Kind == api.RequestGroup && row.From == a && other != id {
+				count++
+			}
+			return nil
+		})
+	})
+	return count, err
 }
 
 // answerOffer says yes or no to an offered seat.
@@ -299,18 +327,22 @@ func (n *Node) takeDecline(ctx context.Context, from wire.PeerKey, body []byte) 
 	if err := wire.Unmarshal(body, &d); err != nil {
 		return fmt.Errorf("%w: %v", errDirectRefused, err)
 	}
-	a, ok := n.people.owner(from)
-	if !ok {
-		return errDirectRefused
+	// Several accounts may claim the peer: a chain needs no proof by its peer
+	// key. Only whom the offer was made to knows the nonce.
+	for _, a := range n.people.claimants(from) {
+		open, ok, err := n.openOffer(d.Group, a)
+		if err != nil {
+			return err
+		}
+		if !ok || open.Nonce != d.Nonce {
+			continue
+		}
+		n.endOffer(ctx, d.Group, open, func(k *api.Task) {
+			k.State, k.Stage, k.Problem = api.TaskFailed, api.StageDeclined, api.NewProblem(api.Declined)
+		})
+		return nil
 	}
-	open, ok, err := n.openOffer(d.Group, a)
-	if err != nil || !ok || open.Nonce != d.Nonce {
-		return errors.Join(err, errDirectRefused)
-	}
-	n.endOffer(ctx, d.Group, open, func(k *api.Task) {
-		k.State, k.Stage, k.Problem = api.TaskFailed, api.StageDeclined, api.NewProblem(api.Declined)
-	})
-	return nil
+	return errDirectRefused
 }
 
 func (n *Node) openOffer(g wire.GroupID, a wire.AccountID) (o openOffer, ok bool, err error) {
@@ -371,7 +403,7 @@ func (n *Node) admitAsked(ctx context.Context, row requestRow) error {
 // clipName bounds a name that somebody else chose.
 func clipName(s string) string {
 	if len(s) > groups.MaxGroupName {
-		return s[:groups.MaxGroupName]
+		s = strings.ToValidUTF8(s[:groups.MaxGroupName], "") // cut between letters
 	}
 	return s
 }

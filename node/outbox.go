@@ -101,7 +101,7 @@ func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID)
 		if err := wire.Unmarshal(b, &ack); err != nil {
 			return err
 		}
-		if err := n.delivered(ctx, o); err != nil {
+		if err := n.delivered(ctx, o, ack.OK == 1); err != nil {
 			return err
 		}
 	}
@@ -109,10 +109,11 @@ func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID)
 }
 
 // delivered takes something out of the outbox, unless a newer one took its
-// place meanwhile.
-func (n *Node) delivered(ctx context.Context, o store.Out) error {
+// place meanwhile. What was refused for good goes too, and is not shown as
+// delivered.
+func (n *Node) delivered(ctx context.Context, o store.Out, stored bool) error {
 	var note *personNote
-	if o.Kind == directEdge {
+	if stored && o.Kind == directEdge {
 		note = n.noteDelivered(o.To, o.Frame)
 	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {

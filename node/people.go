@@ -15,6 +15,11 @@ import (
 // sharing a group: anybody can make accounts and follow.
 const maxStrangers = 1000
 
+// maxPeersOf bounds the devices of one account that are remembered, the newest:
+// five are live at most, and some are being replaced. A root can certify any
+// number.
+const maxPeersOf = 8
+
 // people is what this node knows of other accounts. Rows lie in the store; a
 // copy lies here, since every list of names reads it.
 type people struct {
@@ -66,9 +71,14 @@ func (p *person) meet(c identity.Chain) {
 	if len(c) == 0 {
 		return
 	}
-	if k := c.Leaf().PeerKey; !slices.Contains(p.peers, k) {
-		p.peers = append(p.peers, k)
+	k := c.Leaf().PeerKey
+	if slices.Contains(p.peers, k) {
+		return
 	}
+	if len(p.peers) == maxPeersOf {
+		p.peers = slices.Delete(p.peers, 0, 1)
+	}
+	p.peers = append(p.peers, k)
 }
 
 // get returns the person of an account, new if need be. The lock is held.
@@ -192,16 +202,19 @@ func (ps *people) devices(a wire.AccountID) []wire.PeerKey {
 	return nil
 }
 
-// owner returns the account a peer is a device of.
-func (ps *people) owner(peer wire.PeerKey) (wire.AccountID, bool) {
+// claimants returns the accounts whose chains name a peer as their device.
+// They are claims: a chain needs no proof by the peer key (identity/SPEC.md I9),
+// so nothing secret may depend on them.
+func (ps *people) claimants(peer wire.PeerKey) []wire.AccountID {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	var out []wire.AccountID
 	for a, p := range ps.byID {
 		if slices.Contains(p.peers, peer) {
-			return a, true
+			out = append(out, a)
 		}
 	}
-	return wire.AccountID{}, false
+	return out
 }
 
 // strangers counts who follows without any tie to this account.

@@ -26,7 +26,13 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 	for _, r := range n.openRooms() {
 		if r.view.Load().knows(peer) {
 			r.tell(func(*commit) error {
-				r.setLink(peer, connected && r.view.Load().knows(peer))
+				// What holds now, not when it was told: the peer may be back.
+				if !connected {
+					r.setLink(peer, false)
+				}
+				if r.n.mesh.Connected(peer) && r.view.Load().knows(peer) {
+					r.setLink(peer, true)
+				}
 				return nil
 			})
 		}
@@ -255,6 +261,7 @@ func (r *room) records() [][]byte {
 
 // learnRecords keeps signed addresses that a member handed on.
 func (n *Node) learnRecords(records [][]byte) {
+	var kept []wire.PeerKey
 	for _, b := range records {
 		if !n.newRecord(b) {
 			continue
@@ -263,7 +270,10 @@ func (n *Node) learnRecords(records [][]byte) {
 		if err != nil || peer == n.mesh.Self() {
 			continue
 		}
-		n.keepRecord(peer, b, addrs, seq)
-		n.mesh.LearnAddrs(peer, addrs)
+		if n.keepRecord(peer, b, addrs, seq) {
+			kept = append(kept, peer)
+			n.mesh.LearnAddrs(peer, addrs)
+		}
 	}
+	n.storeRecords(kept)
 }

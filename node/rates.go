@@ -18,7 +18,7 @@ const maxLimiters = 4096
 type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
-	blames                                  limiters
+	blames, lines                           limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -36,6 +36,7 @@ func newRates() *rates {
 		content: limiters{every: 1000, burst: 10_000},                  // protocol.md section 3
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // the same
 		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
+		lines:   limiters{every: rate.Every(10 * time.Minute), burst: 2},
 	}
 }
 
@@ -80,8 +81,11 @@ func (n *Node) blameStream(peer wire.PeerKey, err error) {
 	if !misbehaves(err) {
 		return
 	}
-	if n.rates.ask(&n.rates.blames, peer) {
+	// Peer keys are free, so all peers together have a bound too: the zero key's.
+	if n.rates.ask(&n.rates.lines, peer) && n.rates.ask(&n.rates.blames, wire.PeerKey{}) {
 		n.log.Warn("a peer sent what no honest peer sends", "peer", peer.Short(), "err", err)
+	}
+	if n.rates.ask(&n.rates.blames, peer) {
 		return
 	}
 	// It keeps on: members are not cut off for good by a bug of theirs, so the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,8 @@ type room struct {
 	arrivals chan arrival
 	done     chan struct{}
 	view     atomic.Pointer[view]
+	later    later
+	seen     seen
 
 	// owned by run
 	g          *groups.Log
@@ -111,6 +114,7 @@ type commit struct {
 	changes []store.Change
 	control []*groups.Op // accepted control operations, others' and own
 	own     []*groups.Op // own operations, to be published once they are on disk
+	taken   []*groups.Op // everything accepted
 	content int          // content operations accepted
 	dirty   bool         // memory is ahead of the disk
 	after   []func()     // once it is on disk
@@ -140,13 +144,51 @@ func (r *room) step(ctx context.Context, fn func(*commit) error) error {
 	}
 }
 
-// tell runs fn on the room's goroutine some time later, without waiting.
+// tell runs fn on the room's goroutine some time later, without waiting, in
+// the order of the calls.
 func (r *room) tell(fn func(*commit) error) {
-	go func() {
-		if err := r.step(r.n.ctx, fn); err != nil && r.n.ctx.Err() == nil {
+	r.later.mu.Lock()
+	r.later.steps = append(r.later.steps, fn)
+	r.later.mu.Unlock()
+	r.later.ring()
+}
+
+// later is what the room was told and has not done yet. Only what happens to
+// this node is told (links, own changes), not what a peer sends: those wait
+// for their step, or the queue would be theirs to fill.
+type later struct {
+	mu    sync.Mutex
+	steps []func(*commit) error
+	asked map[wire.PeerKey]bool // linked members to be pulled from
+	bell  chan struct{}         // capacity one: there is something
+}
+
+func (l *later) ring() {
+	select {
+	case l.bell <- struct{}{}:
+	default:
+	}
+}
+
+// takeLater does what was told.
+func (r *room) takeLater() {
+	r.later.mu.Lock()
+	steps, asked := r.later.steps, r.later.asked
+	r.later.steps, r.later.asked = nil, nil
+	r.later.mu.Unlock()
+	for _, fn := range steps {
+		if r.ended {
+			return
+		}
+		if err := r.commit(fn); err != nil && r.n.ctx.Err() == nil {
 			r.log.Warn("a step failed", "err", err)
 		}
-	}()
+	}
+	for peer := range asked {
+		if l := r.links[peer]; l != nil {
+			l.pullSoon()
+		}
+	}
 }
 
 func (r *room) commit(fn func(*commit) error) error {
@@ -172,13 +214,12 @@ func (r *room) commit(fn func(*commit) error) error {
 	}
 	if err != nil {
 		if c.dirty {
-			if again := r.load(); again != nil {
-				r.log.Error("reading the group again failed", "err", again)
-			}
+			r.reload()
 		}
 		return err
 	}
 	r.placing.fresh = nil
+	r.seen.stored(c.taken)
 	r.show()
 	r.publish(c.own)
 	for _, fn := range c.after {
@@ -188,6 +229,23 @@ func (r *room) commit(fn func(*commit) error) error {
 		r.owe()
 	}
 	return nil
+}
+
+// reload makes memory what the disk says, after a step that was not written. A
+// room that cannot be read ends: to go on with what nobody stored would be to
+// answer for it.
+func (r *room) reload() {
+	if err := r.load(); err != nil {
+		r.ended = true
+		if r.n.ctx.Err() == nil {
+			r.log.Error("the group cannot be read; it is closed until the next start", "err", err)
+		}
+		return
+	}
+	// What the step had set right in memory is due again.
+	if me, ok := r.g.State().Inc(r.me); ok && me.Seated && r.g.NeedRekey() {
+		r.rekeyAt = r.n.now().Add(rekeyStep)
+	}
 }
 
 // roomTick is how often a room looks at its clocks: late rekeys, vectors that
@@ -207,15 +265,17 @@ func (r *room) run(ctx context.Context) {
 			return
 		case call := <-r.calls:
 			call()
-			if r.ended {
-				return
-			}
+		case <-r.later.bell:
+			r.takeLater()
 		case w := <-r.words:
 			r.takeWords(w)
 		case a := <-r.arrivals:
 			r.takeArrivals(a)
 		case <-tick.C:
 			r.tick()
+		}
+		if r.ended {
+			return
 		}
 	}
 }
@@ -274,6 +334,7 @@ func (r *room) takeOwn(c *commit, op *groups.Op) error {
 // take applies an accepted operation and notes what to write of it.
 func (r *room) take(c *commit, op *groups.Op) {
 	r.g.Apply(op)
+	c.taken = append(c.taken, op)
 	c.dirty = true
 	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
 	at := chainOf{inc, op.Chain}

@@ -16,7 +16,7 @@ const protocolJoin = "/mutuals/join/1"
 // Bounds of sponsoring (groups/SPEC.md, Admission).
 const (
 	joinStep       = 30 * time.Second // a step of the dialogue
-	maxJoinStreams = 4                // of one peer; one is enough
+	maxJoinStreams = 2                // of one peer: a try, and one that is ending; an invite has 4 in all
 	maxOpenHellos  = 4                // dialogues an invite at a time: each costs paths of up to 4 MiB
 	joinsPerMinute = 10               // hellos of one peer
 )
@@ -31,6 +31,7 @@ func (n *Node) serveJoin(ctx context.Context, s *mesh.Stream) {
 		return
 	}
 	if err := n.sponsor(ctx, s); err != nil {
+		n.blameStream(s.Peer(), err)
 		n.log.Debug("a join ended", "peer", s.Peer().Short(), "err", err)
 	}
 }
@@ -49,7 +50,7 @@ func (n *Node) sponsor(ctx context.Context, s *mesh.Stream) error {
 	}
 	core := wire.Marshal(helloCore{V: 1, N: s.Peer(), S: n.mesh.Self(), Nonce: hello.Nonce})
 	if !wire.Verify(wire.DomainJoinHello, hello.InvitePk, wire.NoContext, core, hello.Signature) {
-		return fmt.Errorf("a hello that its invite key did not sign")
+		return fmt.Errorf("%w: a hello that its invite key did not sign", errForged)
 	}
 	r, invite := n.roomOfInvite(hello.InvitePk)
 	if r == nil {

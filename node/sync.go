@@ -82,6 +82,9 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 			if err != nil {
 				return err
 			}
+			if n == 0 {
+				break // it was here meanwhile, or is not there: look at what is missing anew
+			}
 		}
 		if got == 0 {
 			return nil // what is left waits for something this peer lacks
