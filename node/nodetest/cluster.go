@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -37,9 +38,10 @@ type Cluster struct {
 	Group  wire.GroupID
 	Said   map[string]*Person // what was said, by whom
 
-	log  io.Writer
-	dir  string
-	wall time.Time
+	parts [][]*Person // of a network that is cut
+	log   io.Writer
+	dir   string
+	wall  time.Time
 }
 
 // Person is somebody with one node.
@@ -49,6 +51,7 @@ type Person struct {
 	Peer    wire.PeerKey
 	Node    *node.Node // nil while it is off
 	Out     bool       // was removed from the group, or left it
+	Doubted bool       // came in where a removal of who let it in may not have been known: the group may have to void its seat
 	home    string
 }
 
@@ -143,6 +146,46 @@ func (c *Cluster) Stop(p *Person) {
 	p.Node = nil
 }
 
+// Crash ends a person's node as a power cut would: nobody is told, and what do
+// does just before is heard by nobody. The others take its links for alive.
+func (c *Cluster) Crash(p *Person, do func()) {
+	c.T.Helper()
+	var rest []*Person
+	for _, o := range c.People {
+		if o != p {
+			rest = append(rest, o)
+		}
+	}
+	c.Net.Partition(peers([]*Person{p}), peers(rest))
+	do()
+	c.Stop(p)
+	c.Cut(c.parts...)
+}
+
+// Cut parts the network: people of different parts do not hear each other, and
+// who is in none hears everybody. Without parts it is whole again.
+func (c *Cluster) Cut(parts ...[]*Person) {
+	c.parts = parts
+	keys := make([][]wire.PeerKey, len(parts))
+	for i, part := range parts {
+		keys[i] = peers(part)
+	}
+	c.Net.Partition(keys...)
+}
+
+// AddNear is Add, into the part of the network where somebody is.
+func (c *Cluster) AddNear(by *Person, name string) *Person {
+	c.T.Helper()
+	p := c.Add(name)
+	for i, part := range c.parts {
+		if slices.Contains(part, by) {
+			c.parts[i] = append(slices.Clip(part), p)
+		}
+	}
+	c.Cut(c.parts...)
+	return p
+}
+
 // Members lists those whose node is on and who are in the group.
 func (c *Cluster) Members() []*Person {
 	var out []*Person
@@ -154,13 +197,35 @@ func (c *Cluster) Members() []*Person {
 	return out
 }
 
-// Peers lists the peer keys of people, for a partition.
-func Peers(people []*Person) []wire.PeerKey {
+func peers(people []*Person) []wire.PeerKey {
 	var out []wire.PeerKey
 	for _, p := range people {
 		out = append(out, p.Peer)
 	}
 	return out
+}
+
+// Linked tells whether anybody of one side is linked with anybody of the
+// other.
+func (c *Cluster) Linked(here, there []*Person) bool {
+	c.T.Helper()
+	for _, p := range here {
+		if p.Node == nil {
+			continue
+		}
+		peers, err := p.Node.Peers(c.ctx())
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		for _, o := range there {
+			for _, q := range peers {
+				if q.Peer == o.Peer.String() {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // Within waits until ok, at most d of virtual time, and returns how long it

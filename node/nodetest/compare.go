@@ -39,10 +39,15 @@ type seen struct {
 func (c *Cluster) Difference() string {
 	c.T.Helper()
 	people := c.Members()
-	first, err := c.see(people[0])
+	first, err := c.see(people[0]) // the founder: nobody removes it
 	if err != nil {
 		return fmt.Sprintf("%s: %v", people[0].Name, err)
 	}
+	people = slices.DeleteFunc(people, func(p *Person) bool {
+		return p.Doubted && !slices.ContainsFunc(first.members, func(m standing) bool {
+			return m.account == p.Account && m.status == api.MemberSeated
+		})
+	})
 	if d := c.heardAll(first); d != "" {
 		return people[0].Name + " " + d
 	}
@@ -76,7 +81,7 @@ func (c *Cluster) heardAll(s *seen) string {
 	}
 	missing := map[string]int{}
 	for text, p := range c.Said {
-		if heard[text] == 0 && !p.Out {
+		if heard[text] == 0 && !p.Out && !p.Doubted {
 			missing[p.Name]++
 		}
 	}

@@ -63,3 +63,123 @@ func TestGroupOfTwenty(t *testing.T) {
 		c.Logf("talked; settled after %v", c.Settle(healing))
 	})
 }
+
+// A group of twenty is cut in half for a minute. Both sides talk, and on one
+// of them somebody is admitted or removed, or the cap is changed. Within 15
+// virtual seconds after there are links again, all have everything and agree
+// on the group.
+func TestPartition(t *testing.T) {
+	for i, what := range []string{"cap", "removal", "admission"} {
+		t.Run(what, func(t *testing.T) {
+			s := uint64(i + 1)
+			if *seed != 0 {
+				s = *seed
+			}
+			nodetest.Play(t, options(t, s), func(c *nodetest.Cluster) {
+				gather(c, members)
+				c.Settle(healing)
+				cutAndHeal(c, what)
+			})
+		})
+	}
+}
+
+// change does to the group, among people who hear each other, what word says.
+func change(c *nodetest.Cluster, what string, here []*nodetest.Person) {
+	switch founder := c.People[0]; what {
+	case "cap":
+		c.Cap(founder, members+20)
+	case "removal":
+		p := c.People[1+c.Rand.IntN(len(c.People)-1)]
+		c.Logf("%s removes %s", founder.Name, p.Name)
+		c.Remove(founder, p)
+	case "admission":
+		by := here[c.Rand.IntN(len(here))]
+		p := c.AddNear(by, fmt.Sprintf("late%d", len(c.People)))
+		c.Join(p, c.Invite(by))
+		c.Say(p)
+	}
+}
+
+// cutAndHeal parts a group into halves for a minute, during which the
+// founder's half changes the group, and measures how it becomes whole again.
+func cutAndHeal(c *nodetest.Cluster, what string) {
+	people := c.Members()
+	sides := [2][]*nodetest.Person{{people[0]}}
+	for _, i := range c.Rand.Perm(len(people) - 1) {
+		side := 0
+		if len(sides[0]) >= len(people)/2 {
+			side = 1
+		}
+		sides[side] = append(sides[side], people[i+1])
+	}
+	c.Cut(sides[0], sides[1])
+	c.Chatter(people, 2, time.Minute, func() { change(c, what, sides[0]) })
+	c.Logf("cut for a minute, %d lines said", len(c.Said))
+	c.Cut()
+	healed := time.Now()
+	if took, ok := c.Within(2*time.Minute, func() bool { return c.Linked(sides[0], sides[1]) }); !ok {
+		c.T.Errorf("no link across after %v", took)
+	}
+	took := c.Settle(healing)
+	c.Logf("links back after %v, the same for all %v later", time.Since(healed)-took, took)
+}
+
+// Nodes of a talking group are switched off and on again all the time, some
+// right after they said something that nobody can have heard. When all are on
+// again, everything said is everywhere.
+func TestChurn(t *testing.T) {
+	s := uint64(4)
+	if *seed != 0 {
+		s = *seed
+	}
+	nodetest.Play(t, options(t, s), func(c *nodetest.Cluster) {
+		gather(c, members)
+		c.Settle(healing)
+		churn(c, 40)
+	})
+}
+
+// churn restarts nodes at random for a minute, and waits until all is well.
+func churn(c *nodetest.Cluster, restarts int) {
+	people := c.Members()
+	acts := make([]func(), restarts)
+	for i := range acts {
+		acts[i] = func() {
+			p := people[c.Rand.IntN(len(people))]
+			switch {
+			case p.Node == nil:
+				c.Start(p)
+			case c.Rand.IntN(3) == 0:
+				c.Crash(p, func() { c.Say(p) })
+				c.Start(p)
+			default:
+				c.Stop(p)
+			}
+		}
+	}
+	c.Chatter(people, 3, time.Minute, acts...)
+	for _, p := range people {
+		if p.Node == nil {
+			c.Start(p)
+		}
+	}
+	c.Logf("%d lines said, all are on again", len(c.Said))
+	c.Logf("the same for all after %v", c.Settle(healing))
+}
+
+// Who says something that nobody hears, and loses its power in that moment,
+// is heard once it is back, without saying more.
+func TestCrash(t *testing.T) {
+	nodetest.Play(t, options(t, max(*seed, 5)), func(c *nodetest.Cluster) {
+		gather(c, 6)
+		c.Settle(healing)
+		time.Sleep(time.Minute)
+		for range 3 {
+			p := c.People[c.Rand.IntN(len(c.People))]
+			c.Crash(p, func() { c.Say(p) })
+			c.Start(p)
+			c.Logf("the same for all after %v", c.Settle(healing))
+		}
+	})
+}

@@ -115,15 +115,19 @@ func (c *Cluster) seated(p *Person) bool {
 	return err == nil && g.Status == api.MemberSeated
 }
 
-// Say has somebody say 300 bytes that nobody said before.
+// Say has somebody say 300 bytes that nobody said before. Who was removed may
+// find that out by being refused.
 func (c *Cluster) Say(p *Person) {
 	c.T.Helper()
 	text := fmt.Sprintf("%s, line %d ", p.Name, len(c.Said))
 	text += strings.Repeat("-", 300-len(text))
-	if _, err := p.Node.Send(c.ctx(), c.Group, api.MessageCreate{Text: text}); err != nil {
+	_, err := p.Node.Send(c.ctx(), c.Group, api.MessageCreate{Text: text})
+	switch {
+	case err == nil:
+		c.Said[text] = p
+	case !p.Out:
 		c.T.Fatalf("%s: saying something: %v", p.Name, err)
 	}
-	c.Said[text] = p
 }
 
 // Chatter has each of some people say lines at random moments within d, and
@@ -138,7 +142,7 @@ func (c *Cluster) Chatter(people []*Person, lines int, d time.Duration, do ...fu
 	for _, p := range people {
 		for range lines {
 			acts = append(acts, act{time.Duration(c.Rand.Int64N(int64(d))), func() {
-				if p.Node != nil && !p.Out {
+				if p.Node != nil {
 					c.Say(p)
 				}
 			}})
@@ -170,6 +174,15 @@ func (c *Cluster) Remove(by, p *Person) {
 	p.Out = true
 }
 
+// Leave has a member give its seat up.
+func (c *Cluster) Leave(p *Person) {
+	c.T.Helper()
+	if _, err := p.Node.LeaveGroup(c.ctx(), c.Group); err != nil {
+		c.T.Fatalf("%s: leaving: %v", p.Name, err)
+	}
+	p.Out = true
+}
+
 // Cap has an admin change the number of seats.
 func (c *Cluster) Cap(by *Person, limit int) {
 	c.T.Helper()
@@ -186,7 +199,7 @@ func (c *Cluster) Promote(by, p *Person) {
 	}
 }
 
-// Sponsor names the person of an account, for messages.
+// nameOf names the person of an account, for messages.
 func (c *Cluster) nameOf(a wire.AccountID) string {
 	for _, p := range c.People {
 		if p.Account == a {
