@@ -75,7 +75,7 @@ var thirdParty = map[string][]string{
 	"github.com/multiformats/go-varint":          {"node/mesh"},
 	"github.com/multiformats/go-multiaddr-dns":   {"node/mesh"},
 	"github.com/ipfs/boxo":                       {"node/mesh"},
-	"google.golang.org/protobuf":                 {"node/mesh"},
+	"google.golang.org/protobuf":                 {"node/mesh", "node/mesh/meshtest"},
 	"github.com/quic-go/quic-go":                 {"node/mesh", "node/mesh/meshtest"},
 	"go.uber.org/fx":                             {"node/mesh/meshtest"},
 	"github.com/marcopolo/simnet":                {"node/mesh/meshtest", "node/nodetest", "test"},

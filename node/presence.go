@@ -135,7 +135,18 @@ func (r *room) farewell(peer wire.PeerKey) {
 	if err := r.sayFarewell(ctx, peer); err != nil {
 		r.log.Debug("a farewell failed", "peer", peer.Short(), "err", err)
 	}
-	r.n.mesh.ClosePeer(peer)
+	if !r.n.shares(peer) {
+		r.n.mesh.ClosePeer(peer)
+	}
+}
+
+// shares tells whether a peer is of a group this account is in: then the
+// connection serves that, and gossip has its own gates.
+func (n *Node) shares(peer wire.PeerKey) bool {
+	return slices.ContainsFunc(n.openRooms(), func(r *room) bool {
+		v := r.view.Load()
+		return (v.seated() || v.waits()) && v.knows(peer)
+	})
 }
 
 func (r *room) sayFarewell(ctx context.Context, peer wire.PeerKey) error {

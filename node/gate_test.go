@@ -1,0 +1,366 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+	"mutuals/node/mesh"
+	"mutuals/node/mesh/meshtest"
+)
+
+// volley is how many messages each side sends in a gate test.
+const volley = 20
+
+func withGatesOff(t *testing.T, name string, off mesh.Gates) *Node {
+	t.Helper()
+	return startNode(t, t.TempDir(), name, func(c *Config) {
+		c.Mesh = func(m *mesh.Config) { m.GatesOff = off }
+	})
+}
+
+// newGossiper starts a peer that keeps no rules, linked to some nodes.
+func newGossiper(t *testing.T, key ed25519.PrivateKey, nodes ...*Node) *meshtest.Gossiper {
+	t.Helper()
+	if key == nil {
+		var err error
+		if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := meshtest.NewGossiper(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(x.Close)
+	for _, n := range nodes {
+		relink(t, x, n)
+	}
+	return x
+}
+
+func relink(t *testing.T, x *meshtest.Gossiper, n *Node) {
+	t.Helper()
+	if err := x.Connect(t.Context(), n.mesh.Self(), n.mesh.Bound()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func until(t *testing.T, x *meshtest.Gossiper, what string, cond func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := x.Until(ctx, cond); err != nil {
+		t.Fatalf("waited for: %s", what)
+	}
+}
+
+// topicOf names the topic a node writes on, and its epoch.
+func topicOf(t *testing.T, n *Node, g wire.GroupID) (name string, epoch groups.Epoch) {
+	t.Helper()
+	inRoom(t, n, g, func(r *room) {
+		e, ok := r.sendEpoch()
+		if !ok {
+			t.Fatalf("%s has no epoch", n.ownName())
+		}
+		name, epoch = groups.TopicName(r.keys.epochs[e.EID].keys.Topic), e
+	})
+	return name, epoch
+}
+
+// subscribed waits until a node counts a peer as subscribed to an epoch's
+// topic, or does so no longer.
+func subscribed(t *testing.T, n *Node, g wire.GroupID, eid [32]byte, peer wire.PeerKey, want bool) {
+	t.Helper()
+	within(t, n, 20*time.Second, fmt.Sprintf("%s to see a subscription: %v", n.ownName(), want), func() (is bool) {
+		inRoom(t, n, g, func(r *room) { is = r.topics[eid] != nil && slices.Contains(r.topics[eid].t.Peers(), peer) })
+		return is == want
+	})
+}
+
+// talk has two members say a volley each and waits until each hears the other.
+func talk(t *testing.T, g wire.GroupID, a, b *Node, prefix string) {
+	t.Helper()
+	for _, n := range []*Node{a, b} {
+		for i := range volley {
+			say(t, n, g, fmt.Sprint(prefix, n.ownName(), i))
+		}
+	}
+	hears(t, b, g, fmt.Sprint(prefix, a.ownName(), volley-1))
+	hears(t, a, g, fmt.Sprint(prefix, b.ownName(), volley-1))
+	same(t, g, a, b)
+}
+
+func junk(prefix string) (out [][]byte) {
+	for i := range volley {
+		out = append(out, fmt.Appendf(nil, "%s %d", prefix, i))
+	}
+	return out
+}
+
+// keepsOut checks that between two looks a node stored only what members
+// said: own and other's volley.
+func keepsOut(t *testing.T, n *Node, g wire.GroupID, before map[wire.OpID]bool, members ...*Node) {
+	t.Helper()
+	var incs []wire.OpID
+	for _, m := range members {
+		inRoom(t, m, g, func(r *room) { incs = append(incs, r.me) })
+	}
+	th := &thief{group: g}
+	ok(t, n.store.View(th.capture))
+	said := 0
+	for _, op := range th.content {
+		switch {
+		case before[op.ID]:
+		case !slices.Contains(incs, op.IncID()):
+			t.Errorf("%s stored an operation of somebody else", n.ownName())
+		default:
+			said++
+		}
+	}
+	if want := volley * len(members); said != want {
+		t.Errorf("%s stored %d operations of members, want %d", n.ownName(), said, want)
+	}
+}
+
+// A stranger is given the topic's name and the addresses. It hears nothing,
+// none of its frames is kept, and nobody tells it a topic.
+func TestStrangerAtTheGate(t *testing.T) {
+	a, b := testNode(t, "Ann"), testNode(t, "Bo")
+	g := newGroup(t, a, api.GroupCreate{})
+	join(t, b, invite(t, a, g, 1, ""))
+	talk(t, g, a, b, "warm ")
+	before := contentIDs(t, a, g)
+	name, _ := topicOf(t, a, g)
+
+	x := newGossiper(t, nil, a, b)
+	for _, n := range []*Node{a, b} {
+		ok(t, x.Subscribe(t.Context(), n.mesh.Self(), name))
+		ok(t, x.Publish(t.Context(), n.mesh.Self(), name, junk("stranger")...))
+	}
+	talk(t, g, a, b, "")
+	if got := x.Heard(name); got != 0 || x.Topics() != 0 {
+		t.Errorf("the stranger heard %d frames and learnt %d topics", got, x.Topics())
+	}
+	keepsOut(t, a, g, before, a, b)
+	keepsOut(t, b, g, before, a, b)
+	if !x.Linked(a.mesh.Self()) || !x.Linked(b.mesh.Self()) {
+		t.Error("the stranger is not linked any more: that was no test")
+	}
+}
+
+// Without the first gate a stranger need not be given the name: it is told.
+func TestStrangerIsToldTheTopic(t *testing.T) {
+	a := withGatesOff(t, "Ann", mesh.GateProtocols)
+	name, _ := topicOf(t, a, newGroup(t, a, api.GroupCreate{}))
+	x := newGossiper(t, nil, a)
+	until(t, x, "the name of the topic", func() bool { return x.Saw(name) })
+}
+
+// neighbour admits an applicant to groups of a node and returns a peer with
+// its key, linked to that node.
+func neighbour(t *testing.T, n *Node, gs ...wire.GroupID) (*meshtest.Gossiper, wire.AccountID) {
+	t.Helper()
+	p, err := newApplicant(t.Context())
+	ok(t, err)
+	for _, g := range gs {
+		v, err := p.ask(t.Context(), n, invite(t, n, g, 1, "").Passcode)
+		if err != nil || v.Outcome != outcomeAdmitted {
+			t.Fatalf("admitting a neighbour: outcome %d, %v", v.Outcome, err)
+		}
+	}
+	ok(t, p.mesh.Close())
+	within(t, n, 20*time.Second, "the applicant's link to end", func() bool { return !n.mesh.Connected(p.keys.PeerKey()) })
+	return newGossiper(t, p.keys.Peer, n), p.account()
+}
+
+// shout has a node send frames on the topic of an epoch, whatever they are.
+func shout(t *testing.T, n *Node, g wire.GroupID, eid [32]byte, frames ...[]byte) {
+	t.Helper()
+	inRoom(t, n, g, func(r *room) {
+		for _, f := range frames {
+			ok(t, r.topics[eid].t.Publish(t.Context(), f))
+		}
+	})
+}
+
+// fence waits until x has everything that n sent it before: packets to one
+// peer stay in order.
+func fence(t *testing.T, n *Node, shared wire.GroupID, x *meshtest.Gossiper) {
+	t.Helper()
+	_, epoch := topicOf(t, n, shared)
+	shout(t, n, shared, epoch.EID, []byte("fence"))
+	until(t, x, "a frame in the shared group", func() bool { return x.Got([]byte("fence")) == 1 })
+}
+
+// A neighbour is a member of another group of Ann's, so the door is open for
+// it. It subscribes to a topic it is no member of, and publishes there.
+func TestNeighbourAtTheGate(t *testing.T) {
+	for _, off := range []mesh.Gates{0, mesh.GateSubscriptions, mesh.GateValidator} {
+		t.Run(fmt.Sprintf("off=%d", off), func(t *testing.T) {
+			a, b := withGatesOff(t, "Ann", off), testNode(t, "Bo")
+			g, other := newGroup(t, a, api.GroupCreate{}), newGroup(t, a, api.GroupCreate{Name: "Other"})
+			join(t, b, invite(t, a, g, 1, ""))
+			x, _ := neighbour(t, a, other)
+			name, _ := topicOf(t, a, g)
+			shared, epoch := topicOf(t, a, other)
+			ok(t, x.Subscribe(t.Context(), a.mesh.Self(), name, shared))
+			subscribed(t, a, other, epoch.EID, x.Key(), true)
+
+			talk(t, g, a, b, "warm ")
+			before, stats, heard := contentIDs(t, a, g), a.mesh.Stats(), x.Heard(name)
+			ok(t, x.Publish(t.Context(), a.mesh.Self(), name, junk("neighbour")...))
+			if off == mesh.GateValidator {
+				// They pass for a member's and are handed to the room, which
+				// looks at nothing that its judge has not seen.
+				within(t, a, 20*time.Second, "the neighbour's frames to pass", func() bool {
+					return a.mesh.Stats().Delivered >= stats.Delivered+volley && a.mesh.Stats().Strangers == stats.Strangers
+				})
+				return
+			}
+			within(t, a, 20*time.Second, "the neighbour's frames to be refused", func() bool {
+				return a.mesh.Stats().Strangers >= stats.Strangers+volley
+			})
+			talk(t, g, a, b, "")
+			fence(t, a, other, x)
+			switch got := x.Heard(name) - heard; {
+			case off == 0 && x.Heard(name) != 0:
+				t.Errorf("the neighbour heard %d frames", x.Heard(name))
+			case off == mesh.GateSubscriptions && got < volley:
+				t.Errorf("without the gate the neighbour should hear %d frames, heard %d", volley, got)
+			}
+			keepsOut(t, a, g, before, a, b)
+			keepsOut(t, b, g, before, a, b)
+		})
+	}
+}
+
+var errRollBack = errors.New("not to be kept")
+
+// forge has a node write a volley under the epoch of the moment that nobody
+// gets to see, itself included.
+func forge(t *testing.T, n *Node, g wire.GroupID) (frames [][]byte) {
+	t.Helper()
+	err := n.room(g).step(t.Context(), func(c *commit) error {
+		r := n.room(g)
+		e, _ := r.sendEpoch()
+		for i := range volley {
+			op, err := craft(r, e, fmt.Sprint("forged ", i))
+			if err != nil {
+				return err
+			}
+			r.take(c, op)
+			frames = append(frames, op.Frame())
+		}
+		return errRollBack
+	})
+	if !errors.Is(err, errRollBack) {
+		t.Fatal(err)
+	}
+	return frames
+}
+
+// C was a member. After its removal it comes with its own key, knows the old
+// topic's name and is given the new one's, and publishes what it signed while
+// it was a member, on both and by sync. It hears nothing, and nothing of it is
+// stored.
+func TestRemovedAtTheGate(t *testing.T) {
+	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
+	g := newGroup(t, a, api.GroupCreate{})
+	inv := invite(t, a, g, 2, "")
+	join(t, b, inv)
+	join(t, c, inv)
+	talk(t, g, a, b, "warm ")
+	say(t, c, g, "from C")
+	hears(t, a, g, "from C")
+	same(t, g, a, b, c)
+	old, _ := topicOf(t, c, g)
+	frames := forge(t, c, g)
+	var inc wire.OpID
+	inRoom(t, c, g, func(r *room) { inc = r.me })
+	ok(t, c.Close())
+
+	must[api.Member](t)(a.RemoveMember(t.Context(), g, c.dev.account(), ""))
+	within(t, b, 20*time.Second, "B to see the removal", func() bool { return !b.room(g).view.Load().member(c.dev.peer()) })
+	within(t, b, 20*time.Second, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e > 0 && e == a.room(g).view.Load().epoch })
+	now, _ := topicOf(t, a, g)
+	if now == old {
+		t.Fatal("the topic did not move")
+	}
+	before := contentIDs(t, a, g)
+
+	x := newGossiper(t, c.dev.keys.Peer, a, b)
+	seg := &groups.Segment{Inc: inc, Chain: uint64(groups.Content), Frames: frames[:16]}
+	for _, n := range []*Node{a, b} {
+		ok(t, x.Subscribe(t.Context(), n.mesh.Self(), old, now))
+		ok(t, x.Publish(t.Context(), n.mesh.Self(), old, frames...))
+		ok(t, x.Publish(t.Context(), n.mesh.Self(), now, frames...))
+		s, err := x.Open(t.Context(), n.mesh.Self(), protocolSync)
+		ok(t, err)
+		defer s.Close()
+		for _, m := range []groups.SyncMessage{&groups.SyncHave{Group: g}, seg} {
+			if _, err := s.Write(mesh.AppendFrame(nil, groups.EncodeSync(m))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	talk(t, g, a, b, "")
+	if got := x.Heard(old) + x.Heard(now); got != 0 || x.Topics() != 0 {
+		t.Errorf("the removed heard %d frames and learnt %d topics", got, x.Topics())
+	}
+	keepsOut(t, a, g, before, a, b)
+	keepsOut(t, b, g, before, a, b)
+}
+
+// C is removed from one group and stays in another, so its link stays too.
+// What is still said on the topic it knew, to members who have not heard of
+// the new epoch, does not reach it; without the fourth gate it does.
+func TestRemovalTakesTheSubscription(t *testing.T) {
+	for _, off := range []mesh.Gates{0, mesh.GateRemoval} {
+		t.Run(fmt.Sprintf("off=%d", off), func(t *testing.T) {
+			a := withGatesOff(t, "Ann", off)
+			g, other := newGroup(t, a, api.GroupCreate{}), newGroup(t, a, api.GroupCreate{Name: "Other"})
+			x, account := neighbour(t, a, g, other)
+			old, epoch := topicOf(t, a, g)
+			shared, sharedEpoch := topicOf(t, a, other)
+			ok(t, x.Subscribe(t.Context(), a.mesh.Self(), old, shared))
+			subscribed(t, a, g, epoch.EID, x.Key(), true)
+			subscribed(t, a, other, sharedEpoch.EID, x.Key(), true)
+			say(t, a, g, "while a member")
+			until(t, x, "what is said while a member", func() bool { return x.Heard(old) > 0 })
+
+			must[api.Member](t)(a.RemoveMember(t.Context(), g, account, ""))
+			if off == 0 {
+				subscribed(t, a, g, epoch.EID, x.Key(), false)
+			}
+			frames := junk("said on the old topic")
+			shout(t, a, g, epoch.EID, frames...)
+			fence(t, a, other, x)
+			want := 0
+			if off == mesh.GateRemoval {
+				want = volley
+			}
+			if got := x.Got(frames...); got != want {
+				t.Errorf("the removed heard %d frames, want %d", got, want)
+			}
+			if now, _ := topicOf(t, a, g); now == old {
+				t.Error("the topic did not move")
+			}
+		})
+	}
+}
