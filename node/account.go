@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"mutuals/identity"
@@ -35,7 +36,7 @@ func (n *Node) CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.I
 		return api.Identity{}, err
 	}
 	if err := n.begin(dev); err != nil {
-		return api.Identity{}, err
+		return api.Identity{}, errors.Join(err, n.unbegin())
 	}
 	if _, err := n.SetProfile(ctx, api.ProfilePatch{Name: &name}); err != nil {
 		return api.Identity{}, err
@@ -45,6 +46,24 @@ func (n *Node) CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.I
 		out.Words = entropy.Words()
 	}
 	return out, err
+}
+
+// unbegin takes an identity back that did not come up: its words were told to
+// nobody, its device to nobody. keys.sealed goes first, as it came last.
+func (n *Node) unbegin() error {
+	var errs []error
+	if n.mesh != nil {
+		errs = append(errs, n.mesh.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	n.dev, n.mesh, n.store, n.people = nil, nil, nil, nil
+	errs = append(errs, n.home.remove(fileKeys))
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return os.RemoveAll(n.home.path(dirStore))
 }
 
 func (n *Node) entropy(words string) (identity.Entropy, error) {
@@ -170,10 +189,12 @@ func (n *Node) ConfirmWords(_ context.Context, confirmed bool) (api.Words, error
 	}
 	// First the key that opens the file, then the file: whichever is left
 	// after a power cut opens nothing.
-	n.dev.secrets.RootEraseKey = nil
-	if err := n.writeKeys(n.dev); err != nil {
+	erased := *n.dev
+	erased.secrets.RootEraseKey = nil
+	if err := n.writeKeys(&erased); err != nil {
 		return api.Words{}, err
 	}
+	n.dev.secrets.RootEraseKey = nil
 	return api.Words{Confirmed: true}, n.home.remove(fileRoot)
 }
 

@@ -1,292 +1,239 @@
 package node
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"mutuals/groups"
 	"mutuals/identity/wire"
+	"mutuals/invites"
 	"mutuals/node/api"
+	"mutuals/node/mesh"
 	"mutuals/store"
 )
 
-// childEnv makes the test binary a process that runs one node and does what
-// its standard input says; the value is the node's home.
-const childEnv = "MUTUALS_NODE_CHILD"
-
-func TestMain(m *testing.M) {
-	if home := os.Getenv(childEnv); home != "" {
-		if err := child(home, os.Stdin, os.Stdout); err != nil {
-			fmt.Println("error", err)
-			os.Exit(1)
+// A step that cannot be written leaves the room as the disk has it; when there
+// is space again the next message follows the last.
+func TestStepNotWritten(t *testing.T) {
+	a := startNode(t, t.TempDir(), "Ann", nil)
+	b := testNode(t, "Bo")
+	g := newGroup(t, a, api.GroupCreate{})
+	join(t, b, invite(t, a, g, 1, ""))
+	say(t, a, g, "one")
+	broken := errors.New("the disk broke")
+	r := a.room(g)
+	for range 3 {
+		err := r.step(t.Context(), func(c *commit) error {
+			if _, err := r.say(c, groups.ContentText, groups.Text{Text: "lost"}.Encode()); err != nil {
+				return err
+			}
+			c.row(func(*store.Tx) error { return broken })
+			return nil
+		})
+		if !errors.Is(err, broken) {
+			t.Fatalf("a step on a broken disk: %v", err)
 		}
-		return
 	}
-	os.Exit(m.Run())
-}
-
-// child does one line after another:
-//
-//	join PASSCODE     prints "joined GROUP"
-//	say GROUP PREFIX  says PREFIX0, PREFIX1, … for ever, and prints "ack N"
-//	                  when Send has returned for the first N
-func child(home string, in io.Reader, out io.Writer) error {
-	ctx := context.Background()
-	n, err := Open(ctx, Config{Home: home, NoMDNS: true, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}})
-	if err != nil {
-		return err
+	say(t, a, g, "two")
+	hears(t, b, g, "two")
+	if slices.Contains(texts(t, a, g), "lost") || slices.Contains(texts(t, b, g), "lost") {
+		t.Error("a message that was not written is shown")
 	}
-	defer n.Close()
-	if !n.begun.Load() {
-		if _, err := n.CreateIdentity(ctx, api.IdentityCreate{Name: "Child"}); err != nil {
+	var seqs []uint64
+	for _, m := range must[api.MessagePage](t)(a.Messages(t.Context(), g, api.Page{})).Items {
+		seqs = append(seqs, m.Seq)
+	}
+	for i := range seqs[1:] {
+		if seqs[i+1] != seqs[i]+1 {
+			t.Errorf("numbers of messages: %d", seqs)
+		}
+	}
+	// An epoch that was not written is made again.
+	err := r.step(t.Context(), func(c *commit) error {
+		if _, err := r.own(c, groups.KindRemove, &groups.RemoveBody{Account: b.dev.account(), Pins: r.g.PinsFor(b.dev.account())}); err != nil {
 			return err
 		}
-	}
-	for lines := bufio.NewScanner(in); lines.Scan(); {
-		switch words := strings.Fields(lines.Text()); words[0] {
-		case "join":
-			task, err := n.JoinByPasscode(ctx, words[1])
-			if err != nil {
-				return err
-			}
-			changed := n.hub.watch(ctx)
-			for !task.Over() {
-				select {
-				case <-changed:
-				case <-time.After(50 * time.Millisecond):
-				}
-				if task, err = n.Task(ctx, task.ID); err != nil {
-					return err
-				}
-			}
-			if task.Problem != nil {
-				return task.Problem
-			}
-			fmt.Fprintln(out, "joined", task.Result.Group)
-		case "say":
-			g, err := wire.ParseGroupID(words[1])
-			if err != nil {
-				return err
-			}
-			for i := 0; ; i++ {
-				if _, err := n.Send(ctx, g, api.MessageCreate{Text: fmt.Sprint(words[2], i)}); err != nil {
-					return err
-				}
-				fmt.Fprintln(out, "ack", i+1)
-			}
-		}
-	}
-	return nil
-}
-
-// process is a child that runs.
-type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
-}
-
-func startChild(t *testing.T, home string) *process {
-	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: exec.Command(exe)}
-	p.cmd.Env = append(os.Environ(), childEnv+"="+home)
-	p.cmd.Stderr = os.Stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.out = bufio.NewScanner(out)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.kill)
-	return p
-}
-
-func (p *process) do(t *testing.T, line string) {
-	t.Helper()
-	if _, err := fmt.Fprintln(p.in, line); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// reads waits for a line that begins with want and returns it.
-func (p *process) reads(t *testing.T, want string) string {
-	t.Helper()
-	for p.out.Scan() {
-		if strings.HasPrefix(p.out.Text(), want) {
-			return p.out.Text()
-		}
-		if strings.HasPrefix(p.out.Text(), "error") {
-			t.Fatalf("the child says %q", p.out.Text())
-		}
-	}
-	t.Fatalf("the child ended before %q: %v", want, p.out.Err())
-	return ""
-}
-
-// kill is kill -9.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
-}
-
-// timelineOf reads everything a node shows of a group, page by page.
-func timelineOf(t *testing.T, n *Node, g wire.GroupID) (out []api.Message) {
-	t.Helper()
-	at := api.Page{Limit: api.MaxPage}
-	for {
-		page := must[api.MessagePage](t)(n.Messages(t.Context(), g, at))
-		out = append(slices.Clone([]api.Message(page.Items)), out...)
-		if page.Before == "" {
-			return out
-		}
-		at.Before = page.Before
-	}
-}
-
-// withPrefix lists the texts of a timeline that begin with prefix.
-func withPrefix(t *testing.T, n *Node, g wire.GroupID, prefix string) (out []string) {
-	t.Helper()
-	for _, m := range timelineOf(t, n, g) {
-		if strings.HasPrefix(m.Text, prefix) {
-			out = append(out, m.Text)
-		}
-	}
-	return out
-}
-
-func numbered(prefix string, count int) (out []string) {
-	for i := range count {
-		out = append(out, fmt.Sprint(prefix, i))
-	}
-	return out
-}
-
-// announced counts how often a node told its readers of each new message.
-func announced(t *testing.T, n *Node, prefix string) map[string]int {
-	t.Helper()
-	changes, err := n.store.Changes(0, 1<<20)
-	if err != nil && !errors.Is(err, store.ErrPruned) {
-		t.Fatal(err)
-	}
-	out := map[string]int{}
-	for _, c := range changes {
-		var m api.Message
-		if c.Type == api.EventMessageCreated && json.Unmarshal(c.Data, &m) == nil && strings.HasPrefix(m.Text, prefix) {
-			out[m.Text]++
-		}
-	}
-	return out
-}
-
-// B is killed, misses 500 messages, and comes back to all of them, in order,
-// none twice.
-func TestReaderKilled(t *testing.T) {
-	const missed = 500
-	a, home := testNode(t, "Ann"), t.TempDir()
-	g := newGroup(t, a, api.GroupCreate{})
-	b := startChild(t, home)
-	b.do(t, "join "+invite(t, a, g, 1, "").Passcode)
-	b.reads(t, "joined")
-	b.kill()
-	for i := range missed {
-		say(t, a, g, fmt.Sprint("m-", i))
-	}
-	back := startNode(t, home, "Bo", nil)
-	within(t, back, 30*time.Second, "B to have what it missed", func() bool { return len(withPrefix(t, back, g, "m-")) >= missed })
-	same(t, g, a, back)
-	if got := withPrefix(t, back, g, "m-"); !slices.Equal(got, numbered("m-", missed)) {
-		t.Errorf("B shows %d messages, not the %d in order: %.200q", len(got), missed, got)
-	}
-	told := announced(t, back, "m-")
-	for text, times := range told {
-		if times != 1 {
-			t.Errorf("B was told %d times of %q", times, text)
-		}
-	}
-	if len(told) != missed {
-		t.Errorf("B was told of %d messages, want %d", len(told), missed)
-	}
-}
-
-// A sender is killed while it goes on sending: what Send returned for is on
-// its disk and reaches the others when it is back.
-func TestSenderKilled(t *testing.T) {
-	a, home := testNode(t, "Ann"), t.TempDir()
-	g := newGroup(t, a, api.GroupCreate{})
-	s := startChild(t, home)
-	s.do(t, "join "+invite(t, a, g, 1, "").Passcode)
-	s.reads(t, "joined")
-	for round, acks := range []int{1, 7, 40} {
-		prefix := fmt.Sprintf("r%d-", round)
-		s.do(t, fmt.Sprintf("say %s %s", g, prefix))
-		s.reads(t, fmt.Sprintf("ack %d", acks))
-		s.kill()
-
-		back := startNode(t, home, "Sam", nil)
-		got := withPrefix(t, back, g, prefix)
-		if len(got) < acks || !slices.Equal(got, numbered(prefix, len(got))) {
-			t.Fatalf("round %d: %d were acknowledged, back are %q", round, acks, got)
-		}
-		same(t, g, back, a)
-		if heard := withPrefix(t, a, g, prefix); !slices.Equal(heard, got) {
-			t.Fatalf("round %d: A heard %q of %q", round, heard, got)
-		}
-		say(t, back, g, prefix+"back") // the chain goes on where it was
-		hears(t, a, g, prefix+"back")
-		if err := back.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s = startChild(t, home)
-	}
-}
-
-// Everybody was off; A, through whom both came, stays off. B and C find each
-// other by the addresses A's hellos handed on, on the ports they had.
-func TestRestartWithoutFounder(t *testing.T) {
-	homes := []string{t.TempDir(), t.TempDir(), t.TempDir()}
-	a, b, c := startNode(t, homes[0], "Ann", nil), startNode(t, homes[1], "Bo", nil), startNode(t, homes[2], "Cy", nil)
-	g := newGroup(t, a, api.GroupCreate{})
-	for _, n := range []*Node{b, c} {
-		join(t, n, invite(t, a, g, 1, ""))
-	}
-	say(t, b, g, "before")
-	hears(t, c, g, "before")
-	within(t, b, 20*time.Second, "B and C to know where the other is", func() bool {
-		return b.recordOf(c.dev.peer()) != nil && c.recordOf(b.dev.peer()) != nil
+		c.row(func(*store.Tx) error { return broken })
+		return nil
 	})
-	ports := b.mesh.Bound()
-	for _, n := range []*Node{a, b, c} {
-		if err := n.Close(); err != nil {
+	if !errors.Is(err, broken) || len(must[[]api.Member](t)(a.Members(t.Context(), g))) != 2 {
+		t.Errorf("a removal on a broken disk: %v", err)
+	}
+}
+
+// A room that cannot be read again ends; the node lives.
+func TestRoomNotReadable(t *testing.T) {
+	a := startNode(t, t.TempDir(), "Ann", nil)
+	g, other := newGroup(t, a, api.GroupCreate{Name: "Lost"}), newGroup(t, a, api.GroupCreate{Name: "Well"})
+	if err := a.store.ForgetGroup(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	r := a.room(g)
+	broken := errors.New("the disk broke")
+	r.step(t.Context(), func(c *commit) error {
+		c.dirty = true
+		return broken
+	})
+	if _, err := a.Send(t.Context(), g, api.MessageCreate{Text: "hello?"}); err == nil {
+		t.Error("a message was stored in a group that is not there")
+	}
+	say(t, a, other, "still here")
+}
+
+// What a room is told happens in the order it was told in: a link that came and
+// went is gone.
+func TestToldInOrder(t *testing.T) {
+	a := startNode(t, t.TempDir(), "Ann", nil)
+	r := a.room(newGroup(t, a, api.GroupCreate{}))
+	var got []int
+	var done sync.WaitGroup
+	done.Add(500)
+	for i := range 500 {
+		r.tell(func(*commit) error { got = append(got, i); done.Done(); return nil })
+	}
+	done.Wait()
+	if !slices.IsSorted(got) {
+		t.Error("steps were done out of order")
+	}
+}
+
+// An identity that did not come up is not there: the next try begins anew, and
+// nothing of the first is in its way.
+func TestIdentityThatFailed(t *testing.T) {
+	dir := t.TempDir()
+	fail := true
+	n, err := Open(context.Background(), Config{
+		Home: dir, NoMDNS: true, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Mesh: func(c *mesh.Config) {
+			if fail {
+				c.Key = nil
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if _, err := n.CreateIdentity(t.Context(), api.IdentityCreate{Name: "Ann"}); err == nil {
+		t.Fatal("an identity without a network came up")
+	}
+	if got := n.Status(t.Context()).Identity; got != api.IdentityNone {
+		t.Errorf("status after a failure: %s", got)
+	}
+	fail = false
+	id, err := n.CreateIdentity(t.Context(), api.IdentityCreate{Name: "Ann"})
+	if err != nil {
+		t.Fatalf("the second try: %v", err)
+	}
+	n.Close()
+	again := startNode(t, dir, "", nil)
+	if got := must[api.Identity](t)(again.Identity(t.Context())); got.Account != id.Account {
+		t.Errorf("after a restart: %v, made was %v", got.Account, id.Account)
+	}
+}
+
+// A kill at any moment of making an identity leaves none, or a whole one.
+func TestIdentityKilled(t *testing.T) {
+	whole := t.TempDir()
+	n := startNode(t, whole, "Ann", nil)
+	made := must[api.Identity](t)(n.Identity(t.Context()))
+	n.Close()
+	for i := range 4 {
+		dir := t.TempDir()
+		for _, name := range []string{fileRoot, fileDevice, fileKeys}[:i] {
+			b, err := os.ReadFile(filepath.Join(whole, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.WriteFile(filepath.Join(dir, name), b, 0o600)
+		}
+		os.WriteFile(filepath.Join(dir, fileKeys+".new"), []byte("half"), 0o600)
+		n := startNode(t, dir, "Bea", nil)
+		id, err := n.Identity(t.Context())
+		if err != nil {
+			t.Errorf("killed after %d files: %v", i, err)
+			continue
+		}
+		if (id.Account == made.Account) != (i == 3) {
+			t.Errorf("killed after %d files: account %v", i, id.Account)
+		}
+		if words := must[api.Words](t)(n.ConfirmWords(t.Context(), false)); words.Confirmed || len(strings.Fields(words.Words)) != 24 {
+			t.Errorf("killed after %d files: the words are gone", i)
+		}
+		// It can be used: a name is given, a group is made.
+		name := "Bea"
+		must[api.Profile](t)(n.SetProfile(t.Context(), api.ProfilePatch{Name: &name}))
+		say(t, n, newGroup(t, n, api.GroupCreate{}), "hello")
+		n.Close()
+	}
+}
+
+// The words can be read until they are known to be erased.
+func TestWordsNotErased(t *testing.T) {
+	dir := t.TempDir()
+	n := startNode(t, dir, "Ann", nil)
+	words := must[api.Words](t)(n.ConfirmWords(t.Context(), false))
+	// A folder in the way of the new file: writing fails.
+	if err := os.MkdirAll(filepath.Join(dir, fileKeys+".new", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.ConfirmWords(t.Context(), true); err == nil {
+		t.Fatal("words confirmed on a disk that takes nothing")
+	}
+	if again, err := n.ConfirmWords(t.Context(), false); err != nil || again.Words != words.Words {
+		t.Errorf("after a failed erasure: %+v, %v", again.Confirmed, err)
+	}
+	os.RemoveAll(filepath.Join(dir, fileKeys+".new"))
+	if done := must[api.Words](t)(n.ConfirmWords(t.Context(), true)); !done.Confirmed || done.Words != "" {
+		t.Errorf("confirmed: %+v", done.Confirmed)
+	}
+}
+
+// Who is killed after asking and before the answer is a member at the next
+// start if it was let in, and can ask again if it was not.
+func TestJoinKilled(t *testing.T) {
+	a := testNode(t, "Ann")
+	g := newGroup(t, a, api.GroupCreate{})
+	inv := invite(t, a, g, 3, "")
+	for _, asked := range []bool{true, false} {
+		dir := t.TempDir()
+		b := startNode(t, dir, "Bo", nil)
+		code := must[invites.Found](t)(invites.Extract(inv.Passcode, time.Now())).Passcode
+		if err := b.mesh.Connect(t.Context(), a.mesh.Self(), a.mesh.Bound()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	b, c = startNode(t, homes[1], "Bo", nil), startNode(t, homes[2], "Cy", nil)
-	if !slices.Equal(b.mesh.Bound(), ports) {
-		t.Errorf("B listens on %v, before on %v", b.mesh.Bound(), ports)
-	}
-	say(t, b, g, "anybody there?")
-	hears(t, c, g, "anybody there?")
-	say(t, c, g, "I am")
-	hears(t, b, g, "I am")
-	if got := withPrefix(t, c, g, "before"); len(got) != 1 {
-		t.Errorf("C shows what was said before %d times", len(got))
+		if asked {
+			if _, err := b.ask(t.Context(), a.mesh.Self(), code); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			var genesis *groups.Op
+			inRoom(t, a, g, func(r *room) { genesis = r.g.Op(wire.OpID(g)) })
+			var seed [32]byte
+			must[*room](t)(b.prepareRoom(t.Context(), genesis, make([]byte, 32), seed, a.mesh.Self()))
+		}
+		b.Close()
+		b = startNode(t, dir, "", nil)
+		if !asked {
+			join(t, b, inv)
+		}
+		within(t, b, 20*time.Second, "Bo to be a member", func() bool {
+			r := b.room(g)
+			return r != nil && r.view.Load().seated()
+		})
+		text := "asked"
+		if !asked {
+			text = "asked again"
+		}
+		say(t, a, g, text)
+		hears(t, b, g, text)
+		b.Close()
 	}
 }

@@ -47,7 +47,7 @@ func (n *Node) Group(_ context.Context, g wire.GroupID) (api.Group, error) {
 
 // CreateGroup makes a group and its first epoch, and says what it is called.
 func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, error) {
-	if n.dev == nil {
+	if !n.begun.Load() {
 		return api.Group{}, api.NewProblem(api.NoIdentity)
 	}
 	limit := uint64(groups.DefaultCap)

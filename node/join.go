@@ -29,7 +29,7 @@ const (
 // passcode names. What is wrong with the text is said at once; what happens
 // then, the task says. Problems: passcode_*, invite_expired, already_member.
 func (n *Node) JoinByPasscode(_ context.Context, text string) (api.Task, error) {
-	if n.dev == nil {
+	if !n.begun.Load() {
 		return api.Task{}, api.NewProblem(api.NoIdentity)
 	}
 	code, err := n.readPasscode(text)

@@ -192,6 +192,9 @@ func (r *room) takeLater() {
 }
 
 func (r *room) commit(fn func(*commit) error) error {
+	if r.ended {
+		return errClosed
+	}
 	c := &commit{before: r.g.State()}
 	err := fn(c)
 	if err == nil {
