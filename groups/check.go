@@ -61,6 +61,16 @@ func (l *Log) checkAuthentic(o *Op, key wire.DeviceID) *Refusal {
 	return nil
 }
 
+// Authenticate verifies the operation's own signature ahead of Check, which
+// then does not do it again: gossip is judged before the log has its turn. key
+// is the operating key of the operation's incarnation, which never changes.
+func (o *Op) Authenticate(group wire.GroupID, key wire.DeviceID) bool {
+	if !o.authentic && o.Signed {
+		o.authentic = wire.Verify(wire.DomainOp, key, wire.Context(group), o.Core, o.Sig)
+	}
+	return o.authentic
+}
+
 // checkInside verifies what a body or key carries. complete is false when an
 // invite it needs is not here yet.
 func (l *Log) checkInside(o *Op) (complete bool, _ *Refusal) {

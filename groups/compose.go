@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -173,7 +174,12 @@ func (l *Log) ComposeContent(inc wire.OpID, key ed25519.PrivateKey, nowMs uint64
 	}
 	hash := sha256.Sum256(ct)
 	c.CtHash = hash[:]
-	return signed(wire.Marshal(c), key, wire.Context(l.group), ct...), nil
+	o := signed(wire.Marshal(c), key, wire.Context(l.group), ct...)
+	// What was signed by the right key this moment needs no verifying.
+	author, _ := l.g.find(inc)
+	leaf := l.g.nodes[author].leaf.OpKey
+	o.authentic = bytes.Equal(key.Public().(ed25519.PublicKey), leaf[:])
+	return o, nil
 }
 
 // ComposeKEM announces an inc's next KEM key.

@@ -44,7 +44,7 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 	if !inc.Live || inc.Cut || !inc.Seated {
 		return mesh.Ignore, nil
 	}
-	if !wire.Verify(wire.DomainOp, inc.Device, wire.Context(r.group), op.Core, op.Sig) {
+	if !op.Authenticate(r.group, inc.Device) {
 		r.n.blame(from, &groups.Refusal{Reason: groups.ReasonBadSignature})
 		return mesh.Reject, nil
 	}

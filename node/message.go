@@ -35,6 +35,7 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	}
 	r.awaitKey(ctx)
 	var op *groups.Op
+	var said *timeline.Entry
 	err = r.speak(ctx, func(c *commit) error {
 		// A name before the first word: nobody hears from an account they
 		// cannot call anything.
@@ -42,10 +43,14 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 			return err
 		}
 		op, err = r.say(c, groups.ContentText, text.Encode())
+		said = r.latest // what was said last stands last
 		return err
 	})
 	if err != nil {
 		return api.Message{}, err
+	}
+	if said != nil && said.ID == op.ID {
+		return n.messageOf(r, *said), nil
 	}
 	return n.Message(ctx, g, op.ID.String())
 }
@@ -328,7 +333,7 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 		if err := r.countUnread(); err != nil {
 			return err
 		}
-		c.changes = append(c.changes, change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: e.ID}))
+		c.changes = append(c.changes, r.n.change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: e.ID}))
 		return nil
 	})
 }
