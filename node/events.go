@@ -14,12 +14,12 @@ import (
 )
 
 // change is a row of the change log with an object of the API in it.
-func change(kind store.ChangeKind, typ string, group wire.GroupID, object any) store.Change {
+func (n *Node) change(kind store.ChangeKind, typ string, group wire.GroupID, object any) store.Change {
 	b, err := json.Marshal(object)
 	if err != nil {
 		panic("internal error: encoding an event: " + err.Error())
 	}
-	return store.Change{Kind: kind, Type: typ, Group: group, Data: b}
+	return store.Change{Kind: kind, Type: typ, Group: group, Ms: n.nowMs(), Data: b}
 }
 
 // eventID names a change: the store's epoch tells a store that was rebuilt

@@ -141,7 +141,7 @@ func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) erro
 			return err
 		}
 		if becameMutual {
-			return tx.Change(change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(a, &e, nil)))
+			return tx.Change(n.change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(a, &e, nil)))
 		}
 		return nil
 	})
@@ -246,13 +246,13 @@ func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
 			return nil
 		}
 		if mutual {
-			return tx.Change(change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(from, nil, &e)))
+			return tx.Change(n.change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(from, nil, &e)))
 		}
 		req := requestRow{V: 1, Kind: api.RequestFollow, From: from, AtMs: n.nowMs()}
 		if err := tx.PutRequest(followRequestID(from), wire.Marshal(req)); err != nil {
 			return err
 		}
-		return tx.Change(change(store.Add, api.EventFollowReceived, wire.GroupID{}, n.personWith(from, nil, &e)))
+		return tx.Change(n.change(store.Add, api.EventFollowReceived, wire.GroupID{}, n.personWith(from, nil, &e)))
 	})
 	if err != nil {
 		return fmt.Errorf("storing a follow edge: %w", err)

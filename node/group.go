@@ -89,7 +89,7 @@ func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, 
 		return api.Group{}, err
 	}
 	r.tell(func(c *commit) error {
-		c.changes = append(c.changes, change(store.Add, api.EventGroupCreated, r.group, r.api(r.view.Load())))
+		c.changes = append(c.changes, r.n.change(store.Add, api.EventGroupCreated, r.group, r.api(r.view.Load())))
 		return nil
 	})
 	return r.api(r.view.Load()), nil
@@ -193,7 +193,7 @@ func (r *room) groupChanged(c *commit) {
 	}
 	v := *r.view.Load()
 	v.state, v.me, v.meta = r.g.State(), r.me, r.meta
-	c.changes = append(c.changes, change(store.Update, api.EventGroupUpdated, r.group, r.api(&v)))
+	c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupUpdated, r.group, r.api(&v)))
 }
 
 // api is the group as its readers see it.

@@ -109,7 +109,7 @@ func (r *room) tellDelivered(c *commit, from, to uint64) {
 			if err != nil {
 				return err
 			}
-			c.changes = append(c.changes, change(store.Update, api.EventMessageUpdated, r.group, r.n.messageOf(r, e)))
+			c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageOf(r, e)))
 			return nil
 		})
 	})

@@ -218,7 +218,7 @@ func (r *room) tellInvites(c *commit, before, after *groups.State) {
 			continue
 		}
 		if was, ok := before.Invite(i.ID); ok && was.Used < i.Used {
-			c.changes = append(c.changes, change(store.Update, api.EventInviteUsed, r.group, api.Invite{
+			c.changes = append(c.changes, r.n.change(store.Update, api.EventInviteUsed, r.group, api.Invite{
 				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
 			}))
 		}

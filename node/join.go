@@ -82,23 +82,22 @@ func passcodeProblem(err error) *api.Problem {
 
 // candidate is somebody who may let us in, or why not.
 type candidate struct {
-	peer wire.PeerKey
-	way  string
-	err  error
+	peer  wire.PeerKey
+	addrs []string // to dial it anew; none if it was linked already
+	way   string
+	err   error
 }
 
 func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 	t.set(func(a *api.Task) { a.Stage = api.StageFinding })
 	var last *api.Problem
-	tried := 0
 	for c := range n.candidates(ctx, code) {
 		t.tried(c.way, c.err)
 		if c.err != nil {
 			continue
 		}
 		t.set(func(a *api.Task) { a.Stage = api.StageAsking })
-		answer, err := n.ask(ctx, c.peer, code)
-		tried++
+		answer, err := n.askPatiently(ctx, c, code)
 		if err != nil {
 			n.log.Debug("asking to join failed", "peer", c.peer.Short(), "err", err)
 			t.tried(c.way, err)
@@ -137,7 +136,7 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 		n.wg.Go(func() {
 			dial, cancel := context.WithTimeout(ctx, dialTime)
 			defer cancel()
-			out <- candidate{peer: w.peer, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
+			out <- candidate{peer: w.peer, addrs: w.addrs, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
 			done <- struct{}{}
 		})
 	}
@@ -157,6 +156,39 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 		close(out)
 	})
 	return out
+}
+
+const (
+	// asks is how often one sponsor is asked: a connection may be dead though
+	// nobody has noticed, and a member may not have heard of the invite yet.
+	asks = 3
+	// askPause is the pause before the second, twice that before the third: a
+	// few round trips of gossip.
+	askPause = 300 * time.Millisecond
+)
+
+// askPatiently asks a sponsor that the passcode names, on a new connection each
+// time; one that happens to be linked is asked once.
+func (n *Node) askPatiently(ctx context.Context, c candidate, code invites.Passcode) (joinAnswer, error) {
+	for try := 1; ; try++ {
+		answer, err := n.ask(ctx, c.peer, code)
+		if err == nil || len(c.addrs) == 0 || try == asks {
+			return answer, err
+		}
+		n.log.Debug("asking to join again", "peer", c.peer.Short(), "err", err)
+		select {
+		case <-ctx.Done():
+			return answer, err
+		case <-time.After(time.Duration(try) * askPause):
+		}
+		n.mesh.ClosePeer(c.peer)
+		dial, cancel := context.WithTimeout(ctx, dialTime)
+		failed := n.mesh.Connect(dial, c.peer, c.addrs)
+		cancel()
+		if failed != nil {
+			return joinAnswer{}, failed
+		}
+	}
 }
 
 // joinAnswer is what a sponsor said.

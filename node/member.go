@@ -165,16 +165,16 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			continue
 		}
 		changed = true
-		c.changes = append(c.changes, change(store.Update, typ, r.group, r.n.memberOf(m)))
+		c.changes = append(c.changes, r.n.change(store.Update, typ, r.group, r.n.memberOf(m)))
 		if m.Account == self && m.Status == groups.StatusSeated && (!known || was.Status != m.Status) && before != nil {
 			v := *r.view.Load()
 			v.state, v.me, v.meta = after, r.me, r.meta
-			c.changes = append(c.changes, change(store.Add, api.EventGroupCreated, r.group, r.api(&v)))
+			c.changes = append(c.changes, r.n.change(store.Add, api.EventGroupCreated, r.group, r.api(&v)))
 		}
 		if m.Account == self && known && was.Status == groups.StatusSeated && (m.Status == groups.StatusLeft || m.Status == groups.StatusRemoved) {
 			v := *r.view.Load()
 			v.state = after
-			c.changes = append(c.changes, change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
+			c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
 		}
 	}
 	if changed {

@@ -211,7 +211,7 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 		if err := tx.PutRequest(id, wire.Marshal(row)); err != nil {
 			return err
 		}
-		return tx.Change(change(store.Add, api.EventInviteRequested, wire.GroupID(op.ID), row.api(n, id)))
+		return tx.Change(n.change(store.Add, api.EventInviteRequested, wire.GroupID(op.ID), row.api(n, id)))
 	})
 }
 
@@ -372,7 +372,7 @@ func (r *room) queueRequest(c *commit, ask *askMsg) error {
 	}
 	id := "join-" + r.group.Short() + "-" + ask.Request.Newcomer.String()
 	c.row(func(tx *store.Tx) error { return tx.PutRequest(id, wire.Marshal(row)) })
-	c.changes = append(c.changes, change(store.Add, api.EventInviteRequested, r.group, row.api(r.n, id)))
+	c.changes = append(c.changes, r.n.change(store.Add, api.EventInviteRequested, r.group, row.api(r.n, id)))
 	return nil
 }
 

@@ -194,7 +194,7 @@ func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups
 func (r *room) enter(c *commit, e timeline.Entry) {
 	m := r.n.messageOf(r, e)
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
-	c.changes = append(c.changes, change(store.Add, api.EventMessageCreated, r.group, m))
+	c.changes = append(c.changes, r.n.change(store.Add, api.EventMessageCreated, r.group, m))
 	r.placed(c, e)
 	if r.latest == nil || r.latest.Key().Compare(e.Key()) < 0 {
 		r.latest = &e
@@ -339,7 +339,7 @@ func (r *room) refoldChain(c *commit, inc wire.OpID, s *groups.State) error {
 			if want != timeline.Shown {
 				kind, typ = store.Retract, api.EventMessageRetracted
 			}
-			c.changes = append(c.changes, change(kind, typ, r.group, r.n.messageOf(r, e)))
+			c.changes = append(c.changes, r.n.change(kind, typ, r.group, r.n.messageOf(r, e)))
 			return nil
 		})
 	})

@@ -66,7 +66,9 @@ func (s *Server) eventVerbs() {
 
 	handle(s, verb{method: "GET", path: "/snapshot", id: "snapshot", doc: "All that events change, and the event to go on from"},
 		func(ctx context.Context, _ *none) (*body[api.Snapshot], error) {
-			return reply(s.node.Snapshot(ctx))
+			snap, err := s.node.Snapshot(ctx)
+			snap.State.Status = s.glance(ctx)
+			return reply(snap, err)
 		})
 }
 
