@@ -239,7 +239,9 @@ func (n *Node) SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile
 	if err != nil {
 		return api.Profile{}, api.NewProblem(api.BadRequest).Explain("%v", err)
 	}
-	contacts := n.people.list(func(p *person) bool { return p.following() || p.followsUs() && !p.blocked })
+	// Whoever merely follows gets it when it is followed back: anybody can make
+	// followers, and each that something waits for is dialled.
+	contacts := n.people.list((*person).following)
 	err = n.store.Update(ctx, func(tx *store.Tx) error {
 		if err := n.people.putProfile(tx, p); err != nil {
 			return err
