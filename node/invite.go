@@ -206,10 +206,6 @@ func (r *room) invite(id wire.OpID, rows map[wire.OpID]inviteRow) (api.Invite, e
 	return out, nil
 }
 
-// preview gives the sealed preview of the group for who holds the code of an
-// own invite; others' invites have none here.
-func (r *room) preview(invite wire.OpID) []byte { return nil }
-
 // tellInvites tells readers which own invites were used.
 func (r *room) tellInvites(c *commit, before, after *groups.State) {
 	self := r.n.dev.account()
@@ -225,8 +221,9 @@ func (r *room) tellInvites(c *commit, before, after *groups.State) {
 	}
 }
 
-// Inspect says what a pasted text holds. Nothing is dialled.
-func (n *Node) Inspect(_ context.Context, in api.InspectRequest) (api.Inspect, error) {
+// Inspect says what a pasted text holds. Nothing is dialled unless a preview is
+// asked for.
+func (n *Node) Inspect(ctx context.Context, in api.InspectRequest) (api.Inspect, error) {
 	found, err := invites.Extract(in.Text, n.now())
 	out := api.Inspect{}
 	if err != nil {
@@ -235,6 +232,9 @@ func (n *Node) Inspect(_ context.Context, in api.InspectRequest) (api.Inspect, e
 	switch {
 	case found.Passcode.V != 0:
 		n.inspectPasscode(&out, found.Passcode)
+		if in.Preview && out.Problem == nil {
+			n.askPreview(ctx, &out, found.Passcode)
+		}
 	case found.Card != "":
 		return n.inspectCard(found.Card)
 	}

@@ -302,7 +302,12 @@ func (n *Node) readPath(s *mesh.Stream, code invites.Passcode, keys invites.Keys
 		}
 		ops = append(ops, next)
 	}
-	return checkPath(ops, code, keys, s.Peer())
+	path, err := checkPath(ops, code, keys, s.Peer())
+	if err != nil {
+		return nil, err
+	}
+	path.preview = msg.Preview
+	return path, nil
 }
 
 // shownPath is what a newcomer keeps of the path a sponsor showed.
@@ -311,6 +316,7 @@ type shownPath struct {
 	genesis *groups.Op
 	invite  wire.OpID
 	inviter wire.AccountID
+	preview []byte // sealed, may be empty
 }
 
 // checkPath tells whether a path leads from the group the passcode names to

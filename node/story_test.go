@@ -144,6 +144,10 @@ func TestStory(t *testing.T) {
 
 	five := 5
 	inv := must[api.Invite](t)(a.CreateInvite(t.Context(), g.ID, api.InviteCreate{Uses: &five, Lang: "zh"}))
+	seen := must[api.Inspect](t)(c.Inspect(t.Context(), api.InspectRequest{Text: inv.Text, Preview: true}))
+	if seen.Preview == nil || seen.Preview.Name != "Hiking" || seen.Preview.Members != 2 || seen.Preview.Cap != 3 || seen.Inviter.Account != a.dev.account() {
+		t.Fatalf("preview: %+v", seen)
+	}
 	join := must[api.Task](t)(c.JoinByPasscode(t.Context(), "大家好 🎉\n"+inv.Text+"\n快来！😀"))
 	if join = waitTask(t, c, join.ID); join.Stage != api.StageJoined {
 		t.Fatalf("join: %+v", join)
