@@ -1,0 +1,119 @@
+package node
+
+import (
+	"bytes"
+	"encoding/base64"
+	"testing"
+
+	"mutuals/groups"
+	"mutuals/groups/seal"
+	"mutuals/identity"
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+	"mutuals/store"
+)
+
+// decodes fuzzes one message of foreign bytes: nothing panics, and what is
+// taken is what would have been written (one text a value).
+func decodes[T any](f *testing.F, seeds ...T) {
+	for _, s := range seeds {
+		b := wire.Marshal(s)
+		f.Add(b)
+		f.Add(b[:len(b)/2])
+		f.Add(append(bytes.Clone(b), 0))
+	}
+	f.Add([]byte{})
+	f.Add([]byte{0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add(bytes.Repeat([]byte{0x81}, 64))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v T
+		if err := wire.Unmarshal(b, &v); err != nil {
+			if !misbehaves(err) {
+				t.Fatalf("nobody is blamed for %x: %v", b, err)
+			}
+			return
+		}
+		if again := wire.Marshal(v); !bytes.Equal(again, b) {
+			t.Fatalf("%x was read, and is written %x", b, again)
+		}
+	})
+}
+
+func FuzzHello(f *testing.F)   { decodes(f, helloMsg{V: 1, Step: joinHello}) }
+func FuzzPath(f *testing.F)    { decodes(f, pathMsg{V: 1, Step: joinPath, Frames: [][]byte{{1}, {}}}) }
+func FuzzVerdict(f *testing.F) { decodes(f, verdictMsg{V: 1, Step: joinVerdict, Admit: []byte{1}}) }
+func FuzzDirect(f *testing.F)  { decodes(f, directMsg{V: 1, Kind: directOffer, Body: []byte{1}}) }
+func FuzzAck(f *testing.F)     { decodes(f, ackMsg{V: 1, OK: 1}) }
+func FuzzDecline(f *testing.F) { decodes(f, declineMsg{}) }
+func FuzzEdge(f *testing.F)    { decodes(f, identity.SignedEdge{}) }
+func FuzzProfile(f *testing.F) { decodes(f, identity.SignedProfile{}) }
+func FuzzAsk(f *testing.F) {
+	decodes(f, askMsg{V: 1, Step: joinAsk, Request: groups.JoinRequest{V: 1, Follow: 1}})
+}
+func FuzzOffer(f *testing.F) {
+	decodes(f, offerMsg{Genesis: []byte{1}, Preview: offerPreview{Name: "Hiking", Members: 3}})
+}
+func FuzzAnswer(f *testing.F) { decodes(f, answerMsg{Request: groups.JoinRequest{V: 1}}) }
+
+// A key message and the request inside it.
+func FuzzKey(f *testing.F) {
+	signed := wire.Marshal(seal.SignedRequest{Request: seal.Request{V: 1, EIDs: [][32]byte{{1}}}})
+	f.Add(wire.Marshal(keyMsg{V: 1, Request: signed}))
+	f.Add(wire.Marshal(keyMsg{V: 1, Request: signed[:9]}))
+	f.Add([]byte{0x83})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var m keyMsg
+		if wire.Unmarshal(b, &m) != nil {
+			return
+		}
+		if q, err := seal.DecodeRequest(m.Request); err == nil && len(q.Request.EIDs) > maxRequestedEIDs {
+			t.Fatalf("%d epochs are asked for", len(q.Request.EIDs))
+		}
+	})
+}
+
+// A cursor is a reader's, and what it names is within the timeline.
+func FuzzCursor(f *testing.F) {
+	f.Add(base64.RawURLEncoding.EncodeToString(wire.Marshal(cursorMsg{OrderMs: 5})))
+	f.Add("")
+	f.Add("AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := wire.ParseOpID(s); err == nil {
+			return // looked up, not decoded
+		}
+		at, err := new(room).cursor(nil, s)
+		if err != nil && at != (store.Cursor{}) {
+			t.Fatal("an error and a place")
+		}
+		if at.OrderMs > wire.MaxMs {
+			t.Fatalf("beyond the end of time: %d", at.OrderMs)
+		}
+		justBefore(at)
+	})
+}
+
+// A signed record of addresses, as members hand them on.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0x0a, 0x24, 0x08, 0x01, 0x12, 0x20})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if peer, _, _, err := mesh.ParseRecord(b); err != nil && peer != (wire.PeerKey{}) {
+			t.Fatal("an error and a peer")
+		}
+	})
+}
+
+// A name that another chose stays text however it is cut.
+func FuzzClipName(f *testing.F) {
+	f.Add("Hiking")
+	f.Add(string(bytes.Repeat([]byte("山"), groups.MaxGroupName)))
+	f.Fuzz(func(t *testing.T, s string) {
+		var back offerPreview
+		if wire.Unmarshal(wire.Marshal(offerPreview{Name: s}), &back) != nil {
+			return // no text to begin with
+		}
+		if wire.Unmarshal(wire.Marshal(offerPreview{Name: clipName(s)}), &back) != nil || len(back.Name) > groups.MaxGroupName {
+			t.Fatalf("%q was cut to %q", s, clipName(s))
+		}
+	})
+}
