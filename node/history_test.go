@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -68,4 +69,27 @@ func TestHistory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A member who was let in after the group got its name, and was given that one
+// message's key, can hand it on: over a restart, with the founder away.
+func TestNameOutlivesFounder(t *testing.T) {
+	policy, home := "join", t.TempDir()
+	a, b, c := testNode(t, "Ann"), startNode(t, home, "Bo", nil), testNode(t, "Cy")
+	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{History: &policy}})
+	join(t, b, invite(t, a, g, 1, ""))
+	named := func(n *Node) {
+		within(t, n, 20*time.Second, n.ownName()+" to know the group's name", func() bool {
+			return must[api.Group](t)(n.Group(t.Context(), g)).Name == "Hiking"
+		})
+	}
+	named(b)
+	if err := errors.Join(b.Close(), a.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b = startNode(t, home, "Bo", nil)
+	join(t, c, invite(t, b, g, 1, ""))
+	say(t, b, g, "hello")
+	hears(t, c, g, "hello")
+	named(c)
 }

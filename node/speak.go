@@ -128,14 +128,18 @@ func (r *room) open(c *commit, op *groups.Op) {
 	}
 	place := r.place(op)
 	plain, ok := r.decrypt(key, op)
-	if _, single := r.keys.single[op.ID]; !ok && single && !r.keys.has(op.EID) {
+	_, single := r.keys.single[op.ID]
+	switch single = single && !r.keys.has(op.EID); {
+	case !ok && single:
 		delete(r.keys.single, op.ID) // not its key: somebody else may have it
 		r.lock(c, op)
 		return
-	}
-	if !ok {
+	case !ok:
 		r.enter(c, timeline.Unread(place, timeline.Malformed))
 		return
+	case single:
+		// It has shown that it fits: kept, for the newcomers of tomorrow.
+		c.row(func(tx *store.Tx) error { return tx.PutMessageKey(r.group, op.ID, key) })
 	}
 	r.fold(c, op, place, plain)
 }
