@@ -80,6 +80,8 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 		err = n.takeOffer(ctx, from, m.Body)
 	case directAnswer:
 		err = n.takeAnswer(ctx, from, m.Body)
+	case directRecord:
+		err = n.takeOwnRecord(from, m.Body)
 	case directDecline:
 		err = n.takeDecline(ctx, from, m.Body)
 	default:
@@ -90,6 +92,16 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// takeOwnRecord keeps where a contact says it can be dialled.
+func (n *Node) takeOwnRecord(from wire.PeerKey, body []byte) error {
+	peer, _, _, err := mesh.ParseRecord(body)
+	if err != nil || peer != from {
+		return fmt.Errorf("%w: addresses of somebody else", errDirectRefused)
+	}
+	n.learnRecords([][]byte{body})
+	return nil
 }
 
 // takeContactProfile keeps the profile of somebody who follows or is followed.

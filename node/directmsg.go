@@ -16,6 +16,7 @@ const (
 	directOffer      = 4
 	directAnswer     = 5
 	directDecline    = 6
+	directRecord     = 7
 )
 
 // maxDirectFrame bounds one direct frame: a join request of 16 KiB or a

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mutuals/identity/wire"
+	"mutuals/node/mesh"
 	"mutuals/store"
 )
 
@@ -89,23 +90,33 @@ func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID)
 	}
 	defer s.Close()
 	for _, o := range outs {
-		s.SetDeadline(time.Now().Add(directStep))
-		if err := s.WriteFrame(wire.Marshal(directMsg{V: 1, Kind: uint64(o.Kind), Body: o.Frame})); err != nil {
-			return err
-		}
-		b, err := s.ReadFrame(maxHelloFrame)
+		ok, err := handOver(s, uint64(o.Kind), o.Frame)
 		if err != nil {
 			return err
 		}
-		var ack ackMsg
-		if err := wire.Unmarshal(b, &ack); err != nil {
-			return err
-		}
-		if err := n.delivered(ctx, o, ack.OK == 1); err != nil {
+		if err := n.delivered(ctx, o, ok); err != nil {
 			return err
 		}
 	}
-	return nil
+	// Last, when an edge has made this account known: where to answer, which a
+	// contact in no common group hears from nobody else.
+	_, err = handOver(s, directRecord, n.mesh.Record())
+	return err
+}
+
+// handOver sends one direct frame and waits for its ack.
+func handOver(s *mesh.Stream, kind uint64, body []byte) (ok bool, err error) {
+	s.SetDeadline(time.Now().Add(directStep))
+	if err := s.WriteFrame(wire.Marshal(directMsg{V: 1, Kind: kind, Body: body})); err != nil {
+		return false, err
+	}
+	b, err := s.ReadFrame(maxHelloFrame)
+	if err != nil {
+		return false, err
+	}
+	var ack ackMsg
+	err = wire.Unmarshal(b, &ack)
+	return ack.OK == 1, err
 }
 
 // delivered takes something out of the outbox, unless a newer one took its
