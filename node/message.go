@@ -230,9 +230,10 @@ func (r *room) window(items []timeline.Entry) api.MessagePage {
 	return page
 }
 
-// justBefore is the cursor that has at itself behind it.
+// justBefore is the cursor that has at itself behind it. The store tells the
+// entries of one millisecond apart by the first half of their ids.
 func justBefore(at store.Cursor) store.Cursor {
-	for i := len(at.ID) - 1; i >= 0; i-- {
+	for i := len(at.ID)/2 - 1; i >= 0; i-- {
 		at.ID[i]--
 		if at.ID[i] != 0xff {
 			return at
