@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync"
 	"syscall"
 
 	"mutuals/node"
@@ -21,8 +22,11 @@ func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	beside.Go(func() { giveBack(ctx) })
 	go func() {
 		select {
 		case <-n.Stopping():

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// quietFor is how long little must be allocated before memory is given
+	// back: to do so while there is work would only make that slower.
+	quietFor = 10 * time.Second
+	// quietBytes is what a node at rest allocates in that time, ten times
+	// over: heartbeats of gossip and of event streams.
+	quietBytes = 8 << 20
+	// worthBytes is how much must have been allocated since the last time: a
+	// collection costs about 10 ms.
+	worthBytes = 4 << 20
+)
+
+// giveBack returns the memory that work has left behind to the system, once
+// the node rests, until ctx is done. Left alone, Go waits for the heap to
+// double, and counts Badger's unwritten memtables (21 MB) as heap.
+func giveBack(ctx context.Context) {
+	tick := time.NewTicker(quietFor)
+	defer tick.Stop()
+	given, before := uint64(0), allocated()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := allocated()
+		if now-before < quietBytes && now-given > worthBytes {
+			debug.FreeOSMemory()
+			given = now
+		}
+		before = now
+	}
+}
+
+// allocated is how many bytes the process has allocated so far.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
