@@ -50,7 +50,7 @@ func main() {
 func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}}
 	if quick {
-		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 15 * time.Second, Sizes: []int{2, 3, 10}}
+		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}}
 	}
 	dir, err := os.MkdirTemp("", "mutuals-bench-")
 	if err != nil {
