@@ -237,3 +237,28 @@ func TestJoinKilled(t *testing.T) {
 		b.Close()
 	}
 }
+
+// A passcode that is refused does not take the room from under an offer that
+// was accepted: the admit for it may be on its way.
+func TestRefusedJoinKeepsOffer(t *testing.T) {
+	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
+	g := newGroup(t, a, api.GroupCreate{})
+	inv := invite(t, a, g, 1, "")
+	join(t, c, inv)
+	var genesis *groups.Op
+	inRoom(t, a, g, func(r *room) { genesis = r.g.Op(wire.OpID(g)) })
+	var seed [32]byte
+	kemPk := []byte("the key the offer was answered with")
+	offered := must[*room](t)(b.prepareRoom(t.Context(), genesis, kemPk, seed, a.mesh.Self()))
+	if task := tryJoin(t, b, inv); problemCode(task) != api.InviteUsed {
+		t.Fatalf("a used-up passcode: %+v", task)
+	}
+	if b.room(g) != offered {
+		t.Fatal("the room of the offer is gone")
+	}
+	inRoom(t, b, g, func(r *room) {
+		if _, ok := r.keys.kem[kemSlot(kemPk)]; !ok {
+			t.Error("the key of the offer is gone")
+		}
+	})
+}

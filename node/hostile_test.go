@@ -490,6 +490,40 @@ func TestRogueMember(t *testing.T) {
 		}
 	})
 
+	s.attack(t, "a vector without end", 6, func(t *testing.T) {
+		wants := make(chan struct{}, 10_000)
+		r.mesh.Handle(protocolSync, 32, func(_ context.Context, st *mesh.Stream) {
+			m, err := readSync(st)
+			hello, ok := m.(*groups.SyncHello)
+			if err != nil || !ok {
+				return
+			}
+			writeSync(st, &groups.SyncHello{V: groups.SyncVersion, Group: hello.Group, Digest: [32]byte{1}})
+			var v groups.Vector
+			for i := range 200 {
+				v = append(v, groups.VectorEntry{Inc: wire.OpID{byte(i), 7}, Chain: 0, Seq: 1 << 47, Floor: 1})
+			}
+			writeSync(st, &groups.SyncVector{Entries: v.Sort()})
+			for {
+				if m, err = readSync(st); err != nil {
+					return
+				}
+				if _, ok := m.(*groups.SyncWant); !ok {
+					return
+				}
+				wants <- struct{}{}
+				writeSync(st, &groups.SyncDone{Status: groups.SyncNotHeld})
+			}
+		})
+		defer r.mesh.Unhandle(protocolSync)
+		if err := at.pull(t.Context(), r.mesh.Self()); err != nil {
+			t.Errorf("the pull: %v", err)
+		}
+		if n := len(wants); n == 0 || n > 8 {
+			t.Errorf("%d windows were asked for of a peer that has nothing", n)
+		}
+	})
+
 	// What builds on nothing is parked; a member cannot fill all there is.
 	s.attack(t, "operations that wait for ever", 6, func(t *testing.T) {
 		pins := make([]groups.Pin, 900)

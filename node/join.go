@@ -194,6 +194,7 @@ func (n *Node) askPatiently(ctx context.Context, c candidate, code invites.Passc
 // joinAnswer is what a sponsor said.
 type joinAnswer struct {
 	room    *room
+	made    bool // for this question: with a no it goes
 	outcome uint64
 	problem *api.Problem
 	sponsor wire.PeerKey
@@ -228,6 +229,7 @@ func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode
 	}
 	// The room is on disk before the request leaves: an admit that is written
 	// must not find its device without the key it was made for.
+	before := n.room(path.group)
 	r, err := n.prepareRoom(ctx, path.genesis, pk, seed, peer)
 	if err != nil {
 		return joinAnswer{}, err
@@ -249,7 +251,7 @@ func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode
 	if err := checkStep(verdict.V, verdict.Step, joinVerdict); err != nil {
 		return joinAnswer{}, err
 	}
-	answer := joinAnswer{room: r, outcome: verdict.Outcome, sponsor: peer}
+	answer := joinAnswer{room: r, made: r != before, outcome: verdict.Outcome, sponsor: peer}
 	if verdict.Outcome == outcomeRefused {
 		answer.problem = problemOf(groups.Reason(verdict.Reason))
 	}
@@ -345,7 +347,11 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 	result := &api.TaskResult{Group: a.room.group}
 	switch a.outcome {
 	case outcomeRefused:
-		n.forgetRoom(a.room)
+		// A room that was here before waits for another answer, to an offer or
+		// to an older request, under a key that must not be lost.
+		if a.made {
+			n.forgetRoom(a.room)
+		}
 		// Another sponsor may know more: it may have seen a seat freed, or the
 		// removal undone. A refusal by rule is repeated by all.
 		return false
