@@ -285,14 +285,32 @@ func (r *room) run(ctx context.Context) {
 
 // show replaces the view by what holds now.
 func (r *room) show() {
-	s := r.g.State()
-	v := &view{state: s, me: r.me, meta: r.meta, peers: map[wire.PeerKey]wire.OpID{}, waiting: map[wire.PeerKey]wire.OpID{}, synced: r.parked.empty(), latest: r.latest, unread: r.unread}
+	s, old := r.g.State(), r.view.Load()
+	v := &view{state: s, me: r.me, meta: r.meta, synced: r.parked.empty(), latest: r.latest, unread: r.unread}
+	if old != nil && old.state == s {
+		v.peers, v.waiting = old.peers, old.waiting // a message changes no member
+	} else {
+		v.peers, v.waiting = linkable(s)
+	}
+	if e, ok := r.sendEpoch(); ok {
+		v.epoch = e.Gen
+	}
+	r.view.Store(v)
+	if old == nil || old.state != s {
+		r.rewire(old, v)
+	}
+	r.changed.tell()
+}
+
+// linkable lists the live devices of those seated, and of those who wait.
+func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID) {
+	peers, waiting = map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]wire.OpID{}
 	for _, m := range s.Members() {
-		to := v.peers
+		to := peers
 		switch m.Status {
 		case groups.StatusSeated:
 		case groups.StatusWaitlisted:
-			to = v.waiting
+			to = waiting
 		default:
 			continue
 		}
@@ -302,14 +320,7 @@ func (r *room) show() {
 			}
 		}
 	}
-	if e, ok := r.sendEpoch(); ok {
-		v.epoch = e.Gen
-	}
-	old := r.view.Swap(v)
-	if old == nil || old.state != s {
-		r.rewire(old, v)
-	}
-	r.changed.tell()
+	return peers, waiting
 }
 
 // own writes a control operation of this device and takes it in.
