@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"mutuals/groups"
@@ -97,11 +98,10 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 // missing, since whether content counts is decided by the control operations
 // its author knew.
 func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
-	all := groups.Missing(mine, theirs)
-	for i, w := range all {
-		if groups.ChainKind(w.Chain) != groups.Control && i > 0 {
-			return all[:i]
-		}
+	all := groups.Missing(mine, theirs) // control first
+	content := slices.IndexFunc(all, func(w groups.Want) bool { return groups.ChainKind(w.Chain) != groups.Control })
+	if content > 0 {
+		return all[:content]
 	}
 	return all
 }
