@@ -10,7 +10,7 @@
 //
 // A worked trace: MUTUALS_API=127.0.0.1:0 mutualsd --home /tmp/a. settings.go
 // reads /tmp/a/config.toml, in which `lisen = […]` would end it with exit code
-// 2 and the nearest name; run.go opens the node, which locks the home (a
+// 2 and the nearest name; serve.go opens the node, which locks the home (a
 // second daemon is refused and told the first one's process id, exit code 8),
 // and runs the server, which writes api.json when it is ready. SIGTERM makes
 // the server answer what it has begun, then the node close its store.

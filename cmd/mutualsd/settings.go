@@ -49,6 +49,7 @@ var choices = map[string][]string{
 // later are settings whose time has not come: a value but the one here is
 // refused, since to ignore it would promise what does not happen.
 var later = map[string]struct{ only, why string }{
+	"relay":         {"off", "nodes reach each other directly, or not at all"},
 	"dht":           {"off", "members find each other by passcodes, saved addresses and the local network"},
 	"harbor":        {"false", "this version does not store for others"},
 	"relay-service": {"false", "this version does not relay"},
@@ -173,9 +174,6 @@ func (s *settings) check(fs *pflag.FlagSet) error {
 			errs = append(errs, fmt.Errorf("--%s %s is not in this version: %s", f.Name, value, l.why))
 		}
 	})
-	if s.relay == "only" {
-		errs = append(errs, errors.New("--relay only is not in this version: it would show your address all the same"))
-	}
 	return errors.Join(errs...)
 }
 

@@ -68,6 +68,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"wrong level", "", map[string]string{"MUTUALS_LOG_LEVEL": "loud"}, nil, `--log-level is "loud"`},
 		{"not yet", "harbor = true", nil, nil, "--harbor true is not in this version"},
 		{"not private", "", nil, []string{"--relay", "only"}, "--relay only is not in this version"},
+		{"no relay", "", nil, []string{"--relay", "auto"}, "--relay auto is not in this version"},
 	} {
 		_, err := settle(t, c.config, c.env, c.args...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
