@@ -30,7 +30,8 @@ func notFound(hint, format string, a ...any) error {
 	return &failure{api.ExitNotFound, hint, fmt.Errorf(format, a...)}
 }
 
-// fail writes an error and its next step, and returns the exit code.
+// fail writes an error and its next step, and returns the exit code. With
+// --json a problem is the answer, in the API's shape, if there was no other.
 func (c *cli) fail(err error) api.Exit {
 	exit, hint, said := api.ExitFailure, "", err.Error()
 	var f *failure
@@ -38,9 +39,12 @@ func (c *cli) fail(err error) api.Exit {
 	switch {
 	case errors.As(err, &f):
 		exit, hint = f.exit, f.hint
+		if exit == api.ExitNotFound {
+			p = api.NewProblem(api.NotFound).In(c.lang).Explain("%s", said)
+		}
 	case errors.As(err, &p):
 		p = p.In(c.lang)
-		exit, hint, said = p.Exit(), p.Hint, p.Error()
+		exit, hint, said = p.Exit(), p.Hint, fmt.Sprintf("%s [%s]", p.Error(), p.Code)
 	case errors.Is(err, api.ErrNotRunning):
 		exit, said, hint = api.ExitNotRunning, "no node is running on this home", "run mutuals up"
 		if c.lang == api.Chinese {
@@ -50,6 +54,11 @@ func (c *cli) fail(err error) api.Exit {
 		exit, hint = api.ExitNetwork, "try again, or see mutuals doctor"
 	case errors.Is(err, api.ErrResync):
 		hint = "start again without --after"
+	}
+	if c.json && p != nil && !c.spoke {
+		if err := c.line(p); err != nil {
+			c.note("mutuals: error: %v", err)
+		}
 	}
 	fmt.Fprintf(c.err, "mutuals: error: %s\n", clean(said))
 	if hint != "" {

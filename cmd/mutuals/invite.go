@@ -59,7 +59,8 @@ func newInvite(c *cli) *cobra.Command {
 }
 
 func newInvites(c *cli) *cobra.Command {
-	return noun("invites", "The passcodes of a group", newInvitesList(c), newInvitesRevoke(c))
+	return noun("invites", "The passcodes of a group", newInvitesList(c), newInvitesRevoke(c),
+		newInvitesRequests(c), newInvitesAnswer(c, "accept", "Let somebody in who asked", true), newInvitesAnswer(c, "decline", "Do not", false))
 }
 
 func newInvitesList(c *cli) *cobra.Command {
@@ -119,6 +120,36 @@ func newInvitesRevoke(c *cli) *cobra.Command {
 				return err
 			}
 			return show(c, inv, func(i api.Invite) { c.say("revoked %s", short(i.ID)) })
+		},
+	}
+}
+
+func newInvitesRequests(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "requests GROUP",
+		Short: "Who asks to join by a passcode that needs a yes",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, err := c.joinRequests(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.showRequests(all)
+		},
+	}
+}
+
+func newInvitesAnswer(c *cli, verb, short string, accept bool) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " GROUP ID|NAME",
+		Short: short,
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, err := c.joinRequests(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.answer(cmd.Context(), args[1], all, verb, accept)
 		},
 	}
 }

@@ -35,6 +35,13 @@ the inviter then follow each other, and members see your name and device.`,
 				}
 			}
 			task, err := client.Join(ctx, text)
+			var p *api.Problem
+			if c.json && errors.As(err, &p) {
+				// A text that cannot be used makes no task; a script finds its
+				// answer where it finds all others.
+				refused := api.Task{Kind: api.TaskJoin, State: api.TaskFailed, Stage: api.StageRefused, Problem: p.In(c.lang), At: time.Now().UTC()}
+				return errors.Join(c.line(refused), err)
+			}
 			if err != nil {
 				return err
 			}

@@ -33,6 +33,7 @@ func showList[T any](c *cli, items []T, human func([]T)) error {
 
 // line writes one JSON value on one line.
 func (c *cli) line(v any) error {
+	c.spoke = true
 	e := json.NewEncoder(c.out)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)

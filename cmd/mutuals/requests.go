@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,13 +24,7 @@ func newRequests(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showList(c, all, func(all []api.Request) {
-				rows := make([][]string, len(all))
-				for i, r := range all {
-					rows[i] = []string{r.ID, asks(r), moment(r.At)}
-				}
-				c.table("nothing waits", []string{"ID", "", "SINCE"}, rows)
-			})
+			return c.showRequests(all)
 		},
 	}
 	cmd.AddCommand(answer(c, "accept", "Say yes", true), answer(c, "decline", "Say no", false))
@@ -50,22 +46,42 @@ func answer(c *cli, verb, short string, accept bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := match(args[0], all, func(r api.Request) []string { return []string{r.ID} })
-			id := args[0]
-			if len(found) > 0 {
-				r, err := only(id, "request", "mutuals requests", found, func(r api.Request) string { return r.ID })
-				if err != nil {
-					return err
-				}
-				id = r.ID
-			}
-			r, err := client.AnswerRequest(ctx, id, accept)
-			if err != nil {
-				return err
-			}
-			return show(c, r, func(r api.Request) { c.say("%sed: %s", strings.TrimSuffix(verb, "e"), asks(r)) })
+			return c.answer(ctx, args[0], all, verb, accept)
 		},
 	}
+}
+
+// answer says yes or no to the request that a person means of all that wait.
+func (c *cli) answer(ctx context.Context, typed string, all []api.Request, verb string, accept bool) error {
+	found := match(typed, all, func(r api.Request) []string { return []string{r.ID, r.From.String(), r.FromName} })
+	r, err := only(typed, "request", "mutuals requests", found, func(r api.Request) string { return r.ID })
+	if err != nil {
+		return err
+	}
+	if r, err = c.client.AnswerRequest(ctx, r.ID, accept); err != nil {
+		return err
+	}
+	return show(c, r, func(r api.Request) { c.say("%sed: %s", strings.TrimSuffix(verb, "e"), asks(r)) })
+}
+
+func (c *cli) showRequests(all []api.Request) error {
+	return showList(c, all, func(all []api.Request) {
+		rows := make([][]string, len(all))
+		for i, r := range all {
+			rows[i] = []string{r.ID, asks(r), moment(r.At)}
+		}
+		c.table("nothing waits", []string{"ID", "", "SINCE"}, rows)
+	})
+}
+
+// joinRequests returns those who ask to join a group and wait for a yes.
+func (c *cli) joinRequests(ctx context.Context, group string) ([]api.Request, error) {
+	g, err := c.group(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.client.Requests(ctx)
+	return slices.DeleteFunc(all, func(r api.Request) bool { return r.Kind != api.RequestJoin || r.Group != g.ID }), err
 }
 
 // asks says in words what a request is for.

@@ -29,6 +29,7 @@ type cli struct {
 	json, yes, noStart bool
 
 	began  bool // the parser was satisfied and the verb runs
+	spoke  bool // JSON was written to standard output
 	client *api.Client
 }
 
