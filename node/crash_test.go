@@ -2,16 +2,19 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"mutuals/groups"
+	"mutuals/groups/seal"
 	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/api"
@@ -261,4 +264,48 @@ func TestRefusedJoinKeepsOffer(t *testing.T) {
 			t.Error("the key of the offer is gone")
 		}
 	})
+}
+
+// dryRand gives randomness until it is told to run dry after some reads.
+type dryRand struct{ left atomic.Int64 }
+
+func (d *dryRand) Read(b []byte) (int, error) {
+	if d.left.Add(-1) < 0 {
+		return 0, errors.New("no randomness")
+	}
+	return rand.Read(b)
+}
+
+// A group whose making was cut off is not there: neither at once nor after a
+// restart.
+func TestGroupCutOff(t *testing.T) {
+	dry := &dryRand{}
+	dry.left.Store(1 << 40)
+	dir := t.TempDir()
+	n := startNode(t, dir, "Ann", func(c *Config) { c.Rand = dry })
+	whole := newGroup(t, n, api.GroupCreate{Name: "Whole"})
+	for reads := range 5 {
+		dry.left.Store(int64(reads))
+		_, err := n.CreateGroup(t.Context(), api.GroupCreate{Name: "Half"})
+		dry.left.Store(1 << 40)
+		if err == nil {
+			t.Logf("%d reads are enough", reads)
+			break
+		}
+		if got := must[[]api.Group](t)(n.Groups(t.Context())); len(got) != 1 {
+			t.Fatalf("after %d reads and %v: %d groups, want the whole one", reads, err, len(got))
+		}
+	}
+	// The kill itself: genesis is on disk, the first epoch is not.
+	seed, pk := must2(t)(seal.GenerateKEM(rand.Reader))
+	genesis := groups.ComposeGenesis(n.dev.keys, n.dev.chain, pk, [16]byte{1}, 10, groups.DefaultPolicy(), n.nowMs())
+	must[*room](t)(n.prepareRoom(t.Context(), genesis, pk, seed, wire.PeerKey{}))
+	n.Close()
+	n = startNode(t, dir, "", nil)
+	for _, g := range must[[]api.Group](t)(n.Groups(t.Context())) {
+		if g.ID == wire.GroupID(genesis.ID) {
+			t.Error("a group without an epoch is shown")
+		}
+	}
+	say(t, n, whole, "still here")
 }

@@ -85,7 +85,7 @@ func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, 
 		return r.sayProfile(c)
 	})
 	if err != nil {
-		n.forgetRoom(r)
+		n.dropRoom(r)
 		return api.Group{}, err
 	}
 	r.tell(func(c *commit) error {

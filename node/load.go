@@ -89,6 +89,8 @@ func (r *room) loadControl(tx *store.Tx) error {
 	})
 }
 
+// loadSecrets reads what opens messages, which of them wait for a key, and the
+// newest of what is shown.
 func (r *room) loadSecrets(tx *store.Tx) error {
 	epochs, err := tx.Epochs(r.group)
 	if err != nil {
@@ -220,6 +222,25 @@ func (n *Node) forgetRoom(r *room) {
 	if v := r.view.Load(); !v.me.IsZero() {
 		return // it was a member once: the history stays
 	}
+	n.dropRoom(r)
+}
+
+// dropUnfinished forgets a group whose making was cut off: its genesis alone is
+// on disk, and nobody was told of it.
+func (n *Node) dropUnfinished(r *room) error {
+	alone := false
+	err := r.step(n.ctx, func(*commit) error {
+		alone = !r.me.IsZero() && len(r.g.Ops()) == 1
+		return nil
+	})
+	if err == nil && alone {
+		n.dropRoom(r)
+	}
+	return err
+}
+
+// dropRoom ends a room and deletes its group from the disk.
+func (n *Node) dropRoom(r *room) {
 	n.roomsMu.Lock()
 	delete(n.rooms, r.group)
 	n.roomsMu.Unlock()

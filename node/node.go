@@ -127,7 +127,11 @@ func (n *Node) begin(dev *device) (err error) {
 		return fmt.Errorf("listing groups: %w", err)
 	}
 	for _, g := range ids {
-		if _, err := n.openRoom(g); err != nil {
+		r, err := n.openRoom(g)
+		if err == nil {
+			err = n.dropUnfinished(r)
+		}
+		if err != nil {
 			return err
 		}
 	}
