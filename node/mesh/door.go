@@ -151,6 +151,6 @@ func (g *gossip) gone(id peer.ID) {
 	delete(g.links, id)
 	g.mu.Unlock()
 	if l != nil {
-		l.drop()
+		g.drop(l)
 	}
 }

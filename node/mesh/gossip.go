@@ -296,7 +296,7 @@ func (g *gossip) close() {
 	links := slices.Collect(maps.Values(g.links))
 	g.mu.Unlock()
 	for _, l := range links {
-		l.drop()
+		g.drop(l)
 	}
 	g.door.close()
 }

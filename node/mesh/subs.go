@@ -47,10 +47,14 @@ type waiting struct {
 	serve network.StreamHandler
 }
 
-func (l *link) drop() {
-	if l.held != nil {
-		l.held.s.Reset()
-		l.held = nil
+// drop lets go of a stream that waits at the door.
+func (g *gossip) drop(l *link) {
+	g.mu.Lock()
+	held := l.held
+	l.held = nil
+	g.mu.Unlock()
+	if held != nil {
+		held.s.Reset()
 	}
 }
 
