@@ -250,10 +250,31 @@ func (n *Node) dropRoom(r *room) {
 	}
 }
 
-// findMe finds the own incarnation.
+// findMe finds the own incarnation: the live one, or else the last there was.
+// Who was removed, or whose admission turned void, still reads what it has, also
+// after a restart, and a refused join later must not take it for a stranger's
+// room and forget it.
 func (r *room) findMe(s *groups.State) {
-	if inc, ok := s.IncOfDevice(r.n.dev.id()); ok {
+	self := r.n.dev.id()
+	if inc, ok := s.IncOfDevice(self); ok {
 		r.me = inc.ID
+		return
+	}
+	if !r.me.IsZero() {
+		return
+	}
+	if m, ok := s.Member(r.n.dev.account()); ok {
+		for _, inc := range m.Incs { // by order key: the last is the newest
+			if inc.Device == self {
+				r.me = inc.ID
+			}
+		}
+		return
+	}
+	for at := range r.heads { // never let in validly: whatever it wrote under
+		if inc, ok := s.Inc(at.inc); ok && inc.Device == self {
+			r.me = inc.ID
+		}
 	}
 }
 

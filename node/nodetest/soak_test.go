@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mutuals/node/api"
 	"mutuals/node/nodetest"
 )
 
@@ -46,6 +47,9 @@ func story(c *nodetest.Cluster, long bool) {
 		size, rounds = 5+c.Rand.IntN(14), 4
 	}
 	gather(c, size)
+	for _, p := range c.People[1:4] {
+		c.Promote(c.People[0], p)
+	}
 	c.Settle(healing)
 	for range rounds {
 		switch c.Rand.IntN(6) {
@@ -107,12 +111,15 @@ func meddle(c *nodetest.Cluster, side []*nodetest.Person) {
 		if p.Node == nil || p.Out {
 			continue
 		}
-		here = append(here, p)
 		g, err := p.Node.Group(c.T.Context(), c.Group)
 		if err != nil {
 			c.T.Fatal(err)
 		}
-		if g.Role != "member" && g.Status == "seated" && (ranked == nil || c.Rand.IntN(2) == 0) {
+		if g.Status != api.MemberSeated {
+			continue
+		}
+		here = append(here, p)
+		if g.Role != api.RoleMember && (ranked == nil || c.Rand.IntN(2) == 0) {
 			ranked = p
 		}
 	}
@@ -128,23 +135,31 @@ func meddle(c *nodetest.Cluster, side []*nodetest.Person) {
 		c.Join(late, c.Invite(p))
 		c.Say(late)
 	case 1, 2:
-		if ranked == founder && p != founder {
+		switch {
+		case p == founder || p == ranked:
+		case ranked == founder:
 			c.Logf("%s removes %s", ranked.Name, p.Name)
 			c.Remove(ranked, p)
+		case ranked != nil && c.Role(ranked, p) == api.RoleMember:
+			// The admin may have lost its seat meanwhile where it cannot see
+			// it: then this does not count.
+			c.Logf("admin %s removes %s", ranked.Name, p.Name)
+			c.Remove(ranked, p)
+			p.Out, p.Doubted = false, true
 		}
 	case 3:
-		if p != founder && len(c.Members()) > 4 {
+		if p != founder && len(c.Members()) > 4 && !p.Doubted {
 			c.Logf("%s leaves", p.Name)
 			c.Leave(p)
 		}
 	case 4:
-		if here[0] == founder && p != founder {
+		if here[0] == founder && p != founder && c.Role(founder, p) == api.RoleMember {
 			c.Logf("%s is made an admin", p.Name)
 			c.Promote(founder, p)
 		}
 	case 5:
-		if ranked != nil {
-			c.Cap(ranked, 20+c.Rand.IntN(40))
+		if here[0] == founder {
+			c.Cap(founder, 40+c.Rand.IntN(40))
 		}
 	}
 }

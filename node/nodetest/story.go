@@ -125,7 +125,7 @@ func (c *Cluster) Say(p *Person) {
 	switch {
 	case err == nil:
 		c.Said[text] = p
-	case !p.Out:
+	case !p.Out && !p.Doubted:
 		c.T.Fatalf("%s: saying something: %v", p.Name, err)
 	}
 }
@@ -189,6 +189,21 @@ func (c *Cluster) Cap(by *Person, limit int) {
 	if _, err := by.Node.PatchGroup(c.ctx(), c.Group, api.GroupPatch{Cap: &limit}); err != nil {
 		c.T.Fatalf("%s: changing the cap: %v", by.Name, err)
 	}
+}
+
+// Role is somebody's rank as a member sees it; "" if it has no seat there.
+func (c *Cluster) Role(by, p *Person) string {
+	c.T.Helper()
+	members, err := by.Node.Members(c.ctx(), c.Group)
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	for _, m := range members {
+		if m.Account == p.Account && m.Status == api.MemberSeated {
+			return m.Role
+		}
+	}
+	return ""
 }
 
 // Promote has the owner make somebody an admin.
