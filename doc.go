@@ -22,27 +22,46 @@
 //	cmd/mutualsd    the daemon
 //	cmd/mutuals     the command line, a client of node/api and of nothing else
 //
+// For tests only: groups/groupstest (made-up histories), node/mesh/meshtest
+// (simulated networks), node/nodetest (groups of whole nodes; bench in it is
+// make bench).
+//
 // # One message, from a keyboard to other screens
 //
 //	cmd/mutuals/send.go      POST /api/v1/groups/{g}/messages
-//	node/server/send.go      decodes, calls one method of the node
-//	node/send.go             asks the group's room (node/room.go), the one door for operations
-//	groups/seal              seals the text under the epoch's key
+//	node/server/messages.go  decodes, calls one method of the node: Send
+//	node/message.go          Send asks the group's room (node/room.go), the one door for operations
+//	node/speak.go            say seals the text (groups/seal) under the epoch's key
 //	groups/compose.go        makes the signed operation
 //	groups                   Decode → Check → Judge → Apply: the same ladder as for what arrives
-//	store                    one synced transaction: operation, heads, timeline, change record
+//	node/room.go, store      commit: one synced transaction: operation, heads, timeline, change record
 //	node/mesh                publishes the frame; members' nodes climb the same ladder
 //	store.Tail               wakes node/server/events.go, which every screen reads
 //
 // # Where to look first
 //
-//	where a passcode is parsed        invites/text.go (found in pasted text), invites/passcode.go (its bytes)
-//	where an admission is judged      groups/rules.go and groups/resolve.go, rules numbered in groups/SPEC.md
-//	where a message is stored         node/ingest.go, the one transaction; store/keys.go is the table of keys
+//	where a passcode is parsed        invites/text.go (Extract: found in pasted text), invites/passcode.go (Decode: its bytes);
+//	                                  the letters between, with their checks: identity/wire/find.go and armour.go
+//	where somebody is let in          node/sponsor.go holds the dialogue; it asks groups/admission.go
+//	where an admission is judged      groups/rules.go (mayAdmit: by its past), groups/resolve.go (admitValid: by all
+//	                                  that is known); rules R19 and R25 of groups/SPEC.md
+//	where a message is stored         node/room.go: take lists the rows, commit writes them in one transaction;
+//	                                  store/ops.go writes the operation, store/timeline.go what people see,
+//	                                  store/keys.go is the table of keys
+//	what goes over the network        node/PROTOCOLS.md; sync messages in groups/SYNC.md
+//	what a command or HTTP call does  cmd/mutuals, node/server, node: the verb's file, or its noun's (send: message.go)
 //	what counts as mutual             identity/mutual.go, and nowhere else
 //	what may travel, and how large    limits.go or bounds.go of the room
 //
 // Each room's doc.go says what it owns, what it refuses, how to begin, and
 // walks through one example. SPEC.md beside the code numbers the rules that
-// comments cite.
+// comments cite: W and I identity, V invites, R and Y groups, S groups/seal, T
+// groups/timeline, N node/PROTOCOLS.md; the store counts its own (K, U, C, D, S,
+// F, M, V). Words that are used everywhere:
+//
+//	inc        incarnation: one device's time in one group, named by the operation that let it in
+//	operation  what is signed and kept: control (who is in), content (what is said), KEM (a device's new key)
+//	epoch      a group secret and who can read it; a rekey makes one
+//	seat       a place under the cap; who is let in above it waits in the waitlist
+//	frame      the bytes of one message on a stream or topic, or of one operation
 package mutuals

@@ -8,9 +8,11 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -312,6 +314,66 @@ func TestLayoutLink(t *testing.T) {
 		}
 		if own, ok := strings.CutPrefix(dep, "mutuals/"); ok && !within(own, []string{"cmd/mutuals", "node/api", "identity/wire"}) {
 			t.Errorf("cmd/mutuals links mutuals/%s; it is to know node/api only", own)
+		}
+	}
+}
+
+// TestLayoutMap finds names of files in the map, doc.go, that are not there.
+func TestLayoutMap(t *testing.T) {
+	b, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`[a-z]+(?:/[a-z]+)*/[A-Za-z]+\.(?:go|md)\b`).FindAllString(string(b), -1)
+	if len(names) < 10 {
+		t.Errorf("found %d names of files in doc.go", len(names))
+	}
+	for _, name := range names {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("doc.go names %s: %v", name, err)
+		}
+	}
+}
+
+// rulebooks says which file numbers the rules of a letter. The letters of
+// store/SPEC.md are its own and cited in that room only.
+var rulebooks = map[string]string{
+	"R": "groups/SPEC.md", "Y": "groups/SYNC.md", "S": "groups/seal/SPEC.md", "T": "groups/timeline/SPEC.md",
+	"I": "identity/SPEC.md", "W": "identity/SPEC.md", "V": "invites/SPEC.md", "N": "node/PROTOCOLS.md",
+}
+
+// TestLayoutRules finds numbers of rules in comments and in the rulebooks
+// that no rulebook has.
+func TestLayoutRules(t *testing.T) {
+	cite := regexp.MustCompile(`\b([A-Z])([0-9]{1,2})\b`)
+	rule := regexp.MustCompile(`(?m)^(?:[-#]+ )?(?:\*\*)?([A-Z][0-9]+)\b`)
+	known := map[string]bool{}
+	texts := map[string]string{}
+	for _, name := range rulebooks {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = string(b)
+		for _, m := range rule.FindAllStringSubmatch(texts[name], -1) {
+			known[m[1]] = true
+		}
+	}
+	for _, p := range packages(t) {
+		if within(p.room(), []string{"store", "node/nodetest/bench"}) {
+			continue // the letters mean other things there
+		}
+		for _, f := range parse(t, p, parser.ParseComments|parser.SkipObjectResolution) {
+			for _, c := range f.ast.Comments {
+				texts[path.Join(p.room(), f.name)] += c.Text()
+			}
+		}
+	}
+	for name, text := range texts {
+		for _, m := range cite.FindAllStringSubmatch(text, -1) {
+			if rulebooks[m[1]] != "" && !known[m[0]] {
+				t.Errorf("%s cites rule %s, which %s does not have", name, m[0], rulebooks[m[1]])
+			}
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (s *State) requestUsed(hash [32]byte) bool {
 }
 
 // admissible judges everything of an admission that the state decides, in the
-// order of protocol section 4: already a member, removed since, revoked,
+// order of R19: already a member, removed since, revoked,
 // expired, used up, approval, cap.
 func admissible(s *State, sponsor wire.AccountID, sponsorInc wire.OpID, q *JoinRequest, nowMs uint64) Reason {
 	if _, here := s.r.seat[q.Newcomer]; here {

@@ -1,6 +1,6 @@
 package invites
 
-// Bounds of what a passcode and its lobby carry (SPEC.md V1, V5, V12).
+// Bounds of what a passcode and its lobby carry (SPEC.md V1, V5, V12–V14).
 const (
 	// MaxHints is how many addresses a passcode names: with three the code
 	// still fits a QR code a phone reads from a screen.

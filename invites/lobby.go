@@ -22,7 +22,7 @@ const (
 // ErrBadBox is the one answer to every lobby record that does not open.
 var ErrBadBox = errors.New("not a lobby record of this passcode")
 
-// box is what travels: [1, kind, day, salt16, ciphertext] (SPEC.md V10).
+// box is what travels: [1, kind, day, salt16, ciphertext] (SPEC.md V13).
 type box struct {
 	_    struct{} `cbor:",toarray"`
 	V    uint64

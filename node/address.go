@@ -256,7 +256,7 @@ type hintWay struct {
 
 // hintWays reads hints and drops those that must not be dialled: a code may
 // come from anybody, and must not make this node knock at the user's other
-// machines (groups/SPEC.md, Passcode).
+// machines (PROTOCOLS.md N6).
 func (n *Node) hintWays(hints [][]byte) []hintWay {
 	var out []hintWay
 	for _, b := range hints {

@@ -10,9 +10,10 @@
 //
 // Begin with [Open]; then the file named like the verb: join.go asks for a
 // seat, sponsor.go gives one, speak.go seals and opens messages, ingest.go
-// judges what comes in. room.go is the spine.
+// judges what comes in. room.go is the spine, and its commit the one place
+// that writes operations and messages to disk.
 //
-// A worked trace, of a message: Send (message.go) hands room.step a function;
+// A worked trace, of a message: Send (message.go) hands room.speak a function;
 // on the room's goroutine say (speak.go) seals the text under the epoch of the
 // moment and composes the operation; takeOwn judges it like anybody's; commit
 // (room.go) writes operation, head, timeline entry and change record in one

@@ -19,7 +19,7 @@ const rekeyStep = 2 * time.Second
 
 // sendEpoch is the epoch to write under: of the eligible ones whose secret is
 // here, the one of highest generation, then lowest order key; none if a valid
-// rekey of a higher generation is not eligible (groups/SPEC.md, Epochs).
+// rekey of a higher generation is not eligible (groups/SPEC.md R35).
 func (r *room) sendEpoch() (groups.Epoch, bool) {
 	if r.g.NeedRekey() {
 		return groups.Epoch{}, false

@@ -23,7 +23,7 @@ const (
 
 // judgeGossip is the third gate: whether a frame that a peer sends on a topic
 // of this group is passed on. It runs on the caller's goroutine against the
-// view of the moment (groups/SPEC.md, Gossip).
+// view of the moment (PROTOCOLS.md N5).
 func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) {
 	v := r.view.Load()
 	if !v.member(from) {

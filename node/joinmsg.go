@@ -8,7 +8,7 @@ import (
 	"mutuals/identity/wire"
 )
 
-// The four messages of /mutuals/join/1 (groups/SPEC.md, Admission). Each is
+// The four messages of /mutuals/join/1 (PROTOCOLS.md N1). Each is
 // one frame, but for the answer to the hello, which is two: genesis alone, so
 // that a newcomer reads at most one control operation from a stranger before
 // it has compared a prefix, and then everything else.

@@ -11,7 +11,7 @@ type keyring struct {
 	group  wire.GroupID
 	epochs map[[32]byte]*epochKeys          // by eid
 	single map[wire.OpID]seal.MessageKey    // single messages handed to a newcomer
-	kem    map[uint32][seal.KEMSeedLen]byte // own KEM seeds by generation
+	kem    map[uint32][seal.KEMSeedLen]byte // own KEM seeds by kemSlot
 }
 
 type epochKeys struct {

@@ -301,15 +301,15 @@ func (r *room) hearWraps(ctx context.Context, m *groups.SyncWraps) error {
 	})
 }
 
-// holders is how many members a rekey's author hands the wrap set to before it
-// writes under the epoch.
-const holders = 3
+// wrapHolders is how many linked members get the whole wrap set with the rekey:
+// with the author gone, there are still some to ask.
+const wrapHolders = 3
 
 // handWraps gives a wrap set to some linked members.
 func (r *room) handWraps(rekey wire.OpID, leaves []seal.Leaf) {
 	given := 0
 	for _, l := range r.links {
-		if given == holders {
+		if given == wrapHolders {
 			return
 		}
 		if l.tellIt(&groups.SyncWraps{Group: r.group, Rekey: rekey, Leaves: leaves}) {

@@ -33,8 +33,8 @@ func newRates() *rates {
 		hellos:  limiters{every: rate.Every(time.Minute / joinsPerMinute), burst: joinsPerMinute},
 		keys:    limiters{every: rate.Every(time.Minute / keysPerMinute), burst: keysPerMinute},
 		directs: limiters{every: rate.Every(time.Second), burst: maxDirectFrames},
-		content: limiters{every: 1000, burst: 10_000},                  // protocol.md section 3
-		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // the same
+		content: limiters{every: 1000, burst: 10_000},                  // far above what people say
+		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
 		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
 		lines:   limiters{every: rate.Every(10 * time.Minute), burst: 2},
 	}
@@ -68,7 +68,7 @@ func (r *rates) allow(inc wire.OpID, chain groups.ChainKind) bool {
 }
 
 // blame notes that a peer sent what no honest peer sends. It is logged a few
-// times, and a peer that goes on is cut off for a while by the mesh.
+// times; the connection of a peer that goes on is closed, as often as it does.
 func (n *Node) blame(peer wire.PeerKey, refusal *groups.Refusal) {
 	if peer == (wire.PeerKey{}) || refusal.Reason.Class() != groups.ClassReject {
 		return
@@ -88,8 +88,8 @@ func (n *Node) blameStream(peer wire.PeerKey, err error) {
 	if n.rates.ask(&n.rates.blames, peer) {
 		return
 	}
-	// It keeps on: members are not cut off for good by a bug of theirs, so the
-	// connection goes and the score tells GossipSub.
+	// It keeps on. The connection goes, and nothing else: a member is not cut
+	// off for good by a bug of its program.
 	n.mesh.ClosePeer(peer)
 }
 

@@ -145,7 +145,7 @@ func (r *room) open(c *commit, op *groups.Op) {
 }
 
 // decrypt opens an operation's box. What was written under an epoch that its
-// author could see was not eligible stays closed (groups/SPEC.md, Epochs).
+// author could see was not eligible stays closed (groups/SPEC.md R36).
 func (r *room) decrypt(key seal.MessageKey, op *groups.Op) (groups.Plain, bool) {
 	if !r.g.EligibleAt(op.Heads, op.EID) {
 		return groups.Plain{}, false

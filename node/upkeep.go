@@ -10,7 +10,7 @@ import (
 const (
 	// ackAfter and ackMany are when a device of the owner or an admin answers
 	// for admissions nobody of rank has acknowledged: a day, or so many of
-	// them (groups/SPEC.md, Acknowledgement).
+	// them (groups/SPEC.md R22; PROTOCOLS.md N7).
 	ackAfter = 24 * time.Hour
 	ackMany  = 20
 	// epochAge and epochOps end an epoch that nothing else ended: a week, or

@@ -18,7 +18,7 @@ const (
 	MaxValue = 192 << 10
 	// valueThreshold is above every value, so that none goes to Badger's
 	// value log, which has lost values at power loss and never gives space
-	// back (storage.md a, f).
+	// back.
 	valueThreshold = 256 << 10
 	// MaxName bounds request ids, task ids, setting names, idempotency keys
 	// and outbox keys: they become part of a Badger key.

@@ -23,7 +23,7 @@ const (
 // Change is one thing that everybody who watches this store must be told.
 type Change struct {
 	Kind   ChangeKind
-	Type   string    // of the event, as in interfaces.md: "message.created"
+	Type   string    // of the event, as in node/api: "message.created"
 	Group  W.GroupID // zero: of no group
 	Object W.OpID    // zero: the object has no operation
 	Ms     uint64    // when, in ms since 1970

@@ -28,7 +28,7 @@ const (
 
 // sentinel is store.json: what this program knew of the database when it
 // last opened or closed it. Badger, given a folder whose MANIFEST is missing
-// or cut, opens an empty database and deletes every table (storage.md a); so
+// or cut, opens an empty database and deletes every table; so
 // the sentinel is asked first, and Badger is not called if it objects
 // (SPEC.md S1–S4).
 type sentinel struct {

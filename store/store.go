@@ -116,7 +116,7 @@ func (s *Store) open(key [32]byte) (err error) {
 	}
 	if err := s.prepare(); err != nil {
 		// From here on Badger is whole and may be closed; after an error of
-		// its own Open it must not be (storage.md a).
+		// its own Open it must not be.
 		return errors.Join(err, s.db.Close())
 	}
 	s.makeBallast()
@@ -131,7 +131,7 @@ func (s *Store) databaseDir() string {
 }
 
 // openBadger holds the only settings under which Badger is opened
-// (SPEC.md D2; measured in storage.md a, column "mid").
+// (SPEC.md D2).
 func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) {
 	defer guard("opening the database", &err)
 	opt := badger.DefaultOptions(dir).

@@ -5,8 +5,8 @@
 // refuses to know how anything is done: it links node/api only, and a test at
 // link level (layout_test.go) keeps libp2p and Badger out of it.
 //
-// Begin with main.go and command.go; then one file is one verb, under the same
-// stem as in node and node/server (join.go, send.go, invite.go …). What verbs
+// Begin with main.go and command.go; then one file is one verb (join.go,
+// send.go, invite.go …). What verbs
 // share: [cli] holds the streams and flags of one run, connect.go finds the
 // node or starts it, resolve.go turns what people type into ids, output.go
 // writes JSON or text, fail.go turns errors into lines and exit codes.

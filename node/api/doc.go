@@ -1,8 +1,8 @@
 // Package api is what a running node and its users say to each other: the
 // JSON shapes of the HTTP API, the closed list of problem codes with their
 // words in English and Chinese, and the client that the CLI, the TUI and any
-// Go program use. interfaces.md is its contract; openapi.json is the same,
-// generated, and held by a test in node/server.
+// Go program use. openapi.json is the contract, generated from
+// node/server and held to it by a test there.
 //
 // It owns names and words. It refuses to know how anything is done: it imports
 // identity/wire (for the typed ids) and the standard library, so a program

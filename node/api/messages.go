@@ -57,8 +57,7 @@ type MessageCreate struct {
 	Files    []string         `json:"files,omitempty" maxItems:"0" doc:"not in this version"`
 }
 
-// MaxText is the most bytes of UTF-8 one message may hold (protocol.md section
-// 3): a screen or ten, and small enough to gossip.
+// MaxText is the most bytes of UTF-8 one message may hold: a screen or ten, and small enough to gossip.
 const MaxText = 16 << 10
 
 // Page names a window of a timeline by at most one cursor; without one, the

@@ -23,7 +23,7 @@
 // GossipSub has no membership: it hands its topic names to every peer that
 // speaks its protocol, sends to whoever subscribes, and accepts from whoever
 // publishes. Its peer filter is consulted at four places of many and is no
-// gate (protocol.md section 6). Four together are, and each stops something
+// gate. Four together are, and each stops something
 // that the other three let through (gates_test.go shows all four):
 //
 //	gate            in          what only it stops

@@ -4,8 +4,8 @@ import "time"
 
 // Bounds of the room, each with its reason.
 const (
-	// MaxGossip is the longest frame on a topic, in bytes (protocol.md
-	// section 3): the largest control core with its signature, and room.
+	// MaxGossip is the longest frame on a topic, in bytes: the largest control
+	// core with its signature, and room.
 	MaxGossip = 160 << 10
 	// maxRPC is the longest GossipSub packet: one frame and its wrapping.
 	maxRPC = MaxGossip + 8<<10
@@ -51,7 +51,7 @@ const (
 
 	// outboundQueue, validateQueue and subscriberQueue are GossipSub's loss
 	// points, in messages; its defaults of 32 lose 21 % of a burst of ten
-	// senders, these lost nothing below saturation (network.md section 0).
+	// senders, these lost nothing below saturation.
 	outboundQueue   = 4096
 	validateQueue   = 4096
 	subscriberQueue = 4096

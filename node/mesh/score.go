@@ -8,7 +8,7 @@ import (
 )
 
 // degree is the shape of a topic's mesh: small, because groups are. Every
-// link more is a copy more of every message (network.md section 2).
+// link more is a copy more of every message.
 func degree() pubsub.GossipSubParams {
 	p := pubsub.DefaultGossipSubParams()
 	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = 4, 3, 8, 1, 2, 4

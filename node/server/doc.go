@@ -10,7 +10,7 @@
 // keys or peers: rules live in package node and below.
 //
 // Begin with [New] and [Server.Run]. A verb is a file: messages.go holds the
-// routes of messages, in the order of interfaces.md, and nothing else.
+// routes of messages and nothing else.
 //
 // A worked trace: POST /api/v1/groups/bafy…/messages with {"text": "hello"}
 // and an Idempotency-Key comes by TCP. The guard passes it, remember finds no

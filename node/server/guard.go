@@ -21,7 +21,7 @@ import (
 )
 
 // guard lets a request through or answers it with a problem. Its checks are
-// made in the order of interfaces.md, first to last.
+// made in the order of the package comment, first to last.
 type guard struct {
 	next   http.Handler
 	origin *http.CrossOriginProtection
