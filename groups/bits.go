@@ -53,14 +53,6 @@ func (b indexes) each(f func(i int)) {
 	}
 }
 
-func (b indexes) count() int {
-	n := 0
-	for _, x := range b {
-		n += bits.OnesCount64(x)
-	}
-	return n
-}
-
 // firstN is the set of the first n numbers.
 func firstN(n int) indexes {
 	b := make(indexes, (n+63)>>6)

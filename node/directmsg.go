@@ -2,7 +2,6 @@ package node
 
 import (
 	"mutuals/groups"
-	"mutuals/identity"
 	"mutuals/identity/wire"
 )
 
@@ -68,6 +67,3 @@ type declineMsg struct {
 	Group wire.GroupID
 	Nonce [16]byte
 }
-
-// profileMsg is a profile with what makes it checkable.
-type profileMsg = identity.SignedProfile

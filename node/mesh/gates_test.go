@@ -142,11 +142,6 @@ func (s *stranger) reach(t *testing.T, n *node) {
 	n.presence.wait(t, s.self, true)
 }
 
-func addrInfoOf(t *testing.T, n *node) peer.AddrInfo {
-	t.Helper()
-	return addrInfo(n.Self(), n.Addrs())
-}
-
 func (s *stranger) enter(t *testing.T, topic string) *pubsub.Topic {
 	t.Helper()
 	top, err := s.ps.Join(topic)
