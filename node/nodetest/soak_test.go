@@ -19,7 +19,7 @@ var (
 // parts again and again, in each of which admins change the group, while nodes
 // crash and packets are lost. A short run plays few small ones.
 func TestSoak(t *testing.T) {
-	first, count := uint64(100), uint64(3)
+	first, count := uint64(101), uint64(2)
 	if testing.Short() {
 		count = 1
 	}
