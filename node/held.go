@@ -135,6 +135,7 @@ func (r *room) vectorNow() groups.Vector {
 
 // pulled is told after everything a peer had was fetched.
 func (r *room) pulled(peer wire.PeerKey) {
+	defer r.historyHere()
 	if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
 		r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
 	}

@@ -254,6 +254,10 @@ func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode
 	answer := joinAnswer{room: r, made: r != before, outcome: verdict.Outcome, sponsor: peer}
 	if verdict.Outcome == outcomeRefused {
 		answer.problem = problemOf(groups.Reason(verdict.Reason))
+		return answer, nil
+	}
+	if shown, err := invites.OpenPreview(code, path.preview); err == nil {
+		return answer, r.callIt(ctx, shown.Name)
 	}
 	return answer, nil
 }
@@ -356,7 +360,16 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 		// removal undone. A refusal by rule is repeated by all.
 		return false
 	case outcomePending:
-		t.set(func(k *api.Task) { k.State, k.Stage, k.Result = api.TaskWaiting, api.StagePending, result })
+		wait, cancel := context.WithCancel(n.ctx)
+		t.set(func(k *api.Task) {
+			t.cancel = cancel
+			k.State, k.Stage, k.Result = api.TaskWaiting, api.StagePending, result
+		})
+		n.wg.Go(func() {
+			defer cancel()
+			a.outcome = outcomeAdmitted
+			n.settleJoin(wait, t, a) // however long they think about it
+		})
 		return true
 	}
 	// The admit counts once the control chain is here and seats us.
@@ -370,6 +383,10 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 	stage := api.StageJoined
 	if want == groups.StatusWaitlisted {
 		stage = api.StageWaitlisted
+	}
+	if stage == api.StageJoined {
+		a.room.awaitName(ctx)
+		n.beginHistory(a.room, a.sponsor)
 	}
 	t.set(func(k *api.Task) { k.State, k.Stage, k.Result = api.TaskDone, stage, result })
 	return true

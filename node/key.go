@@ -56,7 +56,7 @@ func (r *room) nameOp(c *commit, of wire.AccountID, op *groups.Op) {
 func (r *room) namesKey() string { return "names/" + r.group.String() }
 
 // lacksNames tells whether the group's name is not known here yet.
-func (r *room) lacksNames() bool { return r.view.Load().meta.Name == "" }
+func (r *room) lacksNames() bool { return len(r.view.Load().meta.InfoOp) == 0 }
 
 // requestKeys asks one member for epochs and for the words that name the
 // group (groups/seal/SPEC.md S8).

@@ -267,7 +267,11 @@ func (n *Node) answerOffer(ctx context.Context, row requestRow, accept bool) err
 	if devices := n.people.devices(o.Inviter); len(devices) > 0 {
 		sponsor = devices[0]
 	}
-	if _, err := n.prepareRoom(ctx, op, pk, seed, sponsor); err != nil {
+	r, err := n.prepareRoom(ctx, op, pk, seed, sponsor)
+	if err != nil {
+		return err
+	}
+	if err := r.callIt(ctx, row.GroupName); err != nil {
 		return err
 	}
 	answer := answerMsg{Request: req, Sig: req.Sign(n.dev.keys.Op)}

@@ -31,6 +31,7 @@ type room struct {
 	view     atomic.Pointer[view]
 	later    later
 	seen     seen
+	history  atomic.Pointer[task] // while what was said before a join arrives
 
 	// owned by run
 	g          *groups.Log
@@ -40,7 +41,6 @@ type room struct {
 	locked     map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
 	parked     parking
 	links      map[wire.PeerKey]*link
-	fetching   map[wire.OpID]bool // rekeys whose wrap is being asked for
 	topics     map[[32]byte]*topic
 	wroteOn    [32]byte  // eid of the topic written on last
 	rekeyAt    time.Time // when to make an epoch if nobody else did; zero: no need

@@ -13,7 +13,7 @@ import (
 
 const protocolJoin = "/mutuals/join/1"
 
-// Bounds of sponsoring (groups/SPEC.md, Admission).
+// Bounds of sponsoring (PROTOCOLS.md N1).
 const (
 	joinStep       = 30 * time.Second // a step of the dialogue
 	maxJoinStreams = 2                // of one peer: a try, and one that is ending; an invite has 4 in all
@@ -117,15 +117,21 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 	verdict := verdictMsg{V: 1, Step: joinVerdict}
 	err := r.step(ctx, func(c *commit) error {
 		existing, waits, reason := r.g.MayAdmit(r.me, ask.Request, ask.Sig, ask.UseSig[:], r.n.nowMs())
+		by, _ := r.g.State().Invite(invite)
 		switch {
 		case !existing.IsZero():
 			verdict.Admit = r.g.Op(existing).Frame()
 		case reason == groups.ReasonPending:
-			verdict.Outcome = outcomePending
-			return r.queueRequest(c, ask)
+			// The yes is an admin's: this member can neither give it nor pass
+			// the question on.
+			verdict = refused(groups.ReasonNotSponsor)
+			return nil
 		case reason != groups.ReasonNone:
 			verdict = refused(reason)
 			return nil
+		case by.Approval:
+			verdict.Outcome = outcomePending
+			return r.queueRequest(c, ask)
 		default:
 			op, err := r.own(c, groups.KindAdmit, &groups.AdmitBody{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig[:]})
 			if err != nil {

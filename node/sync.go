@@ -147,6 +147,7 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	got := 0
 	err := r.step(ctx, func(c *commit) error {
 		got = r.ingest(c, peer, ops, false)
+		r.historyCame(c.content)
 		return nil
 	})
 	return got, err

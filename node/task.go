@@ -122,9 +122,10 @@ func (n *Node) CancelTask(_ context.Context, id string) (api.Task, error) {
 	if err != nil {
 		return api.Task{}, err
 	}
-	now := t.set(func(a *api.Task) { a.State = api.TaskCancelled })
-	if t.cancel != nil {
-		t.cancel()
+	var stop context.CancelFunc
+	now := t.set(func(a *api.Task) { a.State, stop = api.TaskCancelled, t.cancel })
+	if stop != nil {
+		stop()
 	}
 	return now, nil
 }

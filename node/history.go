@@ -1,0 +1,77 @@
+package node
+
+import (
+	"context"
+
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+)
+
+// stageHistory is the one stage of the task that follows a join.
+const stageHistory = "history"
+
+// beginHistory begins the task that shows how what was said before a join
+// arrives. It ends when everything the sponsor has is here.
+func (n *Node) beginHistory(r *room, sponsor wire.PeerKey) {
+	t := n.tasks.begin(api.TaskSync, stageHistory, nil)
+	t.set(func(k *api.Task) {
+		k.Progress.Unit, k.Result = "messages", &api.TaskResult{Group: r.group}
+	})
+	if old := r.history.Swap(t); old != nil {
+		old.set(func(k *api.Task) { k.State = api.TaskCancelled })
+	}
+	r.tell(func(*commit) error {
+		// A pull may have ended before the task began: another one, which is
+		// cheap when nothing is missing, ends it.
+		if l := r.links[sponsor]; l != nil {
+			l.pullNow()
+		}
+		return nil
+	})
+}
+
+// historyCame counts content that arrived, historyHere tells that a member had
+// no more.
+func (r *room) historyCame(entries int) {
+	if t := r.history.Load(); t != nil && entries > 0 {
+		t.set(func(k *api.Task) { k.Progress.Done += entries })
+	}
+}
+
+func (r *room) historyHere() {
+	if t := r.history.Swap(nil); t != nil {
+		t.set(func(k *api.Task) { k.State, k.Progress.Total = api.TaskDone, k.Progress.Done })
+	}
+}
+
+// awaitName waits a little until the group can be called something: whoever is
+// told that they are in looks for it by its name.
+func (r *room) awaitName(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, keyWait)
+	defer cancel()
+	for {
+		changed := r.changed.wait()
+		if !r.lacksNames() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// callIt gives a group that has told no name yet the one of a preview: who
+// waits for a seat has no key to the name.
+func (r *room) callIt(ctx context.Context, name string) error {
+	return r.step(ctx, func(c *commit) error {
+		if r.meta.Name != "" || name == "" {
+			return nil
+		}
+		c.dirty = true
+		r.meta.Name = name
+		r.saveMeta(c)
+		return nil
+	})
+}
