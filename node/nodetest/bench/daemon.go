@@ -211,8 +211,8 @@ func (w *watcher) stop() {
 func (w *watcher) wait(ctx context.Context, text string) (time.Time, error) {
 	for {
 		w.mu.Lock()
-		at, ok, more, err := w.seen[text], false, w.more, w.err
-		_, ok = w.seen[text]
+		at, ok := w.seen[text]
+		more, err := w.more, w.err
 		w.mu.Unlock()
 		if ok {
 			return at, nil

@@ -12,13 +12,13 @@
 // over pipes; a dial and three round trips; one synced transaction; a libp2p
 // host that does nothing.
 //
-// Begin with main.go, which lists the measurements in their order; each has
-// its file. A worked trace: measureLatency posts 300 bytes of text to one of ten daemons,
-// notes when each of the other nine event streams shows them, does so again a
-// few hundred times, then lets ten bare processes do the like, and adds two
-// rows to the report, which main writes to bench/ as JSON and, for a full run,
-// to BENCHMARKS.md.
+// Begin with main.go, which lists the measurements in their order; each has its
+// file. A worked trace: measureLatency posts 300 bytes of text to one of ten
+// daemons, notes when each of the other nine event streams shows them, does so
+// again a few hundred times, then lets ten bare processes do the like, and adds
+// two rows to the report, which main writes to bench/ as JSON and, for a full
+// run, to BENCHMARKS.md.
 //
-//	make bench         all, about ten minutes
+//	make bench         all, about four minutes
 //	make bench-quick   under three
 package main

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type scale struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions, for under three minutes")
-	only := flag.String("only", "", "letters of the measurements to make: j l p t c m (default all)")
+	only := flag.String("only", "", "letters of the measurements to make, of mpjltc (default all)")
 	daemon := flag.String("daemon", "", "mutualsd to measure (default: built from cmd/mutualsd)")
 	out := flag.String("out", "bench", "folder of the JSON result")
 	doc := flag.String("doc", "", "markdown file to write; empty writes none")
@@ -80,7 +81,7 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 		{"c", "catch-up", b.measureCatchUp},
 	}
 	for _, step := range steps {
-		if only != "" && !containsAny(only, step.letter) {
+		if only != "" && !strings.Contains(only, step.letter) {
 			continue
 		}
 		began := time.Now()
@@ -91,15 +92,6 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 	}
 	b.report.print(os.Stdout)
 	return b.report.save(out, doc)
-}
-
-func containsAny(letters, one string) bool {
-	for _, l := range letters {
-		if string(l) == one {
-			return true
-		}
-	}
-	return false
 }
 
 // bench is one run.

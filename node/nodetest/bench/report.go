@@ -145,7 +145,7 @@ func number(v float64) string {
 
 // print writes the table as Markdown.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintln(w, "| # | what | ours | limit in the same run | ratio | goal | met |")
+	fmt.Fprintln(w, "| # | what | ours | limit in the same run | ratio | goal | first goal met |")
 	fmt.Fprintln(w, "| --- | --- | --- | --- | --- | --- | --- |")
 	for _, f := range r.Figures {
 		limit, met := "—", "yes"
