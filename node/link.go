@@ -23,6 +23,9 @@ const (
 	// pullRetry is how long after a failed pull the next is tried while the
 	// peer stays connected.
 	pullRetry = 2 * time.Second
+	// resync is how often a member is asked though it said nothing: what it
+	// said may have been lost with a stream. Equal digests cost 300 bytes.
+	resync = time.Minute
 	// telling bounds one unasked message on its way.
 	telling = 10 * time.Second
 )
@@ -98,6 +101,7 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		case <-ctx.Done():
 			return
 		case <-l.ask:
+		case <-time.After(resync):
 		}
 		err := r.pull(ctx, l.peer)
 		pause := pullPause
@@ -138,12 +142,14 @@ func (r *room) keepTelling(ctx context.Context, l *link) {
 			var err error
 			if s, err = r.n.mesh.Open(ctx, l.peer, protocolSync); err != nil {
 				s = nil
+				r.tellAgain(ctx, l)
 				continue
 			}
 			s.SetDeadline(time.Now().Add(telling))
 			if err := s.WriteFrame(groups.EncodeSync(&groups.SyncHave{Group: r.group})); err != nil {
 				s.Reset()
 				s = nil
+				r.tellAgain(ctx, l)
 				continue
 			}
 		}
@@ -151,8 +157,21 @@ func (r *room) keepTelling(ctx context.Context, l *link) {
 		if err := s.WriteFrame(b); err != nil {
 			s.Reset()
 			s = nil
+			r.tellAgain(ctx, l)
 		}
 	}
+}
+
+// tellAgain forgets what a member was told, after a stream that broke: with
+// the next tick it is told all there is.
+func (r *room) tellAgain(ctx context.Context, l *link) {
+	if ctx.Err() != nil {
+		return
+	}
+	r.tell(func(*commit) error {
+		l.told, r.haveDue = nil, true
+		return nil
+	})
 }
 
 // hearTeller reads what a member tells unasked. The first have names the
