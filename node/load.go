@@ -148,7 +148,7 @@ func (r *room) loadSecrets(tx *store.Tx) error {
 		if err != nil {
 			return err
 		}
-		r.maxHLC = max(r.maxHLC, e.HLC)
+		r.maxHLC = max(r.maxHLC, e.OrderMs)
 		if shownIn(e) && (r.latest == nil || r.latest.Key().Compare(e.Key()) < 0) {
 			r.latest = &e
 		}

@@ -52,7 +52,7 @@ type room struct {
 	changed    signal // told after each commit
 	latest     *timeline.Entry
 	unread     int
-	maxHLC     uint64 // of what is shown here
+	maxHLC     uint64 // where the last entry stands: own words come after it
 	ended      bool
 	dutyAt     time.Time // when the turn of this device comes to do what the group needs
 	sinceRekey int       // messages since the newest epoch was taken in
