@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mutuals/identity/wire"
+	"mutuals/invites"
 	"mutuals/node/api"
 )
 
@@ -62,6 +63,22 @@ func (r *room) awaitName(ctx context.Context) {
 	}
 }
 
+// nameWaitlisted finds a name for the group of somebody who waits for a seat
+// and was let in by a member who has no preview: the code's maker has one.
+func (n *Node) nameWaitlisted(ctx context.Context, a joinAnswer, code invites.Passcode) {
+	if a.outcome != outcomeWaitlisted || a.room.view.Load().meta.Name != "" {
+		return
+	}
+	var found api.Inspect
+	n.askPreview(ctx, &found, code)
+	if found.Preview == nil {
+		return
+	}
+	if err := a.room.callIt(ctx, found.Preview.Name); err != nil {
+		n.log.Debug("naming a group failed", "err", err)
+	}
+}
+
 // callIt gives a group that has told no name yet the one of a preview: who
 // waits for a seat has no key to the name.
 func (r *room) callIt(ctx context.Context, name string) error {
@@ -69,9 +86,9 @@ func (r *room) callIt(ctx context.Context, name string) error {
 		if r.meta.Name != "" || name == "" {
 			return nil
 		}
-		c.dirty = true
 		r.meta.Name = name
 		r.saveMeta(c)
+		r.groupChanged(c)
 		return nil
 	})
 }

@@ -106,6 +106,7 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 			}
 			continue
 		}
+		n.nameWaitlisted(ctx, answer, code)
 		if n.settleJoin(ctx, t, answer) {
 			return
 		}
