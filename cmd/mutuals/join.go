@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,8 +89,15 @@ const (
 // A task that failed is its problem.
 func (c *cli) watch(ctx context.Context, t api.Task, tell func(api.Task)) error {
 	pace := paceFirst
+	shown := ""
 	for {
 		if c.json {
+			for _, stage := range stagesBetween(t.Kind, shown, t.Stage) {
+				if err := c.line(api.Task{ID: t.ID, Kind: t.Kind, State: api.TaskRunning, Stage: stage, At: t.At}); err != nil {
+					return err
+				}
+			}
+			shown = t.Stage
 			if err := c.line(t); err != nil {
 				return err
 			}
@@ -118,6 +126,24 @@ func (c *cli) watch(ctx context.Context, t api.Task, tell func(api.Task)) error 
 			}
 		}
 	}
+}
+
+// stagesBetween returns the stages of a join that passed between two looks at
+// it; "" stands before the first.
+func stagesBetween(kind, shown, now string) []string {
+	if kind != api.TaskJoin {
+		return nil
+	}
+	order := []string{api.StageReading, api.StageFinding, api.StageAsking}
+	from, to := slices.Index(order, shown)+1, slices.Index(order, now)
+	switch now {
+	case api.StageJoined, api.StageWaitlisted, api.StagePending:
+		to = len(order)
+	}
+	if shown != "" && from == 0 || from >= to {
+		return nil
+	}
+	return order[from:to]
 }
 
 // stageWords tells a person where a task stands.
