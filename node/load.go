@@ -139,21 +139,30 @@ func (r *room) loadSecrets(tx *store.Tx) error {
 			r.names[ref.Of] = ref
 		}
 	}
-	rows, err := tx.PageEntries(r.group, store.Cursor{OrderMs: wire.MaxMs}, store.Before, 32)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		e, err := timeline.Decode(row.Data)
-		if err != nil {
+	return r.loadLatest(tx)
+}
+
+// loadLatest finds the newest entry that is shown, and the clock of all.
+func (r *room) loadLatest(tx *store.Tx) error {
+	at := store.Cursor{OrderMs: wire.MaxMs}
+	for {
+		rows, err := tx.PageEntries(r.group, at, store.Before, 32)
+		if err != nil || len(rows) == 0 {
 			return err
 		}
-		r.maxHLC = max(r.maxHLC, e.OrderMs)
-		if shownIn(e) && (r.latest == nil || r.latest.Key().Compare(e.Key()) < 0) {
-			r.latest = &e
+		for _, row := range slices.Backward(rows) {
+			e, err := timeline.Decode(row.Data)
+			if err != nil {
+				return err
+			}
+			r.maxHLC = max(r.maxHLC, e.OrderMs)
+			if shownIn(e) {
+				r.latest = &e
+				return nil
+			}
 		}
+		at = rows[0].Cursor
 	}
-	return nil
 }
 
 // kemSlot names a KEM seed by the key it belongs to: two incarnations of one

@@ -322,11 +322,7 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 		return err
 	}
 	return r.step(ctx, func(c *commit) error {
-		at := timeline.Key{OrderMs: r.meta.ReadMs}
-		if op, ok := r.meta.ReadID.Get(); ok {
-			at.ID = op
-		}
-		if e.Key().Compare(at) <= 0 {
+		if e.Key().Compare(r.readMark()) <= 0 {
 			return nil
 		}
 		r.meta.ReadMs, r.meta.ReadID = e.OrderMs, wire.SomeID(e.ID)
@@ -339,15 +335,31 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 	})
 }
 
+// readMark is where the newest message stands that was read.
+func (r *room) readMark() timeline.Key {
+	at := timeline.Key{OrderMs: r.meta.ReadMs}
+	if op, ok := r.meta.ReadID.Get(); ok {
+		at.ID = op
+	}
+	return at
+}
+
+// countAgain reads the newest shown entry and the unread ones from disk, after
+// entries were folded or came back.
+func (r *room) countAgain() error {
+	r.latest = nil
+	if err := r.n.store.View(r.loadLatest); err != nil {
+		return err
+	}
+	return r.countUnread()
+}
+
 // maxUnread is where counting stops: "999+" says as much as the number.
 const maxUnread = 1000
 
 // countUnread counts shown entries by others behind the read marker.
 func (r *room) countUnread() error {
-	at := store.Cursor{OrderMs: r.meta.ReadMs}
-	if op, ok := r.meta.ReadID.Get(); ok {
-		at.ID = op
-	}
+	at := store.Cursor(r.readMark())
 	self := r.n.dev.account()
 	r.unread = 0
 	return r.n.store.View(func(tx *store.Tx) error {

@@ -52,6 +52,7 @@ type room struct {
 	changed    signal // told after each commit
 	latest     *timeline.Entry
 	unread     int
+	recount    bool   // latest and unread are to be read anew after the commit
 	maxHLC     uint64 // where the last entry stands: own words come after it
 	ended      bool
 	dutyAt     time.Time // when the turn of this device comes to do what the group needs
@@ -222,6 +223,12 @@ func (r *room) commit(fn func(*commit) error) error {
 		return err
 	}
 	r.placing.fresh = nil
+	if r.recount {
+		r.recount = false
+		if err := r.countAgain(); err != nil {
+			r.log.Warn("counting again failed", "err", err)
+		}
+	}
 	r.seen.stored(c.taken)
 	r.show()
 	r.publish(c.own)

@@ -200,10 +200,13 @@ func (r *room) enter(c *commit, e timeline.Entry) {
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
 	c.changes = append(c.changes, r.n.change(store.Add, api.EventMessageCreated, r.group, m))
 	r.placed(c, e)
+	if !shownIn(e) {
+		return
+	}
 	if r.latest == nil || r.latest.Key().Compare(e.Key()) < 0 {
 		r.latest = &e
 	}
-	if e.Author != r.n.dev.account() && e.Folded == timeline.Shown {
+	if e.Author != r.n.dev.account() && r.readMark().Compare(e.Key()) < 0 && r.unread < maxUnread {
 		r.unread++
 	}
 }
@@ -338,6 +341,7 @@ func (r *room) refoldChain(c *commit, inc wire.OpID, s *groups.State) error {
 				return nil
 			}
 			e.Folded = want
+			r.recount = true
 			c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
 			kind, typ := store.Update, api.EventMessageUpdated
 			if want != timeline.Shown {
