@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mutuals/identity"
 	"mutuals/identity/wire"
 )
 
@@ -185,6 +186,8 @@ func (g GroupInfo) Check() error {
 		return fmt.Errorf("%w: a group without a name", ErrContent)
 	case len(g.Name) > MaxGroupName:
 		return fmt.Errorf("%w: a group name of %d bytes, at most %d", ErrContent, len(g.Name), MaxGroupName)
+	case identity.CheckName(g.Name) != nil:
+		return fmt.Errorf("%w: a group name with letters nobody can see, or too many of them", ErrContent)
 	case len(g.Description) > MaxDescription:
 		return fmt.Errorf("%w: a description of %d bytes, at most %d", ErrContent, len(g.Description), MaxDescription)
 	case len(g.IceBreakers) > MaxIceBreakers:

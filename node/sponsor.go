@@ -18,7 +18,9 @@ const (
 	joinStep       = 30 * time.Second // a step of the dialogue
 	maxJoinStreams = 2                // of one peer: a try, and one that is ending; an invite has 4 in all
 	maxOpenHellos  = 4                // dialogues an invite at a time: each costs paths of up to 4 MiB
-	joinsPerMinute = 10               // hellos of one peer
+	// joinsPerMinute bounds hellos of one peer: one person looks at a card,
+	// joins, and tries again; a look and each try is a hello.
+	joinsPerMinute = 30
 )
 
 // serveJoin lets somebody in who holds a passcode, if the group's rules do.
