@@ -274,6 +274,22 @@ func (n *Node) hintWays(hints [][]byte) []hintWay {
 	return out
 }
 
+// withKnown adds peers that hints name at addresses that must not be dialled,
+// or that moved, where this node knows them by another way: on the local
+// network, or from a member.
+func (n *Node) withKnown(ways []hintWay, hints [][]byte) []hintWay {
+	for _, b := range hints {
+		h, err := invites.UnpackHint(b)
+		if err != nil || slices.ContainsFunc(ways, func(w hintWay) bool { return w.peer == h.Peer }) {
+			continue
+		}
+		if known := n.mesh.KnownAddrs(h.Peer); len(known) > 0 {
+			ways = append(ways, hintWay{peer: h.Peer, addrs: known})
+		}
+	}
+	return ways
+}
+
 // mayDial tells whether an address from a hint may be dialled: public ones
 // always, loopback only if this node listens on loopback only, private ones
 // only in a subnet of an own interface.

@@ -127,7 +127,7 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 // candidates yields whoever can be reached, as they answer: the hints of the
 // code, dialled side by side, and peers linked already.
 func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan candidate {
-	ways := n.hintWays(code.Hints)
+	ways := n.withKnown(n.hintWays(code.Hints), code.Hints)
 	linked := n.mesh.Peers()
 	out := make(chan candidate, len(ways)+len(linked))
 	var waiting int

@@ -15,6 +15,7 @@ type found struct{ m *Mesh }
 
 func (f found) HandlePeerFound(info peer.AddrInfo) {
 	if key, ok := keyOf(info.ID); ok && info.ID != f.m.host.ID() {
+		f.m.log.Debug("mesh: found on the local network", "peer", key.Short(), "addrs", len(info.Addrs))
 		f.m.learn(info)
 		f.m.redial.wake(key)
 	}
