@@ -28,6 +28,10 @@ const (
 	// maxPeerStreams bounds those of one peer over all protocols, so that
 	// sixteen hostile peers are needed to take all of them.
 	maxPeerStreams = 32
+	// maxMemberStreams bounds those of one protected peer, who shares groups
+	// and holds a stream that tells and one that asks for each. libp2p's own
+	// bound is 64 of one peer and protocol.
+	maxMemberStreams = 96
 	// maxPasserby is how many of all streams peers may hold that nobody asked
 	// to protect: the rest is left for members, however many keys a stranger
 	// makes.

@@ -171,7 +171,11 @@ func (v *serving) enter(s network.Stream, id peer.ID, proto string, most int, me
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	k := kindOf{id, proto}
-	if v.closed || len(v.live) >= maxStreams || v.peers[id] >= maxPeerStreams || v.kinds[k] >= most {
+	ofPeer := maxPeerStreams
+	if member {
+		ofPeer = maxMemberStreams
+	}
+	if v.closed || len(v.live) >= maxStreams || v.peers[id] >= ofPeer || v.kinds[k] >= most {
 		return false
 	}
 	if !member && v.passers >= maxPasserby {

@@ -151,6 +151,50 @@ func TestThousandStreams(t *testing.T) {
 	t.Logf("served at once %d, refused %d", most.Load(), b.Stats().StreamsRefused)
 }
 
+// Two people who share many groups hold a stream or two open for each: a
+// protected peer is served more of them than a passer-by.
+func TestMemberStreams(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	b.Handle("/echo/1", 256, func(_ context.Context, s *Stream) {
+		for {
+			f, err := s.ReadFrame(100)
+			if err != nil || s.WriteFrame(f) != nil {
+				return
+			}
+		}
+	})
+	link2(t, a, b)
+	served := func(want int) int {
+		var open []*Stream
+		defer func() {
+			for _, s := range open {
+				s.Reset()
+			}
+		}()
+		for range want {
+			s, err := a.Open(within(t), b.Self(), "/echo/1")
+			if err != nil {
+				break
+			}
+			open = append(open, s)
+			if s.WriteFrame([]byte("x")) != nil {
+				break
+			}
+			if _, err := s.ReadFrame(100); err != nil {
+				break
+			}
+		}
+		return len(open)
+	}
+	if n := served(2 * maxPeerStreams); n > maxPeerStreams+1 {
+		t.Errorf("a passer-by was served %d streams, want at most %d", n, maxPeerStreams)
+	}
+	b.Protect(a.Self(), true)
+	if n := served(60); n != 60 {
+		t.Errorf("a member was served %d streams, want 60", n)
+	}
+}
+
 func TestCloseEndsHandlers(t *testing.T) {
 	a, b := start(t, nil), start(t, nil)
 	in, out := make(chan struct{}), make(chan struct{})
