@@ -171,7 +171,7 @@ func (n *Node) LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
 		if s.Owner() == n.dev.account() {
-			return api.NewProblem(api.NotAllowed).Explain("the owner cannot leave: hand the group to somebody first")
+			return api.NewProblem(api.NotAllowed).Explain("the owner cannot leave; handing a group over comes with a later version")
 		}
 		if me, ok := s.Inc(r.me); !ok || !me.Live {
 			return r.notSeated()
