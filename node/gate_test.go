@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,29 +140,45 @@ func keepsOut(t *testing.T, n *Node, g wire.GroupID, before map[wire.OpID]bool, 
 	}
 }
 
-// A stranger is given the topic's name and the addresses. It hears nothing,
-// none of its frames is kept, and nobody tells it a topic.
+// A stranger is a process that is given the topic's name and the addresses. It
+// hears nothing, none of its frames is kept, and nobody tells it a topic. With
+// the gates towards the network open the same process hears all there is, so
+// what it says of itself is to be believed; its frames are refused even then.
 func TestStrangerAtTheGate(t *testing.T) {
-	a, b := testNode(t, "Ann"), testNode(t, "Bo")
-	g := newGroup(t, a, api.GroupCreate{})
-	join(t, b, invite(t, a, g, 1, ""))
-	talk(t, g, a, b, "warm ")
-	before := contentIDs(t, a, g)
-	name, _ := topicOf(t, a, g)
+	const wide = mesh.GateProtocols | mesh.GateSubscriptions
+	for _, off := range []mesh.Gates{0, wide} {
+		t.Run(fmt.Sprintf("off=%d", off), func(t *testing.T) {
+			a, b := withGatesOff(t, "Ann", off), testNode(t, "Bo")
+			g := newGroup(t, a, api.GroupCreate{})
+			join(t, b, invite(t, a, g, 1, ""))
+			talk(t, g, a, b, "warm ")
+			before, stats := contentIDs(t, a, g), a.mesh.Stats()
+			name, epoch := topicOf(t, a, g)
 
-	x := newGossiper(t, nil, a, b)
-	for _, n := range []*Node{a, b} {
-		ok(t, x.Subscribe(t.Context(), n.mesh.Self(), name))
-		ok(t, x.Publish(t.Context(), n.mesh.Self(), name, junk("stranger")...))
-	}
-	talk(t, g, a, b, "")
-	if got := x.Heard(name); got != 0 || x.Topics() != 0 {
-		t.Errorf("the stranger heard %d frames and learnt %d topics", got, x.Topics())
-	}
-	keepsOut(t, a, g, before, a, b)
-	keepsOut(t, b, g, before, a, b)
-	if !x.Linked(a.mesh.Self()) || !x.Linked(b.mesh.Self()) {
-		t.Error("the stranger is not linked any more: that was no test")
+			x := startOutsider(t, newKey, a, b)
+			for _, n := range []*Node{a, b} {
+				x.order(t, "subscribe", n, name)
+				x.publish(t, n, name, junk("stranger"))
+			}
+			if off == wide {
+				subscribed(t, a, g, epoch.EID, x.key, true)
+				within(t, a, 20*time.Second, "the stranger's frames to be refused", func() bool {
+					return a.mesh.Stats().Strangers >= stats.Strangers+volley
+				})
+			}
+			talk(t, g, a, b, "")
+			if off == wide {
+				x.do(t, fmt.Sprintf("await %s %d", name, volley))
+				x.reads(t, "done")
+			} else if heard, learnt := x.report(t, name); heard != 0 || learnt != 0 {
+				t.Errorf("the stranger heard %d frames and learnt %d topics", heard, learnt)
+			}
+			keepsOut(t, a, g, before, a, b)
+			keepsOut(t, b, g, before, a, b)
+			if !a.mesh.Connected(x.key) || !b.mesh.Connected(x.key) {
+				t.Error("the stranger is not linked any more: that was no test")
+			}
+		})
 	}
 }
 
@@ -254,10 +272,12 @@ var errRollBack = errors.New("not to be kept")
 
 // forge has a node write a volley under the epoch of the moment that nobody
 // gets to see, itself included.
-func forge(t *testing.T, n *Node, g wire.GroupID) (frames [][]byte) {
-	t.Helper()
-	err := n.room(g).step(t.Context(), func(c *commit) error {
-		r := n.room(g)
+func forge(ctx context.Context, n *Node, g wire.GroupID) (frames [][]byte, err error) {
+	r := n.room(g)
+	if r == nil {
+		return nil, errors.New("forging: no such group")
+	}
+	err = r.step(ctx, func(c *commit) error {
 		e, _ := r.sendEpoch()
 		for i := range volley {
 			op, err := craft(r, e, fmt.Sprint("forged ", i))
@@ -270,58 +290,67 @@ func forge(t *testing.T, n *Node, g wire.GroupID) (frames [][]byte) {
 		return errRollBack
 	})
 	if !errors.Is(err, errRollBack) {
-		t.Fatal(err)
+		return nil, err
 	}
-	return frames
+	return frames, nil
 }
 
-// C was a member. After its removal it comes with its own key, knows the old
-// topic's name and is given the new one's, and publishes what it signed while
+// C was a member, and is a process of its own. It is removed while it runs.
+// Then another process comes with the peer key from C's home, knows the old
+// topic's name and is given the new one's, and publishes what C signed while
 // it was a member, on both and by sync. It hears nothing, and nothing of it is
 // stored.
 func TestRemovedAtTheGate(t *testing.T) {
-	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
+	a, b, home := testNode(t, "Ann"), testNode(t, "Bo"), t.TempDir()
 	g := newGroup(t, a, api.GroupCreate{})
 	inv := invite(t, a, g, 2, "")
 	join(t, b, inv)
-	join(t, c, inv)
+	c := startChild(t, home)
+	c.do(t, "join "+inv.Passcode)
+	c.reads(t, "joined")
 	talk(t, g, a, b, "warm ")
-	say(t, c, g, "from C")
-	hears(t, a, g, "from C")
-	same(t, g, a, b, c)
-	old, _ := topicOf(t, c, g)
-	frames := forge(t, c, g)
-	var inc wire.OpID
-	inRoom(t, c, g, func(r *room) { inc = r.me })
-	ok(t, c.Close())
+	old, _ := topicOf(t, a, g)
+	c.do(t, fmt.Sprint("forge ", g))
+	var frames [][]byte
+	for range volley {
+		f, err := hex.DecodeString(strings.TrimPrefix(c.reads(t, "frame "), "frame "))
+		ok(t, err)
+		frames = append(frames, f)
+	}
+	first, refusal := groups.Decode(frames[0])
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	cy, known := a.room(g).view.Load().state.Inc(first.IncID())
+	if !known {
+		t.Fatal("A does not know C")
+	}
 
-	must[api.Member](t)(a.RemoveMember(t.Context(), g, c.dev.account(), ""))
-	within(t, b, 20*time.Second, "B to see the removal", func() bool { return !b.room(g).view.Load().member(c.dev.peer()) })
+	must[api.Member](t)(a.RemoveMember(t.Context(), g, cy.Account, ""))
+	within(t, b, 20*time.Second, "B to see the removal", func() bool { return !b.room(g).view.Load().member(cy.Peer) })
 	within(t, b, 20*time.Second, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e > 0 && e == a.room(g).view.Load().epoch })
+	c.kill()
 	now, _ := topicOf(t, a, g)
 	if now == old {
 		t.Fatal("the topic did not move")
 	}
 	before := contentIDs(t, a, g)
 
-	x := newGossiper(t, c.dev.keys.Peer, a, b)
-	seg := &groups.Segment{Inc: inc, Chain: uint64(groups.Content), Frames: frames[:16]}
+	x := startOutsider(t, home, a, b)
+	if x.key != cy.Peer {
+		t.Fatal("the process does not have the key of the removed")
+	}
+	pushed := mesh.AppendFrame(nil, groups.EncodeSync(&groups.SyncHave{Group: g}))
+	pushed = mesh.AppendFrame(pushed, groups.EncodeSync(&groups.Segment{Inc: cy.ID, Chain: uint64(groups.Content), Frames: frames[:16]}))
 	for _, n := range []*Node{a, b} {
-		ok(t, x.Subscribe(t.Context(), n.mesh.Self(), old, now))
-		ok(t, x.Publish(t.Context(), n.mesh.Self(), old, frames...))
-		ok(t, x.Publish(t.Context(), n.mesh.Self(), now, frames...))
-		s, err := x.Open(t.Context(), n.mesh.Self(), protocolSync)
-		ok(t, err)
-		defer s.Close()
-		for _, m := range []groups.SyncMessage{&groups.SyncHave{Group: g}, seg} {
-			if _, err := s.Write(mesh.AppendFrame(nil, groups.EncodeSync(m))); err != nil {
-				t.Fatal(err)
-			}
-		}
+		x.order(t, "subscribe", n, old, now)
+		x.publish(t, n, old, frames)
+		x.publish(t, n, now, frames)
+		x.order(t, "push", n, protocolSync, hex.EncodeToString(pushed))
 	}
 	talk(t, g, a, b, "")
-	if got := x.Heard(old) + x.Heard(now); got != 0 || x.Topics() != 0 {
-		t.Errorf("the removed heard %d frames and learnt %d topics", got, x.Topics())
+	if heard, learnt := x.report(t, old, now); heard != 0 || learnt != 0 {
+		t.Errorf("the removed heard %d frames and learnt %d topics", heard, learnt)
 	}
 	keepsOut(t, a, g, before, a, b)
 	keepsOut(t, b, g, before, a, b)

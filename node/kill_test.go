@@ -24,14 +24,19 @@ import (
 const childEnv = "MUTUALS_NODE_CHILD"
 
 func TestMain(m *testing.M) {
-	if home := os.Getenv(childEnv); home != "" {
-		if err := child(home, os.Stdin, os.Stdout); err != nil {
-			fmt.Println("error", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch home, outside := os.Getenv(childEnv), os.Getenv(outsiderEnv); {
+	case home != "":
+		err = child(home, os.Stdin, os.Stdout)
+	case outside != "":
+		err = outsider(outside, os.Stdin, os.Stdout)
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
 }
 
 // child does one line after another:
@@ -39,6 +44,8 @@ func TestMain(m *testing.M) {
 //	join PASSCODE     prints "joined GROUP"
 //	say GROUP PREFIX  says PREFIX0, PREFIX1, … for ever, and prints "ack N"
 //	                  when Send has returned for the first N
+//	forge GROUP       prints "frame HEX" for each of a volley that it signs now
+//	                  and shows to nobody
 func child(home string, in io.Reader, out io.Writer) error {
 	ctx := context.Background()
 	n, err := Open(ctx, Config{Home: home, NoMDNS: true, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}})
@@ -83,6 +90,18 @@ func child(home string, in io.Reader, out io.Writer) error {
 				}
 				fmt.Fprintln(out, "ack", i+1)
 			}
+		case "forge":
+			g, err := wire.ParseGroupID(words[1])
+			if err != nil {
+				return err
+			}
+			frames, err := forge(ctx, n, g)
+			if err != nil {
+				return err
+			}
+			for _, f := range frames {
+				fmt.Fprintf(out, "frame %x\n", f)
+			}
 		}
 	}
 	return nil
@@ -95,14 +114,21 @@ type process struct {
 	out *bufio.Scanner
 }
 
+// startChild runs a node on a home.
 func startChild(t *testing.T, home string) *process {
+	t.Helper()
+	return startProcess(t, childEnv, home)
+}
+
+// startProcess runs the test binary as what a variable makes of it.
+func startProcess(t *testing.T, env, value string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(exe)}
-	p.cmd.Env = append(os.Environ(), childEnv+"="+home)
+	p.cmd.Env = append(os.Environ(), env+"="+value)
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
