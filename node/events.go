@@ -51,11 +51,37 @@ func (n *Node) NextEvents(ctx context.Context, after string, max int) ([]api.Eve
 	if err != nil {
 		return nil, err
 	}
+	if err := n.shown(ctx, changes); err != nil {
+		return nil, err
+	}
 	out := make([]api.Event, len(changes))
 	for i, c := range changes {
 		out[i] = api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: c.Data}
 	}
 	return out, nil
+}
+
+// shown waits until the rooms of some changes show them. A commit wakes readers
+// a moment before its room swaps its view; a step behind it on the room's
+// goroutine comes after both, so who is told and asks at once is not shown
+// what was before.
+func (n *Node) shown(ctx context.Context, changes []store.NumberedChange) error {
+	waited := map[wire.GroupID]bool{}
+	for _, c := range changes {
+		if c.Group.IsZero() || waited[c.Group] {
+			continue
+		}
+		waited[c.Group] = true
+		r := n.room(c.Group)
+		if r == nil {
+			continue // forgotten, or an offer of a group that is not here
+		}
+		err := r.step(ctx, func(*commit) error { return nil })
+		if err != nil && !errors.Is(err, errClosed) {
+			return err
+		}
+	}
+	return nil
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {
