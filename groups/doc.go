@@ -18,7 +18,8 @@
 // Where to look: how an admission is judged stands in rules.go (by its past:
 // mayAdmit) and resolve.go (against everything: admitValid); the answers a
 // newcomer gets in admission.go; who has a seat in resolve.go (stageSeats);
-// who may read what in epoch.go.
+// who may read what in epoch.go; what shows a stranger how somebody came in, in
+// proof.go and consent.go.
 //
 // A worked trace: Ann founds a group and makes an invite; Bob and Cid join by
 // it; Ann removes Bob while Bob, offline, admits Dan.
