@@ -13,9 +13,10 @@ import (
 // kind this version does not know is kept and shown as "needs a newer
 // version".
 const (
-	ContentText      uint64 = 1
-	ContentProfile   uint64 = 2
-	ContentGroupInfo uint64 = 3
+	ContentText       uint64 = 1
+	ContentProfile    uint64 = 2
+	ContentGroupInfo  uint64 = 3
+	ContentModeration uint64 = 4
 )
 
 // Bounds of content.

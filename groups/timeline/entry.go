@@ -21,7 +21,7 @@ const (
 	KeyMissing   Folded = "key-missing"
 	BeforeJoined Folded = "before-you-joined"
 	Malformed    Folded = "malformed"
-	NotAllowed   Folded = "not-allowed" // group-info by a member without rank
+	NotAllowed   Folded = "not-allowed" // group-info by a member without rank, a reason for another's act
 )
 
 // Place is what Fold must know of an operation besides its text.
@@ -37,6 +37,9 @@ type Place struct {
 	// Ranked tells whether the author was owner or admin in the past of the
 	// operation's control heads.
 	Ranked bool
+	// Acted tells whether an operation is in the past of the operation's control
+	// heads and of the same account; nil: none is.
+	Acted func(wire.OpID) bool
 	// Folded is the operation's standing: Shown, PastPin or IncInvalid.
 	Folded Folded
 }
@@ -61,11 +64,11 @@ type Entry struct {
 	After   [][16]byte // as the author wrote it
 	Awaits  [][16]byte // those of After that were not known when it was folded
 
-	Text     string // of a text; of a group-info its name; of a profile the person's name
+	Text     string // of a text; of a group-info its name; of a profile the person's name; of a moderation the reason
 	ReplyTo  wire.OptID
 	Mentions []wire.AccountID
 	Files    []wire.Raw
-	Payload  wire.Raw // profile, group-info and newer kinds, as written; else an empty byte string
+	Payload  wire.Raw // profile, group-info, moderation and newer kinds, as written; else an empty byte string
 }
 
 const entryVersion = 1
@@ -114,4 +117,14 @@ func (e Entry) Info() (groups.GroupInfo, bool) {
 	}
 	g, err := groups.DecodeGroupInfo(e.Payload)
 	return g, err == nil
+}
+
+// Moderation returns the reason an entry gives, and for which acts; ok is
+// false for any other entry and for a folded one.
+func (e Entry) Moderation() (groups.Moderation, bool) {
+	if e.Kind != groups.ContentModeration || e.Folded != Shown {
+		return groups.Moderation{}, false
+	}
+	m, err := groups.DecodeModeration(e.Payload)
+	return m, err == nil
 }

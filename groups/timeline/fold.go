@@ -42,6 +42,17 @@ func Fold(p Place, plain groups.Plain, known Known) Entry {
 			return e.spoiled(NotAllowed)
 		}
 		e.Text, e.Payload = g.Name, plain.Payload
+	case groups.ContentModeration:
+		m, err := groups.DecodeModeration(plain.Payload)
+		if err != nil {
+			return e.spoiled(Malformed)
+		}
+		for _, id := range m.Ops {
+			if p.Acted == nil || !p.Acted(id) {
+				return e.spoiled(NotAllowed)
+			}
+		}
+		e.Text, e.Payload = m.Reason, plain.Payload
 	default:
 		e.Newer, e.Payload = true, plain.Payload
 	}

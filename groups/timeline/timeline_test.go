@@ -32,6 +32,10 @@ func TestFoldText(t *testing.T) {
 
 func TestFoldKinds(t *testing.T) {
 	info := groups.GroupInfo{Name: "climbers", IceBreakers: []string{"favourite wall?"}}.Encode()
+	why := groups.Moderation{Ops: []wire.OpID{{1}, {2}}, Reason: "adverts"}.Encode()
+	acted := func(ids ...wire.OpID) func(wire.OpID) bool {
+		return func(id wire.OpID) bool { return slices.Contains(ids, id) }
+	}
 	for name, c := range map[string]struct {
 		place  Place
 		plain  groups.Plain
@@ -42,6 +46,10 @@ func TestFoldKinds(t *testing.T) {
 		"info by an admin":   {Place{Ranked: true}, groups.Plain{Kind: groups.ContentGroupInfo, Payload: info}, Shown, false, "climbers"},
 		"info by a member":   {Place{}, groups.Plain{Kind: groups.ContentGroupInfo, Payload: info}, NotAllowed, false, ""},
 		"malformed info":     {Place{Ranked: true}, groups.Plain{Kind: groups.ContentGroupInfo, Payload: wire.Raw{0x80}}, Malformed, false, ""},
+		"a reason":           {Place{Acted: acted(wire.OpID{1}, wire.OpID{2})}, groups.Plain{Kind: groups.ContentModeration, Payload: why}, Shown, false, "adverts"},
+		"of another's act":   {Place{Acted: acted(wire.OpID{1})}, groups.Plain{Kind: groups.ContentModeration, Payload: why}, NotAllowed, false, ""},
+		"of acts not known":  {Place{}, groups.Plain{Kind: groups.ContentModeration, Payload: why}, NotAllowed, false, ""},
+		"malformed reason":   {Place{}, groups.Plain{Kind: groups.ContentModeration, Payload: wire.Raw{0x80}}, Malformed, false, ""},
 		"malformed text":     {Place{}, groups.Plain{Kind: groups.ContentText, Payload: wire.Raw{0x80}}, Malformed, false, ""},
 		"unknown kind":       {Place{}, groups.Plain{Kind: 77, Payload: wire.Raw{0x01}}, Shown, true, ""},
 		"kind 0":             {Place{}, groups.Plain{Kind: 0, Payload: wire.Raw{0x01}}, Shown, true, ""},
@@ -54,6 +62,9 @@ func TestFoldKinds(t *testing.T) {
 		}
 		if g, ok := e.Info(); ok != (name == "info by an admin") || ok && g.Name != "climbers" {
 			t.Errorf("%s: info %v", name, ok)
+		}
+		if m, ok := e.Moderation(); ok != (name == "a reason") || ok && (m.Reason != "adverts" || len(m.Ops) != 2) {
+			t.Errorf("%s: moderation %v", name, ok)
 		}
 		back, err := Decode(e.Encode())
 		if err != nil || !bytes.Equal(back.Encode(), e.Encode()) || back.Key() != e.Key() {
