@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"mutuals/identity"
 	"mutuals/identity/wire"
 )
 
@@ -23,9 +24,9 @@ func (l *Log) MayAdmit(sponsorInc wire.OpID, q JoinRequest, sig wire.Sig, useSig
 	if r := body.bounds(); r != nil {
 		return existing, false, r.Reason
 	}
-	sponsor, ok := s.Inc(sponsorInc)
-	if !ok || !sponsor.Seated {
-		return existing, false, ReasonNotSeated
+	sponsor, r := s.sponsor(sponsorInc)
+	if r != ReasonNone {
+		return existing, false, r
 	}
 	if r := l.checkRequest(s, &body, nowMs); r != nil {
 		return existing, false, r.Reason
@@ -36,10 +37,26 @@ func (l *Log) MayAdmit(sponsorInc wire.OpID, q JoinRequest, sig wire.Sig, useSig
 	if s.requestUsed(q.Hash()) {
 		return existing, false, ReasonRequestReused
 	}
-	if r := admissible(s, sponsor.Account, sponsorInc, &q, nowMs); r != ReasonNone {
+	if r := admissible(s, sponsor, sponsorInc, &q, nowMs); r != ReasonNone {
 		return existing, false, r
 	}
 	return existing, len(s.r.seats) >= s.r.cap, ReasonNone
+}
+
+// sponsor is the account of an inc that may admit anybody at all; zero of a
+// harbor with the right.
+func (s *State) sponsor(inc wire.OpID) (wire.AccountID, Reason) {
+	info, ok := s.Inc(inc)
+	if ok && info.Seated {
+		return info.Account, ReasonNone
+	}
+	if i, ok := s.find(inc); ok && s.r.nodes[i].isHarbor() {
+		if h := s.harborInfo(i); h.Appointed && h.Rights&RightSponsor != 0 {
+			return wire.AccountID{}, ReasonNone
+		}
+		return wire.AccountID{}, ReasonNotSponsor
+	}
+	return wire.AccountID{}, ReasonNotSeated
 }
 
 func (l *Log) checkRequest(s *State, b *AdmitBody, nowMs uint64) *Refusal {
@@ -88,6 +105,9 @@ func (l *Log) AdmissionPath(invite, sponsorInc wire.OpID) []*Op {
 		todo = append(todo, n.inc)
 		if n.cites >= 0 {
 			todo = append(todo, n.cites)
+		}
+		if n.base >= 0 {
+			todo = append(todo, n.base)
 		}
 	}
 	return opsOf(l.g.nodes, set)
@@ -144,7 +164,8 @@ func (l *Log) checkOnPath(p *Path, o *Op) *Refusal {
 	if !o.Signed || !wire.Verify(wire.DomainOp, author.leaf.OpKey, wire.Context(p.Group), o.Core, o.Sig) {
 		return refuse(ReasonBadSignature, "%v", o)
 	}
-	n := &node{op: o, author: author.account, prev: -1, cites: -1}
+	n := newNode(o)
+	n.author = author.account
 	switch b := o.Body.(type) {
 	case *InviteBody:
 		if _, r := l.checkInside(o); r != nil {
@@ -158,7 +179,23 @@ func (l *Log) checkOnPath(p *Path, o *Op) *Refusal {
 		if r := p.checkConsent(b, author); r != nil {
 			return r
 		}
-		n.account, n.leaf = b.Request.Newcomer, b.Request.Chain.Leaf()
+		n.enters(b.Request.Newcomer, b.Request.Chain)
+	case *DevAddBody:
+		if r := l.checkDevAdd(b); r != nil {
+			return r
+		}
+		if b.Account != author.account && (len(b.Chain) != 1 || len(b.Request) == 0) {
+			return refuse(ReasonBadRequest, "another's device without the root's word and its own request")
+		}
+		n.enters(b.Account, b.Chain)
+	case *HarborBody:
+		if r := checkHarbor(p.Group, b, o.IncID()); r != nil {
+			return r
+		}
+		if b.Change {
+			return refuse(ReasonMalformed, "a change of a harbor on an admission path")
+		}
+		n.leaf = identity.Certificate{OpKey: b.OpKey, PeerKey: b.PeerKey}
 	default:
 		return refuse(ReasonMalformed, "a %v on an admission path", o.Kind)
 	}

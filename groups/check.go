@@ -32,6 +32,9 @@ func (l *Log) Check(o *Op) *Refusal {
 	if !author.isInc() {
 		return refuse(ReasonNotAnInc, "inc %s is a %v", o.IncID().Short(), author.op.Kind)
 	}
+	if author.isHarbor() && o.Chain != Control {
+		return refuse(ReasonNotAnInc, "harbor %s writes no %v", o.IncID().Short(), o)
+	}
 	if r := l.checkAuthentic(o, author.leaf.OpKey); r != nil {
 		return r
 	}
@@ -72,7 +75,7 @@ func (o *Op) Authenticate(group wire.GroupID, key wire.DeviceID) bool {
 }
 
 // checkInside verifies what a body or key carries. complete is false when an
-// invite it needs is not here yet.
+// operation it names is not here yet.
 func (l *Log) checkInside(o *Op) (complete bool, _ *Refusal) {
 	if o.Chain == KEM {
 		if len(o.Cipher) > 0 {
@@ -85,6 +88,18 @@ func (l *Log) checkInside(o *Op) (complete bool, _ *Refusal) {
 	switch b := o.Body.(type) {
 	case *AdmitBody:
 		return l.checkAdmit(b)
+	case *TransferBody:
+		return true, l.checkTransfer(b)
+	case *SucceedBody:
+		return l.checkSucceed(b)
+	case *DevAddBody:
+		return true, l.checkDevAdd(b)
+	case *DevRevokeBody:
+		return true, checkDevRevoke(b)
+	case *FaultBody:
+		return l.checkFault(b)
+	case *HarborBody:
+		return true, checkHarbor(l.group, b, o.IncID())
 	case *InviteBody:
 		if err := wire.ValidKey(b.InvitePk); err != nil {
 			return false, refuse(ReasonBadKey, "invite key: %v", err)

@@ -211,11 +211,17 @@ func aadOf(group wire.GroupID, c contentCore) []byte {
 func (l *Log) PinsFor(a wire.AccountID) []Pin {
 	var out []Pin
 	for _, i := range l.State().r.incs[a] {
-		inc := l.g.nodes[i].op.ID
-		if t, ok := l.tips[chainID{inc, Content}]; ok && t.seq > 0 {
-			out = append(out, Pin{Inc: inc, Seq: t.seq, Hash: t.id})
-		}
+		out = append(out, l.PinsForInc(l.g.nodes[i].op.ID)...)
 	}
 	slices.SortFunc(out, func(a, b Pin) int { return compareIDs(a.Inc, b.Inc) })
 	return out
+}
+
+// PinsForInc pins the content of one inc where this device has it: what a
+// fault carries. Empty when there is none.
+func (l *Log) PinsForInc(inc wire.OpID) []Pin {
+	if t, ok := l.tips[chainID{inc, Content}]; ok && t.seq > 0 {
+		return []Pin{{Inc: inc, Seq: t.seq, Hash: t.id}}
+	}
+	return nil
 }

@@ -13,8 +13,7 @@ import (
 // Kind is what a control operation does. Numbers are never reused.
 type Kind uint64
 
-// The control kinds. Those from transfer to harbor that this version has no
-// body for are parked as "update needed".
+// The control kinds.
 const (
 	KindGenesis      Kind = 0
 	KindAdmit        Kind = 1
@@ -245,6 +244,18 @@ func newBody(k Kind) body {
 		return new(InviteBody)
 	case KindInviteRevoke:
 		return new(InviteRevokeBody)
+	case KindTransfer:
+		return new(TransferBody)
+	case KindSucceed:
+		return new(SucceedBody)
+	case KindDevAdd:
+		return new(DevAddBody)
+	case KindDevRevoke:
+		return new(DevRevokeBody)
+	case KindFault:
+		return new(FaultBody)
+	case KindHarbor:
+		return new(HarborBody)
 	case KindRekey:
 		return new(RekeyBody)
 	case KindAck:

@@ -20,14 +20,47 @@ type node struct {
 	prev   int            // the one before in its chain, or -1
 	author wire.AccountID // zero where the inc is unknown to this version
 	cites  int            // the invite an admit cites or a revoke ends, or -1
-	// An incarnation's own facts.
+	target int            // the inc a fault stops, the harbor a change is of, or -1
+	// An incarnation's own facts. A harbor's account is zero.
 	account wire.AccountID
+	chain   identity.Chain
 	leaf    identity.Certificate
+	base    int      // the admission an added device rests on, or -1: itself
 	request [32]byte // hash of an admit's join request
+	// seated are the accounts with a seat in the past of a transfer or
+	// succession: who settles it.
+	seated []wire.AccountID
 }
 
-// isInc tells whether the operation let a device in.
-func (n *node) isInc() bool { return n.op.Kind == KindGenesis || n.op.Kind == KindAdmit }
+func newNode(o *Op) *node { return &node{op: o, prev: -1, cites: -1, target: -1, base: -1} }
+
+// genesisNode is a genesis in its place: it builds on nothing.
+func genesisNode(o *Op, b *GenesisBody) *node {
+	n := newNode(o)
+	n.key = OrderKey{HLC: o.HLC, Depth: 1, ID: o.ID}
+	n.author = b.Owner
+	n.enters(b.Owner, b.Chain)
+	return n
+}
+
+// enters notes whose device the operation lets in.
+func (n *node) enters(a wire.AccountID, chain identity.Chain) {
+	n.account, n.chain, n.leaf = a, chain, chain.Leaf()
+}
+
+// isInc tells whether the operation let somebody write: a device, or a harbor.
+func (n *node) isInc() bool { return n.isAdmission() || n.op.Kind == KindDevAdd || n.isHarbor() }
+
+// isDevice tells whether it let a member's device in.
+func (n *node) isDevice() bool { return n.isAdmission() || n.op.Kind == KindDevAdd }
+
+// isAdmission tells whether it let an account in.
+func (n *node) isAdmission() bool { return n.op.Kind == KindGenesis || n.op.Kind == KindAdmit }
+
+func (n *node) isHarbor() bool {
+	b, ok := n.op.Body.(*HarborBody)
+	return ok && !b.Change
+}
 
 // graph is the operations that were accepted, only ever growing. The index is
 // locked, since a State, which points into the graph, may be read while the
@@ -91,7 +124,8 @@ func (g *graph) place(o *Op) (n *node, missing []wire.OpID, _ *Refusal) {
 	if !g.antichain(o.Heads) {
 		return nil, nil, refuse(ReasonNotAntichain, "")
 	}
-	n = &node{op: o, past: past, prev: -1, cites: -1}
+	n = newNode(o)
+	n.past = past
 	n.key = OrderKey{HLC: o.HLC, ID: o.ID}
 	for _, h := range o.Heads {
 		i, _ := g.find(h)
@@ -139,14 +173,72 @@ func (g *graph) chain(n *node) *Refusal {
 func (g *graph) cite(n *node) *Refusal {
 	switch b := n.op.Body.(type) {
 	case *AdmitBody:
-		n.account, n.leaf, n.request = b.Request.Newcomer, b.Request.Chain.Leaf(), b.Request.Hash()
+		n.enters(b.Request.Newcomer, b.Request.Chain)
+		n.request = b.Request.Hash()
 		if id, ok := b.Request.Invite.Get(); ok {
 			return g.citeInvite(n, id)
 		}
 	case *InviteRevokeBody:
 		return g.citeInvite(n, b.Invite)
+	case *DevAddBody:
+		n.enters(b.Account, b.Chain)
+		return g.placeDevice(n)
+	case *HarborBody:
+		return g.placeHarbor(n, b)
+	case *FaultBody:
+		return g.placeFault(n, b)
+	case *TransferBody:
+		n.seated = g.seatedIn(n.past)
+	case *SucceedBody:
+		for _, v := range b.Sigs {
+			if i, ok := g.find(v.Inc); !ok || !n.past.has(i) {
+				return refuse(ReasonIncNotInPast, "signer %s", v.Inc.Short())
+			}
+		}
+		n.seated = g.seatedIn(n.past)
 	}
 	return nil
+}
+
+// placeDevice finds the admission an added device rests on (R20): its
+// sibling's, or the latest of its account when another account wrote it.
+func (g *graph) placeDevice(n *node) *Refusal {
+	if n.account == n.author {
+		n.base = n.inc
+		if b := g.nodes[n.inc].base; b >= 0 {
+			n.base = b
+		}
+		return nil
+	}
+	n.past.each(func(i int) {
+		m := g.nodes[i]
+		if m.isAdmission() && m.account == n.account && (n.base < 0 || g.nodes[n.base].key.Less(m.key)) {
+			n.base = i
+		}
+	})
+	if n.base < 0 {
+		return refuse(ReasonNotAMember, "account %s", n.account.Short())
+	}
+	return nil
+}
+
+func (g *graph) placeHarbor(n *node, b *HarborBody) *Refusal {
+	if !b.Change {
+		n.leaf = identity.Certificate{OpKey: b.OpKey, PeerKey: b.PeerKey}
+		return nil
+	}
+	i, ok := g.find(b.Harbor)
+	if !ok || !n.past.has(i) || !g.nodes[i].isHarbor() {
+		return refuse(ReasonIncNotInPast, "harbor %s", b.Harbor.Short())
+	}
+	n.target = i
+	return nil
+}
+
+// seatedIn lists the accounts with a seat in a past.
+func (g *graph) seatedIn(past indexes) []wire.AccountID {
+	r := resolve(g.nodes, slices.Clone(past))
+	return slices.Clone(r.seats[:min(len(r.seats), r.cap)])
 }
 
 func (g *graph) citeInvite(n *node, id wire.OpID) *Refusal {

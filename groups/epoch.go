@@ -171,7 +171,7 @@ func (l *Log) Recipients(rekey wire.OpID) []Recipient {
 // never change.
 type rekeyPast struct {
 	recipients []int
-	seated     indexes // live incs of seated accounts
+	seated     indexes // live incs of seated accounts, and harbors in office
 }
 
 func (s *State) rekeyPast(hlc uint64) rekeyPast {
@@ -181,6 +181,11 @@ func (s *State) rekeyPast(hlc uint64) rekeyPast {
 			p.seated = p.seated.with(i)
 		}
 	})
+	for _, i := range s.r.in {
+		if s.r.nodes[i].isHarbor() && s.harborInfo(i).Appointed {
+			p.seated = p.seated.with(i)
+		}
+	}
 	return p
 }
 
@@ -204,7 +209,7 @@ func (s *State) eligible(k int, past rekeyPast) bool {
 	has := map[wire.AccountID]bool{} // accounts with a recipient device
 	var invites []int
 	for _, i := range past.recipients {
-		if !r.nodes[i].isInc() {
+		if !r.nodes[i].isDevice() {
 			invites = append(invites, i)
 			continue
 		}
@@ -258,7 +263,7 @@ func (s *State) admitsSpare(k int, past rekeyPast, invites []int) bool {
 // from joining everybody seated has a device in k.
 func (s *State) seatsSpare(k int, past rekeyPast, has map[wire.AccountID]bool) bool {
 	for _, a := range s.r.seats[:s.SeatCount()] {
-		if s.r.policy.HistoryDays == HistoryNone && !has[a] {
+		if s.r.policy.HistoryDays == HistoryNone && !has[a] && s.reachable(a) {
 			return false
 		}
 		if slices.ContainsFunc(s.r.incs[a], past.seated.has) {
@@ -271,6 +276,11 @@ func (s *State) seatsSpare(k int, past rekeyPast, has map[wire.AccountID]bool) b
 		}
 	}
 	return true
+}
+
+// reachable tells whether an account has a device that is not cut.
+func (s *State) reachable(a wire.AccountID) bool {
+	return slices.ContainsFunc(s.r.live[a], func(i int) bool { return len(s.r.cuts[i]) == 0 })
 }
 
 // pastState is Resolve(past(operation i)), of a state's own nodes.
@@ -428,7 +438,7 @@ func (l *Log) MayHaveKey(asker wire.OpID, eid [32]byte) bool {
 		return false
 	}
 	for _, i := range l.rekeyPast(k).recipients {
-		if s.r.nodes[i].isInc() && s.r.nodes[i].account == info.Account {
+		if s.r.nodes[i].isDevice() && s.r.nodes[i].account == info.Account {
 			return true
 		}
 	}

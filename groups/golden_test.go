@@ -255,7 +255,6 @@ func tell(t *testing.T) *story {
 	s.wrong("clock six minutes ahead", ann, func(c *rawControl) { c.HLC += 6 * 60_000 })
 	s.wrong("clock two days ahead", ann, func(c *rawControl) { c.HLC += 2 * 86_400_000 })
 	s.wrong("kind unknown", ann, func(c *rawControl) { c.Kind = 16 })
-	s.wrong("kind of a later slice", ann, func(c *rawControl) { c.Kind = uint64(groups.KindHarbor) })
 	s.wrong("ext not empty", ann, func(c *rawControl) { c.Ext = wire.Raw{0x41, 0} })
 	s.wrong("ext not canonical", ann, func(c *rawControl) { c.Ext = wire.Raw{0x58, 0} })
 	s.wrong("version 2", ann, func(c *rawControl) { c.V = 2 })

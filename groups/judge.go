@@ -74,7 +74,7 @@ func (l *Log) judgeControl(o *Op) Judgement {
 		return judgement(r, missing)
 	}
 	if !o.checked {
-		// Its parents are here, so its invite should have been.
+		// Its parents are here, so what it names should have been.
 		return judgement(refuse(ReasonInviteUnknown, ""), nil)
 	}
 	past, _ := l.at(o.Heads)

@@ -39,6 +39,21 @@ const (
 	// MaxDevices bounds the live devices of a group: two for each member of
 	// the largest.
 	MaxDevices = 1000
+	// MaxDevicesOf bounds the live devices of one account that its own devices
+	// add: what a person uses. MaxRootedOf bounds them when the root signed
+	// the new one: whoever lost all five still gets back in, some times.
+	MaxDevicesOf = 5
+	MaxRootedOf  = 16
+	// MaxHarbors bounds the harbors in office: each is handed every wrap set.
+	MaxHarbors = 16
+	// MaxQuota bounds what a harbor is asked to keep, in bytes: 16 TiB.
+	MaxQuota = 1 << 44
+	// MaxEvidence bounds the cores of one side of a fault: the operation and
+	// its successors up to a signed one, which segments have within that many.
+	MaxEvidence = 24
+	// MinSuccessors is how many admins must sign a succession at least: one
+	// alone would be a coup.
+	MinSuccessors = 2
 	// MaxUses bounds an invite's uses by the largest cap.
 	MaxUses = 500
 	// MaxListed bounds the incs an invite lists.
@@ -70,6 +85,15 @@ const (
 	// RequestMs is how old a join request may be at its admit, by hlc: an
 	// approval may take a week.
 	RequestMs = 7 * dayMs
+
+	// AcceptMs is how long an heir's consent holds, by the transfer's hlc.
+	AcceptMs = 30 * dayMs
+	// VotesMs is how long the admins' words for an heir hold.
+	VotesMs = 7 * dayMs
+	// SettleMs is how long after a transfer or succession the others must
+	// have written for it to be settled: long enough that a rival made at the
+	// same time has come by.
+	SettleMs = 3 * dayMs
 
 	minCipher = seal.MinSealed
 	maxCipher = seal.MaxSealed

@@ -72,9 +72,7 @@ func Found(genesis *Op) (*Log, *Refusal) {
 		rekeys: map[int]rekeyPast{},
 		reads:  map[readKey]bool{},
 	}
-	n := &node{op: genesis, prev: -1, cites: -1, author: b.Owner, account: b.Owner, leaf: b.Chain.Leaf()}
-	n.key = OrderKey{HLC: genesis.HLC, Depth: 1, ID: genesis.ID}
-	l.grow(n)
+	l.grow(genesisNode(genesis, b))
 	return l, nil
 }
 
@@ -279,8 +277,7 @@ func Resolve(ops []*Op) *State {
 				continue
 			}
 			if b, ok := o.Body.(*GenesisBody); ok {
-				g.add(&node{op: o, prev: -1, cites: -1, author: b.Owner, account: b.Owner, leaf: b.Chain.Leaf(),
-					key: OrderKey{HLC: o.HLC, Depth: 1, ID: o.ID}})
+				g.add(genesisNode(o, b))
 				continue
 			}
 			n, missing, r := g.place(o)

@@ -56,11 +56,12 @@ type IncInfo struct {
 	KemPk   []byte
 	KemGen  uint32
 	Chain   identity.Chain
-	Live    bool // valid, and its account neither removed nor gone since
-	Valid   bool // what it wrote counts; wider than Live
-	Cut     bool // stopped by a revocation or a proven fault
-	Seated  bool // live, uncut, its account seated
-	BaseID  wire.OpID
+	Live    bool      // valid, and its account neither removed nor gone since
+	Valid   bool      // what it wrote counts; wider than Live
+	Cut     bool      // stopped by a revocation or a proven fault
+	Seated  bool      // live, uncut, its account seated
+	BaseID  wire.OpID // the admission it rests on; its own ID but for an added device
+	AddedBy wire.OpID // the inc that added it; zero for an admission
 	AtMs    uint64
 }
 
@@ -77,6 +78,8 @@ func (s *State) incInfo(i int) IncInfo {
 		info.KemPk, info.Chain = b.KemPk, b.Chain
 	case *AdmitBody:
 		info.KemPk, info.Chain = b.Request.KemPk, b.Request.Chain
+	case *DevAddBody:
+		info.KemPk, info.Chain, info.AddedBy = b.KemPk, b.Chain, n.op.IncID()
 	}
 	if k, ok := s.kem[n.op.ID]; ok {
 		info.KemPk, info.KemGen = k.pk, k.gen
@@ -84,11 +87,11 @@ func (s *State) incInfo(i int) IncInfo {
 	return info
 }
 
-// Inc gives an incarnation; ok is false for an operation that let no device
-// in.
+// Inc gives an incarnation of a device; ok is false for an operation that let
+// none in, and for a harbor's.
 func (s *State) Inc(id wire.OpID) (IncInfo, bool) {
 	i, ok := s.find(id)
-	if !ok || !s.r.nodes[i].isInc() {
+	if !ok || !s.r.nodes[i].isDevice() {
 		return IncInfo{}, false
 	}
 	return s.incInfo(i), true
@@ -169,7 +172,7 @@ func (s *State) keyOf(id wire.OpID) OrderKey {
 }
 
 func (s *State) candidate(a wire.AccountID, at int, settled map[wire.AccountID]indexes) Member {
-	m := s.member(a, slices.MinFunc(s.r.live[a], s.r.compareSeen))
+	m := s.member(a, s.r.admission(s.r.live[a]))
 	if at >= s.r.cap {
 		m.Status, m.WaitPos = StatusWaitlisted, at-s.r.cap+1
 	}
@@ -198,7 +201,7 @@ func (s *State) former(a wire.AccountID) (Member, bool) {
 	}
 	via := -1
 	for _, i := range s.r.incs[a] {
-		if s.r.valid[i] && (via < 0 || s.r.nodes[via].key.Less(s.r.nodes[i].key)) {
+		if s.r.nodes[i].isAdmission() && s.r.valid[i] && (via < 0 || s.r.nodes[via].key.Less(s.r.nodes[i].key)) {
 			via = i
 		}
 	}

@@ -79,6 +79,15 @@ const (
 	ReasonIncInvalid
 	ReasonPastPin
 	ReasonTooMany
+	ReasonBadAccept
+	ReasonAcceptOld
+	ReasonNoSuccession
+	ReasonVotes
+	ReasonBadRevocation
+	ReasonRevoked
+	ReasonDeviceKnown
+	ReasonBadFault
+	ReasonCutAlready
 	reasonCount
 )
 
@@ -146,6 +155,15 @@ var reasonFacts = [reasonCount]reasonFact{
 	ReasonIncInvalid:     {"author's incarnation is void", ClassVoid},
 	ReasonPastPin:        {"past a pin", ClassVoid},
 	ReasonTooMany:        {"too many devices", ClassReject},
+	ReasonBadAccept:      {"consent to an ownership does not hold", ClassReject},
+	ReasonAcceptOld:      {"consent to an ownership too old or too new", ClassReject},
+	ReasonNoSuccession:   {"no succession, or not yet", ClassReject},
+	ReasonVotes:          {"not enough admins signed", ClassReject},
+	ReasonBadRevocation:  {"revocation does not hold", ClassReject},
+	ReasonRevoked:        {"device was revoked", ClassReject},
+	ReasonDeviceKnown:    {"device is in already", ClassReject},
+	ReasonBadFault:       {"no contradiction is proved", ClassReject},
+	ReasonCutAlready:     {"stopped already", ClassReject},
 }
 
 // String gives the reason's text, for logs and details.

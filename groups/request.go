@@ -30,15 +30,23 @@ type JoinRequest struct {
 
 // DecodeJoinRequest reads a request; it is not yet verified.
 func DecodeJoinRequest(b []byte) (JoinRequest, *Refusal) {
+	q, r := decodeRequest(b)
+	if r != nil {
+		return q, r
+	}
+	if r := q.bounds(); r != nil {
+		return JoinRequest{}, r
+	}
+	return q, nil
+}
+
+func decodeRequest(b []byte) (JoinRequest, *Refusal) {
 	var q JoinRequest
 	if len(b) > MaxJoinRequest {
 		return q, refuse(ReasonTooLarge, "join request of %d bytes, at most %d", len(b), MaxJoinRequest)
 	}
 	if err := wire.Unmarshal(b, &q); err != nil {
 		return JoinRequest{}, refuse(ReasonMalformed, "join request: %v", err)
-	}
-	if r := q.bounds(); r != nil {
-		return JoinRequest{}, r
 	}
 	return q, nil
 }
@@ -76,7 +84,24 @@ type inviteUse struct {
 
 func (q JoinRequest) useCore() []byte { return wire.Marshal(inviteUse{V: 1, Hash: q.Hash()}) }
 
+// bounds of a request to be admitted: to somebody else's group.
 func (q JoinRequest) bounds() *Refusal {
+	if q.Inviter == q.Newcomer {
+		return refuse(ReasonBadRequest, "inviting oneself")
+	}
+	return q.shape()
+}
+
+// ownBounds are those of a request to be added as a device of a member: to
+// itself, and no ground for an admit (R42).
+func (q JoinRequest) ownBounds() *Refusal {
+	if q.Inviter != q.Newcomer || len(q.Invite) != 0 {
+		return refuse(ReasonBadRequest, "another's device, or by an invite")
+	}
+	return q.shape()
+}
+
+func (q JoinRequest) shape() *Refusal {
 	switch {
 	case q.V != 1:
 		return refuse(ReasonBadRequest, "version %d", q.V)
@@ -90,8 +115,6 @@ func (q JoinRequest) bounds() *Refusal {
 		return refuse(ReasonBadChain, "%d certificates", len(q.Chain))
 	case q.Ms >= wire.MaxMs:
 		return refuse(ReasonOutOfBounds, "request of %d ms", q.Ms)
-	case q.Inviter == q.Newcomer:
-		return refuse(ReasonBadRequest, "inviting oneself")
 	}
 	if n := len(q.Encode()); n > MaxJoinRequest {
 		return refuse(ReasonTooLarge, "join request of %d bytes, at most %d", n, MaxJoinRequest)

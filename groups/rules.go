@@ -10,6 +10,9 @@ import (
 // to write it, in the state of its past (R18, R19). It depends on nothing
 // else, so all who hold that past agree.
 func authorised(s *State, n *node) *Refusal {
+	if s.r.nodes[n.inc].isHarbor() {
+		return mayAsHarbor(s, n)
+	}
 	if r := hasSeat(s, n); r != nil {
 		return r
 	}
@@ -30,6 +33,18 @@ func authorised(s *State, n *node) *Refusal {
 		return mayRevoke(s, n.author, s.r.nodes[n.cites].author)
 	case *RekeyBody:
 		return mayRekey(s, n, b)
+	case *TransferBody:
+		return mayTransfer(s, n, b)
+	case *SucceedBody:
+		return maySucceed(s, n, b)
+	case *DevAddBody:
+		return mayAddDevice(s, n.author, b, n.op.HLC)
+	case *DevRevokeBody:
+		return mayRevokeDevice(n, b)
+	case *FaultBody:
+		return mayFault(s, n, b)
+	case *HarborBody:
+		return mayHarbor(s, n, b)
 	}
 	return nil
 }
@@ -176,6 +191,12 @@ func admissible(s *State, sponsor wire.AccountID, sponsorInc wire.OpID, q *JoinR
 	}
 	if s.direct() && wire.AccountID(s.r.policy.Direct) != q.Newcomer {
 		return ReasonDirect
+	}
+	if s.revoked(q.Newcomer, q.Chain) {
+		return ReasonRevoked
+	}
+	if r := s.groupRoom(); r != nil {
+		return r.Reason
 	}
 	id, cites := q.Invite.Get()
 	if !cites {

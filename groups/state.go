@@ -33,7 +33,7 @@ func (s *State) Owner() wire.AccountID { return s.r.owner() }
 
 // OwnOp is the operation that made the owner one: what role and policy
 // operations name.
-func (s *State) OwnOp() wire.OpID { return s.r.nodes[s.r.owners[len(s.r.owners)-1].op].op.ID }
+func (s *State) OwnOp() wire.OpID { return s.r.nodes[s.r.ownOp()].op.ID }
 
 // Cap is the number of seats.
 func (s *State) Cap() int { return s.r.cap }
@@ -110,11 +110,12 @@ func (st Standing) String() string {
 
 // ContentStanding tells whether content seq of an inc counts: its inc is
 // valid, and seq is within the pin of each valid removal and leave that came
-// for the account without having been seen at the inc's admission (R31). Of
+// for the account without having been seen at the inc's admission, and of
+// whatever cut the inc (R31). Of
 // content by its frame ask [Log.Standing], which minds pins of posting too.
 func (s *State) ContentStanding(inc wire.OpID, seq uint64) Standing {
 	i, ok := s.find(inc)
-	if !ok || !s.r.nodes[i].isInc() || !s.r.incValid[i] {
+	if !ok || !s.r.nodes[i].isDevice() || !s.r.incValid[i] {
 		return IncInvalid
 	}
 	base, a := s.r.base(i), s.r.nodes[i].account
@@ -123,6 +124,11 @@ func (s *State) ContentStanding(inc wire.OpID, seq uint64) Standing {
 			if !s.r.before(v, base) && seq > pinOf(pinsIn(s.r.nodes[v].op), inc) {
 				return PastPin
 			}
+		}
+	}
+	for _, c := range s.r.cuts[i] {
+		if seq > pinOf(pinsIn(s.r.nodes[c].op), inc) {
+			return PastPin
 		}
 	}
 	return Counts
@@ -137,6 +143,10 @@ func pinsIn(o *Op) []Pin {
 	case *RoleBody:
 		return b.Pins
 	case *PolicyBody:
+		return b.Pins
+	case *DevRevokeBody:
+		return b.Pins
+	case *FaultBody:
 		return b.Pins
 	}
 	return nil

@@ -68,9 +68,10 @@ func (r Root) Certify(c Certificate) SignedCert {
 }
 
 // Revoke signs the revocation of one of the account's devices at ms, with no
-// device needed: what a person with only the words can do (I15).
-func (r Root) Revoke(device wire.DeviceID, reason, ms uint64) SignedRevocation {
-	rev := Revocation{V: Version, Account: r.Account(), By: wire.DeviceID(r.Account()), OpKey: device, Reason: reason, Ms: ms}
+// device needed: what a person with only the words can do; devices it added
+// end too, but for those to keep (I15).
+func (r Root) Revoke(device wire.DeviceID, reason, ms uint64, keep ...wire.DeviceID) SignedRevocation {
+	rev := Revocation{V: Version, Account: r.Account(), By: wire.DeviceID(r.Account()), OpKey: device, Reason: reason, Ms: ms, Keep: ascending(keep)}
 	return SignedRevocation{Revocation: rev, Sig: wire.Sign(wire.DomainDeviceRevoke, r.key, wire.NoContext, wire.Marshal(rev))}
 }
 

@@ -33,6 +33,9 @@ const (
 	// MaxReason is the largest number a revocation may give as its reason.
 	MaxReason = 1<<16 - 1
 
+	// MaxKeep bounds the devices a revocation keeps: all others an account has.
+	MaxKeep = MaxLiveDevices - 1
+
 	// MaxAheadMs is how far a clock value may lie ahead of the reader's own
 	// before what carries it is held: 5 minutes (I12).
 	MaxAheadMs = 5 * 60 * 1000

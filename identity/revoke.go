@@ -1,7 +1,9 @@
 package identity
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"mutuals/identity/wire"
 )
@@ -25,6 +27,10 @@ type Revocation struct {
 	OpKey   wire.DeviceID // the device that ends
 	Reason  uint64
 	Ms      uint64 // when; what the device dated later does not count
+	// Keep names devices that stay although their chain goes through the one
+	// that ends, ascending: who loses the telephone that added the laptop does
+	// not lose the laptop.
+	Keep []wire.DeviceID
 }
 
 // SignedRevocation is a revocation as it travels, domain device-revoke. The
@@ -37,12 +43,21 @@ type SignedRevocation struct {
 }
 
 // SignRevocation signs, as the device k with its own chain, that device of the
-// same account ends at ms. See [Root.Revoke] for the root's.
-func SignRevocation(k DeviceKeys, chain Chain, device wire.DeviceID, reason, ms uint64) SignedRevocation {
+// same account ends at ms, and which of those it added stay, in any order. See
+// [Root.Revoke] for the root's.
+func SignRevocation(k DeviceKeys, chain Chain, device wire.DeviceID, reason, ms uint64, keep ...wire.DeviceID) SignedRevocation {
 	mustMatch(k, chain)
-	r := Revocation{V: Version, Account: chain.Leaf().Account, By: k.ID(), OpKey: device, Reason: reason, Ms: ms}
+	r := Revocation{V: Version, Account: chain.Leaf().Account, By: k.ID(), OpKey: device, Reason: reason, Ms: ms, Keep: ascending(keep)}
 	return SignedRevocation{Revocation: r, Sig: wire.Sign(wire.DomainDeviceRevoke, k.Op, wire.NoContext, wire.Marshal(r)), Chain: chain}
 }
+
+func ascending(keep []wire.DeviceID) []wire.DeviceID {
+	keep = slices.Clone(keep)
+	slices.SortFunc(keep, compareDevices)
+	return slices.Compact(keep)
+}
+
+func compareDevices(a, b wire.DeviceID) int { return bytes.Compare(a[:], b[:]) }
 
 // DecodeRevocation reads a frame up to its bounds; the caller then calls
 // Verify. Errors as [DecodeEdge].
@@ -91,6 +106,14 @@ func (s *SignedRevocation) check() error {
 	if err := checkMs("time", r.Ms); err != nil {
 		return err
 	}
+	if len(r.Keep) > MaxKeep {
+		return fmt.Errorf("%w: %d devices kept, at most %d", ErrBounds, len(r.Keep), MaxKeep)
+	}
+	for i := 1; i < len(r.Keep); i++ {
+		if compareDevices(r.Keep[i-1], r.Keep[i]) >= 0 {
+			return fmt.Errorf("%w: kept devices out of order", ErrBounds)
+		}
+	}
 	if s.byRoot() != (len(s.Chain) == 0) {
 		return fmt.Errorf("%w: the root signs without one, a device with one", ErrBadChain)
 	}
@@ -98,16 +121,25 @@ func (s *SignedRevocation) check() error {
 }
 
 // Voids tells whether this revocation voids what the device at the end of
-// chain, or a device it was added by, signed with clock value n: one of them
-// is the device that ended, and n is later than the end (I15). Of several
-// revocations each counts, so the earliest decides.
+// chain signed with clock value n: the revocation reaches it, and n is later
+// than the end (I15). Of several revocations each counts, so the earliest
+// decides.
 func (s SignedRevocation) Voids(chain Chain, n uint64) bool {
-	if n <= s.Revocation.Ms {
-		return false
-	}
-	for i := range chain {
-		if chain[i].Cert.Account == s.Revocation.Account && chain[i].Cert.OpKey == s.Revocation.OpKey {
+	return n > s.Revocation.Ms && s.Revocation.Reaches(chain)
+}
+
+// Reaches tells whether the device at the end of chain ends with this
+// revocation: it is the one that ends, or was added by it, directly or not,
+// and neither it nor one between the two is kept (I15).
+func (r Revocation) Reaches(chain Chain) bool {
+	for i := len(chain) - 1; i >= 0; i-- {
+		switch c := chain[i].Cert; {
+		case c.Account != r.Account:
+			return false
+		case c.OpKey == r.OpKey:
 			return true
+		case slices.Contains(r.Keep, c.OpKey):
+			return false
 		}
 	}
 	return false

@@ -1,0 +1,193 @@
+package groups
+
+import (
+	"slices"
+
+	"mutuals/identity/wire"
+)
+
+// ownership is who the owner is from an operation on.
+type ownership struct {
+	op    int
+	owner wire.AccountID
+}
+
+// stageOwnership follows, from the genesis on, who handed the group to whom:
+// of the rivals under one ownership the first by compareRivals (R21).
+func (r *resolution) stageOwnership() {
+	r.owners = []ownership{{op: r.in[0], owner: r.nodes[r.in[0]].account}}
+	handovers := 0
+	for _, i := range r.in {
+		if k := r.nodes[i].op.Kind; k == KindTransfer || k == KindSucceed {
+			handovers++
+		}
+	}
+	for handovers > 0 {
+		rivals := r.rivals(r.owners[len(r.owners)-1])
+		if len(rivals) == 0 {
+			break
+		}
+		next := slices.MinFunc(rivals, compareRivals)
+		r.owners = append(r.owners, ownership{op: next.op, owner: next.heir})
+	}
+	r.contested = handovers != len(r.owners)-1
+}
+
+// rival is an operation that would end an ownership.
+type rival struct {
+	op        int
+	heir      wire.AccountID
+	succeeds  bool
+	settled   bool
+	followers int
+	key       OrderKey
+}
+
+// compareRivals: settled first, then transfers, then more followers, then the
+// lowest order key.
+func compareRivals(a, b rival) int {
+	first := func(x, y bool) int {
+		switch {
+		case x == y:
+			return 0
+		case x:
+			return -1
+		}
+		return 1
+	}
+	if d := first(a.settled, b.settled); d != 0 {
+		return d
+	}
+	if d := first(!a.succeeds, !b.succeeds); d != 0 {
+		return d
+	}
+	if d := b.followers - a.followers; d != 0 {
+		return d
+	}
+	return a.key.Compare(b.key)
+}
+
+// rivals lists what may end an ownership: its owner's uncut transfers, the
+// admins' successions that no sign of life contradicts, and whatever of these
+// is settled.
+func (r *resolution) rivals(w ownership) []rival {
+	var out []rival
+	under := r.nodes[w.op].op.ID
+	for _, i := range r.in {
+		c := rival{op: i, key: r.nodes[i].key}
+		switch b := r.nodes[i].op.Body.(type) {
+		case *TransferBody:
+			if b.OwnOp != under || r.nodes[i].author != w.owner {
+				continue
+			}
+			c.heir = b.Heir
+		case *SucceedBody:
+			if b.OwnOp != under {
+				continue
+			}
+			c.heir, c.succeeds = b.Heir, true
+		default:
+			continue
+		}
+		c.settled = r.settled(i)
+		if !c.settled && (r.cut(i) || r.goneMeanwhile(c.heir, i) || c.succeeds && r.alive(w.owner, i)) {
+			continue
+		}
+		out = append(out, c)
+	}
+	if len(out) > 1 {
+		r.countFollowers(out)
+	}
+	return out
+}
+
+// alive tells whether an account wrote something uncut without knowing of o:
+// a sign of life that whoever wrote o had not seen.
+func (r *resolution) alive(a wire.AccountID, o int) bool {
+	return slices.ContainsFunc(r.in, func(i int) bool {
+		return r.nodes[i].author == a && r.concurrent(i, o) && !r.cut(i)
+	})
+}
+
+// goneMeanwhile tells whether an heir left the group without knowing that it
+// was handed over.
+func (r *resolution) goneMeanwhile(heir wire.AccountID, o int) bool {
+	return slices.ContainsFunc(r.in, func(i int) bool {
+		n := r.nodes[i]
+		return n.op.Kind == KindLeave && n.author == heir && r.concurrent(i, o) && !r.cut(i)
+	})
+}
+
+// settled tells whether more than half of those seated in the past of a
+// transfer or succession, its author and heir apart, have written something
+// uncut after it, SettleMs later or more.
+func (r *resolution) settled(o int) bool {
+	n := r.nodes[o]
+	heir := heirOf(n.op)
+	wrote := map[wire.AccountID]bool{}
+	for _, i := range r.in {
+		m := r.nodes[i]
+		if r.before(o, i) && m.op.HLC >= n.op.HLC+SettleMs && !r.cut(i) {
+			wrote[m.author] = true
+		}
+	}
+	others, after := 0, 0
+	for _, a := range n.seated {
+		if a == n.author || a == heir {
+			continue
+		}
+		others++
+		if wrote[a] {
+			after++
+		}
+	}
+	return 2*after > others
+}
+
+func heirOf(o *Op) wire.AccountID {
+	switch b := o.Body.(type) {
+	case *TransferBody:
+		return b.Heir
+	case *SucceedBody:
+		return b.Heir
+	}
+	return wire.AccountID{}
+}
+
+// countFollowers counts for each rival the accounts, other than authors and
+// heirs, let in before all of them, that wrote something uncut after it and
+// after no other.
+func (r *resolution) countFollowers(rivals []rival) {
+	party := map[wire.AccountID]bool{{}: true} // harbors follow nobody
+	for _, c := range rivals {
+		party[c.heir], party[r.nodes[c.op].author] = true, true
+	}
+	follows := make([]map[wire.AccountID]bool, len(rivals))
+	for at := range follows {
+		follows[at] = map[wire.AccountID]bool{}
+	}
+	for _, i := range r.in {
+		n := r.nodes[i]
+		if party[n.author] || r.cut(i) {
+			continue
+		}
+		base, behind := r.base(n.inc), -1
+		known := true
+		for at, c := range rivals {
+			known = known && r.before(base, c.op)
+			if !r.before(c.op, i) {
+				continue
+			}
+			if behind >= 0 {
+				known = false
+			}
+			behind = at
+		}
+		if known && behind >= 0 {
+			follows[behind][n.author] = true
+		}
+	}
+	for at := range rivals {
+		rivals[at].followers = len(follows[at])
+	}
+}
