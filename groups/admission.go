@@ -94,14 +94,21 @@ func (l *Log) AdmissionPath(invite, sponsorInc wire.OpID) []*Op {
 	if !ok || !ok2 {
 		return nil
 	}
+	return opsOf(l.g.nodes, l.g.way(i, j))
+}
+
+// way is what some operations rest on, themselves and the genesis included:
+// the inc that wrote each, the invite it cites, the admission of an added
+// device's account, and what those rest on.
+func (g *graph) way(of ...int) indexes {
 	var set indexes
-	for todo := []int{0, i, j}; len(todo) > 0; todo = todo[1:] {
+	for todo := append([]int{0}, of...); len(todo) > 0; todo = todo[1:] {
 		at := todo[0]
 		if set.has(at) {
 			continue
 		}
 		set = set.with(at)
-		n := l.g.nodes[at]
+		n := g.nodes[at]
 		todo = append(todo, n.inc)
 		if n.cites >= 0 {
 			todo = append(todo, n.cites)
@@ -110,7 +117,7 @@ func (l *Log) AdmissionPath(invite, sponsorInc wire.OpID) []*Op {
 			todo = append(todo, n.base)
 		}
 	}
-	return opsOf(l.g.nodes, set)
+	return set
 }
 
 // UnseatPath is what somebody who was put out is given: the operations that

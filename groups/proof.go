@@ -57,7 +57,7 @@ func (l *Log) Proof(a wire.AccountID) (Proof, error) {
 	via, _ := l.g.find(m.Via)
 	via = s.r.base(via)
 	p := Proof{V: proofVersion, Name: proofName, Group: l.group, Admit: l.g.nodes[via].op.ID}
-	for _, o := range opsOf(l.g.nodes, s.r.way(via)) {
+	for _, o := range opsOf(l.g.nodes, l.g.way(via)) {
 		if !o.Signed {
 			return Proof{}, fmt.Errorf("%w: of %v", ErrProofSignature, o)
 		}
@@ -67,29 +67,6 @@ func (l *Log) Proof(a wire.AccountID) (Proof, error) {
 		return Proof{}, fmt.Errorf("%w: %d operations", ErrProofTooLarge, len(p.Frames))
 	}
 	return p, nil
-}
-
-// way is everything an admission rests on, itself and the genesis included:
-// the inc that wrote it, the invite it cites and that one's inc, and of an
-// added device what its account came in by.
-func (r *resolution) way(at int) indexes {
-	var set indexes
-	for todo := []int{r.in[0], at}; len(todo) > 0; todo = todo[1:] {
-		i := todo[0]
-		if set.has(i) {
-			continue
-		}
-		set = set.with(i)
-		n := r.nodes[i]
-		todo = append(todo, n.inc)
-		if n.cites >= 0 {
-			todo = append(todo, n.cites)
-		}
-		if n.isInc() {
-			todo = append(todo, r.base(i))
-		}
-	}
-	return set
 }
 
 // Encode gives the bytes of the proof: the exported file.
@@ -170,6 +147,9 @@ func VerifyProof(b []byte) (Consent, error) {
 		if r := path.checkTimes(o); r != nil {
 			return Consent{}, proofFails(i+1, r)
 		}
+		if r := path.checkRooted(o); r != nil {
+			return Consent{}, proofFails(i+1, r)
+		}
 	}
 	if r := path.restsOnAll(p.Admit, ops); r != nil {
 		return Consent{}, proofFails(-1, r)
@@ -178,19 +158,27 @@ func VerifyProof(b []byte) (Consent, error) {
 }
 
 // checkTimes: nothing is older than what it rests on, an admission is within
-// its invite's time, and its request within seven days (R63).
+// its invite's time, and a request within seven days (R63).
 func (p *Path) checkTimes(o *Op) *Refusal {
 	if at := p.byID[o.IncID()].op.HLC; at > o.HLC {
 		return refuse(ReasonClockBehind, "%d ms behind its inc", at-o.HLC)
 	}
-	b, ok := o.Body.(*AdmitBody)
-	if !ok {
+	var q JoinRequest
+	switch b := o.Body.(type) {
+	case *AdmitBody:
+		q = b.Request
+	case *DevAddBody:
+		if len(b.Request) == 0 {
+			return nil
+		}
+		q, _ = b.request()
+	default:
 		return nil
 	}
-	if ms := b.Request.Ms; ms+RequestMs < o.HLC || ms > o.HLC+MaxAheadMs {
-		return refuse(ReasonRequestOld, "request of %d, admit of %d", ms, o.HLC)
+	if q.Ms+RequestMs < o.HLC || q.Ms > o.HLC+MaxAheadMs {
+		return refuse(ReasonRequestOld, "request of %d, %v of %d", q.Ms, o.Kind, o.HLC)
 	}
-	if id, ok := b.Request.Invite.Get(); ok {
+	if id, ok := q.Invite.Get(); ok {
 		switch invite := p.byID[id]; {
 		case invite.op.HLC > o.HLC:
 			return refuse(ReasonClockBehind, "%d ms behind its invite", invite.op.HLC-o.HLC)
@@ -201,6 +189,26 @@ func (p *Path) checkTimes(o *Op) *Refusal {
 	return nil
 }
 
+// checkRooted: the account of an added device came in before (R61).
+func (p *Path) checkRooted(o *Op) *Refusal {
+	n := p.byID[o.ID]
+	if n.op.Kind == KindDevAdd && len(p.admissionsOf(n.account)) == 0 {
+		return refuse(ReasonNotAMember, "account %s", n.account.Short())
+	}
+	return nil
+}
+
+// admissionsOf lists what on the path let an account in.
+func (p *Path) admissionsOf(a wire.AccountID) []wire.OpID {
+	var out []wire.OpID
+	for id, n := range p.byID {
+		if n.isAdmission() && n.account == a {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
 // restsOnAll: the operation named let an account in, and everything in the
 // proof is something it rests on (R64).
 func (p *Path) restsOnAll(admit wire.OpID, ops []*Op) *Refusal {
@@ -209,30 +217,21 @@ func (p *Path) restsOnAll(admit wire.OpID, ops []*Op) *Refusal {
 		return refuse(ReasonMalformed, "the last operation is %v, not the admission", last)
 	}
 	need := map[wire.OpID]bool{ops[0].ID: true, admit: true}
-	for i, o := range slices.Backward(ops) {
+	for _, o := range slices.Backward(ops) {
 		if !need[o.ID] {
 			return refuse(ReasonMalformed, "%v has nothing to do with it", o)
 		}
 		need[o.IncID()] = true
-		if b, ok := o.Body.(*AdmitBody); ok {
+		switch b := o.Body.(type) {
+		case *AdmitBody:
 			if id, ok := b.Request.Invite.Get(); ok {
 				need[id] = true
 			}
-		}
-		if n := p.byID[o.ID]; n.isInc() && n.author != n.account {
-			// A device added by another account rests on how its own came in.
-			for _, e := range ops[:i] {
-				if n.isBase() {
-					break
-				}
-				if earlier := p.byID[e.ID]; earlier.isBase() && earlier.account == n.account {
-					need[e.ID] = true
-				}
+		case *DevAddBody:
+			for _, id := range p.admissionsOf(b.Account) {
+				need[id] = true
 			}
 		}
 	}
 	return nil
 }
-
-// isBase tells whether the operation let an account in, not only a device.
-func (n *node) isBase() bool { return n.op.Kind == KindGenesis || n.op.Kind == KindAdmit }

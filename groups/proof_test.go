@@ -16,6 +16,7 @@ import (
 
 	"mutuals/groups"
 	"mutuals/groups/groupstest"
+	"mutuals/identity"
 	"mutuals/identity/wire"
 )
 
@@ -51,6 +52,27 @@ func proofWorld(t testing.TB) (w *groupstest.World, l *groups.Log) {
 	byCid := code(cid)
 	dan.Inc = put(ann, groups.KindAdmit, w.Request(dan, ann, &byCid)).ID
 	put(bob, groups.KindLeave, groups.LeaveBody{})
+
+	// Fay has a second device, which another account's device let in on the
+	// root's word; by its code a harbor lets Gus in.
+	entropy := identity.Entropy(sha256.Sum256([]byte("fay")))
+	root := entropy.Root()
+	fay, fay2 := w.Add("fay"), w.Add("fay's other")
+	for no, p := range []*groupstest.Person{fay, fay2} {
+		p.Account = root.Account()
+		p.Chain = identity.NewChain(root, p.Keys, uint64(no+1), 0, groupstest.StartMs)
+		p.Log = ann.Log
+	}
+	fay.Inc = put(ann, groups.KindAdmit, w.Request(fay, ann, nil)).ID
+	own := w.Request(fay2, fay2, nil)
+	fay2.Inc = put(ann, groups.KindDevAdd, groups.DevAddBody{Account: fay2.Account, Chain: fay2.Chain, Pop: own.Request.Pop, KemPk: own.Request.KemPk,
+		Request: own.Request.Encode(), Sig: own.Sig[:]}).ID
+	byFay := code(fay2)
+	harbor, gus := w.Add("harbor"), w.Add("gus")
+	harbor.Log = ann.Log
+	harbor.Inc = put(ann, groups.KindHarbor, groups.HarborBody{OwnOp: wire.OpID(ann.Log.Group()), OpKey: harbor.Keys.ID(), PeerKey: harbor.Keys.PeerKey(),
+		Rights: groups.RightStore | groups.RightSponsor, Pop: groups.ProveHarbor(harbor.Keys.Op, harbor.Keys.Peer, ann.Log.Group(), ann.Inc)}).ID
+	gus.Inc = put(harbor, groups.KindAdmit, w.Request(gus, harbor, &byFay)).ID
 	return w, ann.Log
 }
 
@@ -73,6 +95,8 @@ func TestProofsShowHowEverybodyCameIn(t *testing.T) {
 		"bob": "pulled-in by ann, admitted by ann, request by bob, admit by ann, names ann bob",
 		"cid": "invited by bob, admitted by bob, invite by bob, request by cid, invite-use by cid, admit by bob, names ann bob cid",
 		"dan": "invited by cid, admitted by ann, invite by cid, request by dan, invite-use by dan, admit by ann, names ann bob cid dan",
+		"fay": "pulled-in by ann, admitted by ann, request by fay, admit by ann, names ann fay",
+		"gus": "invited by fay, admitted by nobody, invite by fay, request by gus, invite-use by gus, admit by nobody, names ann fay gus",
 	} {
 		c, err := groups.VerifyProof(proofOf(t, w, l, name))
 		if err != nil {
@@ -94,6 +118,9 @@ func TestProofsShowHowEverybodyCameIn(t *testing.T) {
 
 func consentWords(w *groupstest.World, c groups.Consent) string {
 	name := func(a wire.AccountID) string {
+		if a.IsZero() {
+			return "nobody"
+		}
 		for _, p := range w.People {
 			if p.Account == a {
 				return p.Name
@@ -141,7 +168,7 @@ func TestProofNeedsEverySignature(t *testing.T) {
 // TestAnyChangedByteSpoilsAProof (R61).
 func TestAnyChangedByteSpoilsAProof(t *testing.T) {
 	w, l := proofWorld(t)
-	for _, name := range []string{"ann", "dan"} {
+	for _, name := range []string{"ann", "dan", "gus"} {
 		good := proofOf(t, w, l, name)
 		rapid.Check(t, func(t *rapid.T) {
 			bad := slices.Clone(good)
@@ -265,7 +292,7 @@ func writeProofVectors(t *testing.T) {
 // tellProofs makes good proofs, and bad ones of each kind.
 func tellProofs(t testing.TB, add func(name string, b []byte)) {
 	w, l := proofWorld(t)
-	for _, name := range []string{"ann", "bob", "cid", "dan"} {
+	for _, name := range []string{"ann", "bob", "cid", "dan", "fay", "gus"} {
 		add(name, proofOf(t, w, l, name))
 	}
 	proof := func(name string, change func(p *groups.Proof)) []byte {
@@ -309,6 +336,9 @@ func tellProofs(t testing.TB, add func(name string, b []byte)) {
 		p.Frames[1] = last
 	}))
 	add("bytes after the signature", proof("bob", func(p *groups.Proof) { p.Frames[1] = append(slices.Clone(p.Frames[1]), 0) }))
+
+	add("device without its account's admission", proof("gus", func(p *groups.Proof) { p.Frames = slices.Delete(p.Frames, 1, 2) }))
+	add("harbor's appointment missing", proof("gus", func(p *groups.Proof) { p.Frames = slices.Delete(p.Frames, 4, 5) }))
 
 	// Well signed, but not what both agreed to.
 	ann, _ := w.Person("ann")
