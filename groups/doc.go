@@ -16,8 +16,8 @@
 // value, kept up to date.
 //
 // Where to look: how an admission is judged stands in rules.go (by its past:
-// mayAdmit) and resolve.go (against everything: admitValid); the answers a
-// newcomer gets in admission.go; who has a seat in resolve.go (stageSeats);
+// mayAdmit) and validity.go (against everything: admitValid); the answers a
+// newcomer gets in admission.go; who has a seat in seats.go, who owns the group in owner.go;
 // who may read what in epoch.go; what shows a stranger how somebody came in, in
 // proof.go and consent.go.
 //

@@ -76,8 +76,7 @@ func (w *World) Add(name string) *Person {
 	seed, _, err := seal.GenerateKEM(w.rand)
 	must(err)
 	p := &Person{Name: name, Account: root.Account(), Keys: keys, KEMSeed: seed}
-	p.Chain = identity.Chain{root.Certify(identity.Certificate{V: 1, Account: p.Account,
-		OpKey: keys.ID(), PeerKey: keys.PeerKey(), IssuedMs: StartMs})}
+	p.Chain = identity.NewChain(root, keys, 1, 1, StartMs)
 	w.People = append(w.People, p)
 	return p
 }
