@@ -17,9 +17,10 @@
 //
 // Where to look: how an admission is judged stands in rules.go (by its past:
 // mayAdmit) and validity.go (against everything: admitValid); the answers a
-// newcomer gets in admission.go; who has a seat in seats.go, who owns the group in owner.go;
-// who may read what in epoch.go; what shows a stranger how somebody came in, in
-// proof.go and consent.go.
+// newcomer gets in admission.go; who has a seat in seats.go, who owns the group
+// in owner.go; who may read what in epoch.go; what shows a stranger how somebody
+// came in, in proof.go and consent.go; who came through whom in branch.go; what
+// was in force at some time, and why not, in audit.go and cause.go.
 //
 // A worked trace: Ann founds a group and makes an invite; Bob and Cid join by
 // it; Ann removes Bob while Bob, offline, admits Dan.
