@@ -13,7 +13,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run demo build test check bench bench-quick bench-rooms fuzz fuzz-long soak fmt clean
+.PHONY: help run demo build test check bench bench-quick bench-rooms fuzz fuzz-long soak fmt clean mutants
 
 help:
 	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
@@ -21,6 +21,7 @@ help:
 	@echo 'make build        both programs, into bin/'
 	@echo 'make test         all tests; at most ten minutes on two cores'
 	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
+	@echo 'make mutants      a mistake for each rule of groups; the tests must catch each'
 	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
 	@echo 'make bench-rooms  the benchmarks inside each package'
 	@echo 'make fuzz         every fuzz target for FUZZTIME ($(FUZZTIME)); fuzz-long: an hour each'
@@ -75,6 +76,11 @@ soak:
 	@set -e; for p in $$($(GO) list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}' $(PKGS) | tr ' ' '\n' | sort -u); do \
 	  $(GO) test -count=1 -timeout 0 $$p -rapid.checks=$(SOAKCHECKS); done
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
+
+# One deliberate mistake for each numbered rule of groups/SPEC.md; each must be
+# caught by some test. About ten minutes.
+mutants:
+	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestMutants$$' -mutants .
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')
