@@ -1,6 +1,8 @@
 package mesh
 
 import (
+	"slices"
+
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -22,7 +24,7 @@ func (m *Mesh) watch() error {
 	go func() {
 		defer m.wg.Done()
 		defer sub.Close()
-		here := map[peer.ID]struct{}{}
+		here := map[peer.ID][]network.Conn{}
 		for {
 			select {
 			case <-m.ctx.Done():
@@ -38,38 +40,58 @@ func (m *Mesh) watch() error {
 	return nil
 }
 
-// handle keeps in here the peers OnPeer was told of.
-func (m *Mesh) handle(ev any, here map[peer.ID]struct{}) {
+// handle keeps in here the peers OnPeer was told of, each with its links when
+// it last looked.
+func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	switch ev := ev.(type) {
 	case event.EvtPeerIdentificationCompleted:
 		m.gossip.identified(ev)
+		m.lost(ev.Peer, here)
 		key, ok := keyOf(ev.Peer)
-		if _, again := here[ev.Peer]; again || !ok || !m.linked(ev.Peer) {
+		conns := m.host.Network().ConnsToPeer(ev.Peer)
+		if !ok || len(conns) == 0 {
 			return
 		}
-		here[ev.Peer] = struct{}{}
+		_, again := here[ev.Peer]
+		here[ev.Peer] = conns
+		if again {
+			return
+		}
 		m.redial.connected(key)
 		if m.cfg.OnPeer != nil {
 			m.cfg.OnPeer(key, true)
 		}
 	case event.EvtPeerConnectednessChanged:
+		m.lost(ev.Peer, here)
 		if ev.Connectedness != network.NotConnected || m.linked(ev.Peer) {
 			return // or back again already: identification will tell
 		}
 		m.gossip.gone(ev.Peer)
 		key, _ := keyOf(ev.Peer)
 		m.redial.wake(key)
-		if _, was := here[ev.Peer]; !was {
-			return
-		}
-		delete(here, ev.Peer)
-		if m.cfg.OnPeer != nil {
-			m.cfg.OnPeer(key, false)
-		}
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {
 			m.cfg.OnAddrs()
 		}
+	}
+}
+
+// lost tells OnPeer that a peer is gone if none of the links is left that it
+// had when it came. A new link does not hide that: libp2p says nothing of a
+// loss that a redial mends before it looks, but what was under way is lost.
+func (m *Mesh) lost(id peer.ID, here map[peer.ID][]network.Conn) {
+	had, was := here[id]
+	if !was {
+		return
+	}
+	for _, c := range m.host.Network().ConnsToPeer(id) {
+		if slices.Contains(had, c) {
+			return
+		}
+	}
+	delete(here, id)
+	if key, ok := keyOf(id); ok && m.cfg.OnPeer != nil {
+		m.cfg.OnPeer(key, false)
 	}
 }
