@@ -106,13 +106,22 @@ func (s *State) Acts() []Act {
 	return out
 }
 
-// Act gives one act; ok is false for an operation that is not one of the set.
-func (s *State) Act(id wire.OpID) (Act, bool) {
-	i, ok := s.find(id)
-	if !ok {
-		return Act{}, false
+// ActsOf gives some acts in the order asked for; what is not one of the set is
+// left out.
+func (s *State) ActsOf(ids []wire.OpID) []Act {
+	var out []Act
+	var ranks map[wire.AccountID]indexes
+	for _, id := range ids {
+		i, ok := s.find(id)
+		if !ok {
+			continue
+		}
+		if ranks == nil {
+			ranks = s.settledSets()
+		}
+		out = append(out, s.act(i, ranks))
 	}
-	return s.act(i, s.settledSets()), true
+	return out
 }
 
 func (s *State) act(i int, ranks map[wire.AccountID]indexes) Act {

@@ -101,6 +101,12 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 	if err != nil {
 		return api.Group{}, err
 	}
+	if err := checkReason(in.Reason); err != nil {
+		return api.Group{}, err
+	}
+	if in.Reason != "" && in.Cap == nil && in.Policy == nil {
+		return api.Group{}, api.NewProblem(api.BadRequest).Explain("a reason is for a change of cap or policy")
+	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
 		if s.Role(n.dev.account()) == groups.RoleMember {
@@ -116,7 +122,11 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 				limit = uint64(*in.Cap)
 			}
 			body := &groups.PolicyBody{OwnOp: s.OwnOp(), Cap: limit, Policy: policy, Pins: r.postingPins(policy)}
-			if _, err := r.own(c, groups.KindPolicy, body); err != nil {
+			op, err := r.own(c, groups.KindPolicy, body)
+			if err != nil {
+				return err
+			}
+			if err := r.explain(c, in.Reason, op.ID); err != nil {
 				return err
 			}
 		}

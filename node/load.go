@@ -156,7 +156,7 @@ func (r *room) loadLatest(tx *store.Tx) error {
 				return err
 			}
 			r.maxHLC = max(r.maxHLC, e.OrderMs)
-			if shownIn(e) {
+			if spokenIn(e) {
 				r.latest = &e
 				return nil
 			}

@@ -44,6 +44,9 @@ func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 	if err != nil {
 		return api.Member{}, err
 	}
+	if err := checkReason(in.Reason); err != nil {
+		return api.Member{}, err
+	}
 	role := groups.RoleMember
 	if in.Role == api.RoleAdmin {
 		role = groups.RoleAdmin
@@ -66,8 +69,11 @@ func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 		if role == groups.RoleMember && s.Policy().Posting == groups.PostAdmins {
 			body.Pins = r.g.PinsFor(a)
 		}
-		_, err := r.own(c, groups.KindRole, body)
-		return err
+		op, err := r.own(c, groups.KindRole, body)
+		if err != nil {
+			return err
+		}
+		return r.explain(c, in.Reason, op.ID)
 	})
 	if err != nil {
 		return api.Member{}, err
@@ -82,6 +88,9 @@ func (n *Node) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountI
 	if err != nil {
 		return api.Member{}, err
 	}
+	if err := checkReason(reason); err != nil {
+		return api.Member{}, err
+	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
 		m, ok := s.Member(a)
@@ -93,8 +102,11 @@ func (n *Node) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountI
 		case !ok || m.Status != groups.StatusSeated && m.Status != groups.StatusWaitlisted:
 			return api.NewProblem(api.NotMember)
 		}
-		_, err := r.own(c, groups.KindRemove, &groups.RemoveBody{Account: a, Pins: r.g.PinsFor(a)})
-		return err
+		op, err := r.own(c, groups.KindRemove, &groups.RemoveBody{Account: a, Pins: r.g.PinsFor(a)})
+		if err != nil {
+			return err
+		}
+		return r.explain(c, reason, op.ID)
 	})
 	if err != nil {
 		return api.Member{}, err

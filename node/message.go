@@ -111,8 +111,11 @@ func (r *room) entry(id string) (timeline.Entry, error) {
 	return e, err
 }
 
-// shownIn tells whether an entry is a line of the conversation.
-func shownIn(e timeline.Entry) bool { return e.Folded == timeline.Shown }
+// spokenIn tells whether an entry is something a person said to be read: not
+// folded, and not the reason of an act, which nobody has to catch up on.
+func spokenIn(e timeline.Entry) bool {
+	return e.Folded == timeline.Shown && e.Kind != groups.ContentModeration
+}
 
 // Messages returns a window of a group's timeline, oldest first.
 func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.MessagePage, error) {
@@ -188,30 +191,23 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 	return out, err
 }
 
-// page reads shown entries on one side of a cursor, oldest first, and tells
-// whether there are more.
+// page reads entries on one side of a cursor, oldest first, and tells whether
+// there are more. Those that are folded are among them: what was hidden is said
+// to be there.
 func (r *room) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int) (out []timeline.Entry, more bool, err error) {
-	for len(out) <= limit {
-		rows, err := tx.PageEntries(r.group, at, d, limit+1)
+	rows, err := tx.PageEntries(r.group, at, d, limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if d == store.Before {
+		slices.Reverse(rows)
+	}
+	for _, row := range rows {
+		e, err := timeline.Decode(row.Data)
 		if err != nil {
 			return nil, false, err
 		}
-		if d == store.Before {
-			slices.Reverse(rows)
-		}
-		for _, row := range rows {
-			e, err := timeline.Decode(row.Data)
-			if err != nil {
-				return nil, false, err
-			}
-			at = row.Cursor
-			if shownIn(e) {
-				out = append(out, e)
-			}
-		}
-		if len(rows) <= limit {
-			break
-		}
+		out = append(out, e)
 	}
 	if len(out) > limit {
 		out, more = out[:limit], true
@@ -278,9 +274,14 @@ func (r *room) cursor(tx *store.Tx, s string) (store.Cursor, error) {
 
 // messageOf is an entry as its readers see it.
 func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
+	return n.messageIn(r, r.view.Load().state, e)
+}
+
+// messageIn is an entry as its readers see it once s is shown.
+func (n *Node) messageIn(r *room, s *groups.State, e timeline.Entry) api.Message {
 	m := api.Message{
 		ID: e.ID, Group: e.Group, Author: e.Author, Device: e.Device, Seq: e.Seq, SentAt: msTime(e.HLC), Clock: e.OrderMs,
-		Kind: api.MessageText, Text: e.Text, Mentions: e.Mentions, Late: e.Late, State: api.StateStored,
+		Kind: api.MessageText, Text: e.Text, Mentions: e.Mentions, Late: e.Late, State: api.StateStored, Folded: string(e.Folded),
 	}
 	if id, ok := e.ReplyTo.Get(); ok {
 		m.ReplyTo = id
@@ -292,9 +293,11 @@ func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
 		m.Kind = api.MessageProfile
 	case e.Kind == groups.ContentGroupInfo:
 		m.Kind = api.MessageGroupInfo
-	}
-	if e.Folded != timeline.Shown {
-		m.Deleted, m.Text = e.Folded == timeline.PastPin, ""
+	case e.Kind == groups.ContentModeration:
+		m.Kind = api.MessageModeration
+		if why, ok := e.Moderation(); ok {
+			m.Acts = n.actsOf(s.ActsOf(why.Ops))
+		}
 	}
 	m.HeldBy = r.holders(e.Inc, e.Seq, e.Author)
 	switch {
@@ -303,10 +306,8 @@ func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
 	case e.Author != n.dev.account() || r.wasSent(e.Inc, e.Seq):
 		m.State = api.StateSent
 	}
-	if v := r.view.Load(); v != nil {
-		if p, ok := v.state.Member(e.Author); ok {
-			m.Provisional = p.Provisional
-		}
+	if p, ok := s.Member(e.Author); ok {
+		m.Provisional = p.Provisional
 	}
 	return m
 }
@@ -368,7 +369,7 @@ func (r *room) countUnread() error {
 			return err
 		}
 		for _, row := range rows {
-			if e, err := timeline.Decode(row.Data); err == nil && shownIn(e) && e.Author != self {
+			if e, err := timeline.Decode(row.Data); err == nil && spokenIn(e) && e.Author != self {
 				r.unread++
 			}
 		}

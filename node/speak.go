@@ -166,6 +166,7 @@ func (r *room) place(op *groups.Op) timeline.Place {
 	}
 	if past, ok := r.g.At(op.Heads); ok {
 		p.Ranked = past.Role(inc.Account) != groups.RoleMember
+		p.Acted = func(id wire.OpID) bool { return past.Wrote(inc.Account, id) }
 	}
 	return p
 }
@@ -189,6 +190,9 @@ func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups
 		r.takeProfile(c, op, e)
 	case groups.ContentGroupInfo:
 		r.takeInfo(c, op, e)
+	case groups.ContentModeration:
+		r.noteReason(c, e)
+		r.enter(c, e)
 	default:
 		r.enter(c, e)
 	}
@@ -196,11 +200,11 @@ func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups
 
 // enter puts an entry into the timeline and tells the readers.
 func (r *room) enter(c *commit, e timeline.Entry) {
-	m := r.n.messageOf(r, e)
+	m := r.n.messageIn(r, r.g.State(), e) // what it is about may be in this commit
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
 	c.changes = append(c.changes, r.n.change(store.Add, api.EventMessageCreated, r.group, m))
 	r.placed(c, e)
-	if !shownIn(e) {
+	if !spokenIn(e) {
 		return
 	}
 	if r.latest == nil || r.latest.Key().Compare(e.Key()) < 0 {
@@ -343,11 +347,8 @@ func (r *room) refoldChain(c *commit, inc wire.OpID, s *groups.State) error {
 			e.Folded = want
 			r.recount = true
 			c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
-			kind, typ := store.Update, api.EventMessageUpdated
-			if want != timeline.Shown {
-				kind, typ = store.Retract, api.EventMessageRetracted
-			}
-			c.changes = append(c.changes, r.n.change(kind, typ, r.group, r.n.messageOf(r, e)))
+			// Folded, it stays where it stands, and says why.
+			c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageIn(r, s, e)))
 			return nil
 		})
 	})

@@ -12,7 +12,7 @@ import (
 
 func newGroup(c *cli) *cobra.Command {
 	return noun("group", "Make and run groups",
-		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupLeave(c))
+		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c), newGroupLeave(c))
 }
 
 // groupFlags are a group's settings as flags; only those given count.
@@ -146,6 +146,7 @@ func newGroupRename(c *cli) *cobra.Command {
 
 func newGroupSet(c *cli) *cobra.Command {
 	var f groupFlags
+	var reason string
 	cmd := &cobra.Command{
 		Use:   "set GROUP",
 		Short: "Change a group's rules",
@@ -158,11 +159,13 @@ func newGroupSet(c *cli) *cobra.Command {
 			if in == (api.GroupPatch{}) {
 				return usage("see "+cmd.CommandPath()+" --help", "nothing to change")
 			}
+			in.Reason = reason
 			return c.patchGroup(cmd, args[0], in)
 		},
 	}
 	f.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.name, "name", "", "at most 64 characters")
+	cmd.Flags().StringVar(&reason, "reason", "", "why seats or rules change, told to the group")
 	return cmd
 }
 

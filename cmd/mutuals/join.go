@@ -159,6 +159,7 @@ func stageWords(t api.Task) string {
 		api.StageOffered:    "a seat is offered; waiting for the answer…",
 		api.StageAccepted:   "accepted…",
 		api.StageDeclined:   "declined",
+		api.StageRemoving:   "removing",
 	}[t.Stage]
 	if said == "" {
 		said = t.Stage

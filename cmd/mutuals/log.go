@@ -15,7 +15,7 @@ import (
 func newLog(c *cli) *cobra.Command {
 	var n int
 	var before string
-	var follow bool
+	var follow, folded bool
 	cmd := &cobra.Command{
 		Use:   "log GROUP [-n N] [--before CURSOR] [--follow]",
 		Short: "What was said, oldest first; one message a line with --json",
@@ -29,7 +29,7 @@ func newLog(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := reader{c: c, group: g}
+			r := reader{c: c, group: g, folded: folded}
 			// Events are followed from before the page was read, so that
 			// nothing falls between the two; what is in both is shown once.
 			var from string
@@ -58,6 +58,7 @@ func newLog(c *cli) *cobra.Command {
 	cmd.Flags().IntVarP(&n, "number", "n", api.DefaultPage, "how many of the newest")
 	cmd.Flags().StringVar(&before, "before", "", "only those before this cursor or message id")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
+	cmd.Flags().BoolVar(&folded, "folded", false, "show the text of what is folded: said after a removal, by somebody let in invalidly")
 	return cmd
 }
 
@@ -67,6 +68,8 @@ type reader struct {
 	group api.Group
 	names map[string]string // by account; learnt from the member list
 	day   string            // of the newest line written
+	// folded: the text of what is folded is shown too.
+	folded bool
 }
 
 // page returns the newest n messages before a cursor, oldest first.
@@ -120,7 +123,8 @@ func (r *reader) show(ctx context.Context, m api.Message) error {
 	if c.json {
 		return c.line(m)
 	}
-	if m.Kind != api.MessageText && m.Kind != api.MessageNewer {
+	switch m.Kind {
+	case api.MessageProfile, api.MessageGroupInfo:
 		return nil // a profile or a name that changed is no conversation
 	}
 	at := m.SentAt.Local()
@@ -134,15 +138,26 @@ func (r *reader) show(ctx context.Context, m api.Message) error {
 	}
 	text := clean(m.Text)
 	switch {
+	case m.Folded != "" && (text == "" || !r.folded):
+		text = c.dim("(" + foldedWords(m.Folded, c.lang) + ")")
+	case m.Folded != "":
+		text = c.dim("("+foldedWords(m.Folded, c.lang)+") ") + text
 	case m.Kind == api.MessageNewer:
 		text = c.dim("(needs a newer version of mutuals)")
 	case m.Deleted:
 		text = c.dim("(deleted)")
+	case m.Kind == api.MessageModeration:
+		c.say("%s  %s", c.dim(at.Format("15:04")), c.dim("* "+moderationWords(name, m)))
+		return nil
 	}
 	mark := ""
 	if m.Late {
-		mark = c.dim(" (late)")
+		mark += " (late)"
 	}
+	if m.Provisional {
+		mark += " (seat not confirmed yet)"
+	}
+	mark = c.dim(mark)
 	// Further lines of a message are set under its first, so that nobody can
 	// write what looks like somebody else's line.
 	indent := "\n" + strings.Repeat(" ", len("15:04  "))

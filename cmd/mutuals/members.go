@@ -9,7 +9,8 @@ import (
 )
 
 func newMembers(c *cli) *cobra.Command {
-	return noun("members", "Who is in a group", newMembersList(c), newMembersAdd(c), newMembersRemove(c), newMembersRole(c))
+	return noun("members", "Who is in a group", newMembersList(c), newMembersAdd(c), newMembersRemove(c), newMembersRole(c),
+		newMembersTree(c), newMembersBranchRemove(c), newMembersProof(c))
 }
 
 func newMembersList(c *cli) *cobra.Command {
@@ -125,12 +126,18 @@ func newMembersRemove(c *cli) *cobra.Command {
 			return show(c, m, func(api.Member) { c.say("removed %s from %s", c.bold(oneLine(name)), oneLine(g.Name)) })
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, told to the group")
+	reasonFlag(cmd, &reason)
 	return cmd
 }
 
+// reasonFlag is the flag of every act that a person may give a reason for.
+func reasonFlag(cmd *cobra.Command, reason *string) {
+	cmd.Flags().StringVar(reason, "reason", "", "why, told to the group; who is removed does not read it")
+}
+
 func newMembersRole(c *cli) *cobra.Command {
-	return &cobra.Command{
+	var reason string
+	cmd := &cobra.Command{
 		Use:   "role GROUP ID|NAME admin|member",
 		Short: "Give a member another role",
 		Args:  cobra.ExactArgs(3),
@@ -147,11 +154,13 @@ func newMembersRole(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err = c.client.SetRole(ctx, g.ID, m.Account, args[2])
+			m, err = c.client.SetRole(ctx, g.ID, m.Account, api.MemberPatch{Role: args[2], Reason: reason})
 			if err != nil {
 				return err
 			}
 			return show(c, m, func(m api.Member) { c.say("%s is now %s", c.bold(oneLine(m.Name)), m.Role) })
 		},
 	}
+	reasonFlag(cmd, &reason)
+	return cmd
 }

@@ -97,7 +97,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) Endpoint() Endpoint { return c.endpoint }
 
 // Call is one request. Path is below Prefix ("/status"); In is sent as JSON if
-// not nil; Out, if not nil, takes the answer. Key is an Idempotency-Key: with
+// not nil, but a []byte as it is; Out, if not nil, takes the answer, a *[]byte
+// as it came. Key is an Idempotency-Key: with
 // one, a POST may be sent again after a broken connection.
 type Call struct {
 	Method string
@@ -133,6 +134,8 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	case nil:
 	case *json.RawMessage:
 		*out = body
+	case *[]byte:
+		*out = body
 	default:
 		if err := json.Unmarshal(body, out); err != nil {
 			return fmt.Errorf("reading the answer to %s %s: %w", call.Method, call.Path, err)
@@ -143,7 +146,12 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 
 func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) {
 	var body io.Reader
-	if call.In != nil {
+	kind := "application/json"
+	switch in := call.In.(type) {
+	case nil:
+	case []byte:
+		body, kind = bytes.NewReader(in), "application/octet-stream"
+	default:
 		b, err := json.Marshal(call.In)
 		if err != nil {
 			return nil, fmt.Errorf("writing %s %s: %w", call.Method, call.Path, err)
@@ -165,10 +173,10 @@ func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) 
 		return nil, fmt.Errorf("writing %s %s: %w", call.Method, call.Path, err)
 	}
 	if call.In != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.endpoint.Token)
-	req.Header.Set("Accept", "application/json, application/problem+json")
+	req.Header.Set("Accept", "application/json, application/problem+json, application/octet-stream;q=0.5")
 	if c.lang != "" {
 		req.Header.Set("Accept-Language", string(c.lang))
 	}

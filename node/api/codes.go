@@ -39,6 +39,7 @@ const (
 	IdempotencyConflict Code = "idempotency_conflict"
 	CursorInvalid       Code = "cursor_invalid"
 	UpdateNeeded        Code = "update_needed"
+	ProofInvalid        Code = "proof_invalid" // args where (operation from 1, 0 for the whole), why
 )
 
 // Exit is the exit code of a command.
@@ -214,4 +215,7 @@ var codes = map[Code]entry{
 	UpdateNeeded: {409, false, ExitFailure,
 		words{"This needs a newer version of mutuals", "", "Update mutuals."},
 		words{"这需要更新版本的 mutuals", "", "请更新 mutuals。"}},
+	ProofInvalid: {422, false, ExitFailure,
+		words{"The proof does not hold", "Operation {where} of it (0: the proof as a whole): {why}.", "Ask for the file again, unchanged."},
+		words{"证明不成立", "其中第 {where} 个操作（0 表示整个证明）：{why}。", "请重新索取未经改动的文件。"}},
 }

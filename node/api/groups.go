@@ -75,6 +75,7 @@ type GroupPatch struct {
 	Cap         *int         `json:"cap,omitempty" minimum:"2" maximum:"500"`
 	Policy      *PolicyPatch `json:"policy,omitempty"`
 	IceBreakers *[]string    `json:"ice_breakers,omitempty" maxItems:"8"`
+	Reason      string       `json:"reason,omitempty" maxLength:"1024" doc:"why cap or policy change; shown to the members"`
 }
 
 // Member is one account in a group's list, seated or not.
@@ -98,5 +99,6 @@ type MemberAdd struct {
 
 // MemberPatch sets a member's role.
 type MemberPatch struct {
-	Role string `json:"role" enum:"admin,member"`
+	Role   string `json:"role" enum:"admin,member"`
+	Reason string `json:"reason,omitempty" maxLength:"1024" doc:"why; shown to the members"`
 }

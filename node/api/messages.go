@@ -8,10 +8,22 @@ import (
 
 // Kinds of message.
 const (
-	MessageText      = "text"
-	MessageProfile   = "profile"    // a member showed its profile
-	MessageGroupInfo = "group-info" // name, description, ice-breakers
-	MessageNewer     = "newer"      // needs a newer version
+	MessageText       = "text"
+	MessageProfile    = "profile"    // a member showed its profile
+	MessageGroupInfo  = "group-info" // name, description, ice-breakers
+	MessageNewer      = "newer"      // needs a newer version
+	MessageModeration = "moderation" // the reason of an act
+)
+
+// Why a message is folded: a front end shows the reason in its place, and the
+// text, where there is any, only when asked.
+const (
+	FoldedPastPin      = "sent-before-removal-was-known"
+	FoldedAuthorVoid   = "author-not-a-member"
+	FoldedKeyMissing   = "key-missing"
+	FoldedBeforeJoined = "before-you-joined"
+	FoldedMalformed    = "malformed"
+	FoldedNotAllowed   = "not-allowed"
 )
 
 // Where an own message is. Each state includes the ones before it.
@@ -30,7 +42,7 @@ type Message struct {
 	Seq         uint64           `json:"seq" doc:"number in its device's chain"`
 	SentAt      time.Time        `json:"sent_at"`
 	Clock       uint64           `json:"clock" doc:"logical clock the timeline is ordered by, ms"`
-	Kind        string           `json:"kind" doc:"text, profile, group-info; newer for what this version cannot show"`
+	Kind        string           `json:"kind" doc:"text, profile, group-info, moderation; newer for what this version cannot show"`
 	Text        string           `json:"text,omitempty"`
 	ReplyTo     wire.OpID        `json:"reply_to,omitzero"`
 	Mentions    []wire.AccountID `json:"mentions,omitempty"`
@@ -41,6 +53,8 @@ type Message struct {
 	State       string           `json:"state" enum:"stored,sent,delivered"`
 	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
 	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`
+	Folded      string           `json:"folded,omitempty" enum:"sent-before-removal-was-known,author-not-a-member,key-missing,before-you-joined,malformed,not-allowed" doc:"why it is not simply shown"`
+	Acts        []Act            `json:"acts,omitempty" doc:"of a moderation: the acts that text is the reason of"`
 }
 
 // Reaction is one emoji on a message and who put it there.

@@ -11,6 +11,7 @@ const (
 	TaskJoin  = "join"  // entering by passcode
 	TaskOffer = "offer" // a seat offered to a mutual
 	TaskSync  = "sync"  // history that follows a join
+	TaskPrune = "prune" // a branch that is removed
 )
 
 // States of a task.
@@ -41,10 +42,16 @@ const (
 	StageDeclined = "declined"
 )
 
+// Stages of a branch that is removed.
+const (
+	StageRemoving = "removing"
+	StageRemoved  = "removed" // state done
+)
+
 // Task is work that outlives a request.
 type Task struct {
 	ID       string      `json:"id"`
-	Kind     string      `json:"kind" enum:"join,offer,sync"`
+	Kind     string      `json:"kind" enum:"join,offer,sync,prune"`
 	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
 	Stage    string      `json:"stage"`
 	Progress Progress    `json:"progress"`

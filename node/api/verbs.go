@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"mutuals/identity/wire"
 )
@@ -197,8 +198,48 @@ func (c *Client) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 }
 
 // SetRole: PATCH groups/{g}/members/{a}.
-func (c *Client) SetRole(ctx context.Context, g wire.GroupID, a wire.AccountID, role string) (Member, error) {
-	return send[Member](ctx, c, http.MethodPatch, memberPath(g, a), MemberPatch{Role: role})
+func (c *Client) SetRole(ctx context.Context, g wire.GroupID, a wire.AccountID, in MemberPatch) (Member, error) {
+	return send[Member](ctx, c, http.MethodPatch, memberPath(g, a), in)
+}
+
+// Branch tells whom RemoveBranch would remove: GET groups/{g}/members/{a}/branch.
+func (c *Client) Branch(ctx context.Context, g wire.GroupID, a wire.AccountID) (Branch, error) {
+	return get[Branch](ctx, c, memberPath(g, a)+"/branch")
+}
+
+// RemoveBranch: POST groups/{g}/members/{a}/branch-remove.
+func (c *Client) RemoveBranch(ctx context.Context, g wire.GroupID, a wire.AccountID, in BranchRemove) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, memberPath(g, a)+"/branch-remove", in)
+}
+
+// Tree tells who came through whom: GET groups/{g}/tree.
+func (c *Client) Tree(ctx context.Context, g wire.GroupID) ([]TreeLine, error) {
+	return list[TreeLine](ctx, c, groupPath(g)+"/tree")
+}
+
+// Audit: GET groups/{g}/audit; the zero time is now.
+func (c *Client) Audit(ctx context.Context, g wire.GroupID, at time.Time) (out Audit, err error) {
+	call := Call{Method: http.MethodGet, Path: groupPath(g) + "/audit", Out: &out}
+	if !at.IsZero() {
+		call.Query = url.Values{"at": {at.UTC().Format(time.RFC3339Nano)}}
+	}
+	err = c.Do(ctx, call)
+	return out, err
+}
+
+// Proof: GET groups/{g}/members/{a}/proof.
+func (c *Client) Proof(ctx context.Context, g wire.GroupID, a wire.AccountID) (Proof, error) {
+	return get[Proof](ctx, c, memberPath(g, a)+"/proof")
+}
+
+// ProofFile is the file alone: GET groups/{g}/members/{a}/proof/file.
+func (c *Client) ProofFile(ctx context.Context, g wire.GroupID, a wire.AccountID) ([]byte, error) {
+	return get[[]byte](ctx, c, memberPath(g, a)+"/proof/file")
+}
+
+// VerifyProof judges a proof's bytes: POST proofs/verify. It needs no identity.
+func (c *Client) VerifyProof(ctx context.Context, proof []byte) (Consent, error) {
+	return send[Consent](ctx, c, http.MethodPost, "/proofs/verify", proof)
 }
 
 // RemoveMember: DELETE groups/{g}/members/{a}. The reason may be empty.

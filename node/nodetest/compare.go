@@ -141,6 +141,9 @@ func (c *Cluster) see(p *Person) (*seen, error) {
 		}
 		var older []line
 		for _, m := range got.Items {
+			if m.Folded != "" {
+				continue // who has it is as chance had it: nobody relays it
+			}
 			older = append(older, line{m.Clock, m.ID, m.Text})
 		}
 		s.lines = append(older, s.lines...)

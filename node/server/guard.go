@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,23 +75,41 @@ func (g *guard) check(w http.ResponseWriter, r *http.Request) *api.Problem {
 	}
 	if r.ContentLength != 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if err != nil || kind != "application/json" {
-			return api.NewProblem(api.BadRequest).Explain("send the body as Content-Type: application/json").
+		if want, _ := bodyOf(r); err != nil || kind != want {
+			return api.NewProblem(api.BadRequest).Explain("send the body as Content-Type: %s", want).
 				WithStatus(http.StatusUnsupportedMediaType)
 		}
 	}
 	if headerSize(r) > maxHeader {
 		return api.NewProblem(api.TooLarge, "max", "16 KiB").WithStatus(http.StatusRequestHeaderFieldsTooLarge)
 	}
-	if r.ContentLength > maxBody {
-		return api.NewProblem(api.TooLarge, "max", "512 KiB")
+	_, most := bodyOf(r)
+	if r.ContentLength > most {
+		return api.NewProblem(api.TooLarge, "max", kib(most))
 	}
-	r.Body = &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), w: w, limit: g.arrive}
+	r.Body = &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, most), w: w, limit: g.arrive}
 	if !g.calls.Allow() {
 		w.Header().Set("Retry-After", "1")
 		return api.NewProblem(api.RateLimited)
 	}
 	return nil
+}
+
+// bodyOf tells what kind of body a request has, and how large it may be: JSON,
+// but for the octet streams of files.
+func bodyOf(r *http.Request) (kind string, most int64) {
+	if r.URL.Path == api.Prefix+"/proofs/verify" {
+		return "application/octet-stream", api.MaxProof
+	}
+	return "application/json", maxBody
+}
+
+// kib writes a bound as people read it.
+func kib(n int64) string {
+	if n >= 1<<20 {
+		return strconv.FormatInt(n>>20, 10) + " MiB"
+	}
+	return strconv.FormatInt(n>>10, 10) + " KiB"
 }
 
 // localHost tells whether a Host header names this machine in one of the ways

@@ -51,7 +51,7 @@ func (s *Server) memberVerbs() {
 		func(ctx context.Context, in *struct {
 			Group   string `path:"g" doc:"group id"`
 			Account string `path:"a" doc:"account, mu1…"`
-			Reason  string `query:"reason" maxLength:"256" doc:"shown to the others"`
+			Reason  string `query:"reason" maxLength:"1024" doc:"shown to the others"`
 		}) (*body[api.Member], error) {
 			g, a, err := (ofMember{in.Group, in.Account}).ids()
 			if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"mutuals/identity/wire"
 	"mutuals/node/api"
@@ -47,6 +48,13 @@ type Node interface {
 	AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Task, error)
 	PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID, in api.MemberPatch) (api.Member, error)
 	RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountID, reason string) (api.Member, error)
+	Branch(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Branch, error)
+	RemoveBranch(ctx context.Context, g wire.GroupID, a wire.AccountID, in api.BranchRemove) (api.Task, error)
+	Tree(ctx context.Context, g wire.GroupID) ([]api.TreeLine, error)
+	// Audit of the zero time is of now.
+	Audit(ctx context.Context, g wire.GroupID, at time.Time) (api.Audit, error)
+	Proof(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Proof, error)
+	VerifyProof(ctx context.Context, proof []byte) (api.Consent, error)
 
 	CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCreate) (api.Invite, error)
 	Invites(ctx context.Context, g wire.GroupID) ([]api.Invite, error)

@@ -52,6 +52,21 @@ func speak(ctx huma.Context, _ string, v any) (any, error) {
 	case api.Inspect:
 		v.Problem = told(v.Problem)
 		return v, nil
+	case api.Consent:
+		return v.In(l), nil
+	case api.Proof:
+		return v.In(l), nil
+	case api.Audit:
+		return v.In(l), nil
+	case api.Message:
+		return inMessage(v, l), nil
+	case api.MessagePage:
+		items := make(api.Array[api.Message], len(v.Items))
+		for i, m := range v.Items {
+			items[i] = inMessage(m, l)
+		}
+		v.Items = items
+		return v, nil
 	case api.List[api.Task]:
 		items := make(api.Array[api.Task], len(v.Items))
 		for i, t := range v.Items {
@@ -62,6 +77,18 @@ func speak(ctx huma.Context, _ string, v any) (any, error) {
 		return v, nil
 	}
 	return v, nil
+}
+
+// inMessage tells the acts a message is about in a language.
+func inMessage(m api.Message, l api.Lang) api.Message {
+	if len(m.Acts) > 0 {
+		acts := make([]api.Act, len(m.Acts))
+		for i, a := range m.Acts {
+			acts[i] = a.In(l)
+		}
+		m.Acts = acts
+	}
+	return m
 }
 
 // refusal is huma's own refusal as a problem. huma reports the offending value

@@ -29,7 +29,7 @@ type remember struct {
 // words, which are stored nowhere else either.
 func forgets(path string) bool {
 	switch strings.TrimPrefix(path, api.Prefix) {
-	case "/identity", "/identity/words", "/invites/inspect", "/shutdown":
+	case "/identity", "/identity/words", "/invites/inspect", "/proofs/verify", "/shutdown":
 		return true
 	}
 	return false

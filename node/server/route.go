@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -42,6 +43,7 @@ const (
 type verb struct {
 	method, path, id, doc string
 	status                int // of success; 0 is 200
+	most                  int // bytes of its body; 0 is maxBody
 	need                  need
 }
 
@@ -88,7 +90,7 @@ func handle[I, O any](s *Server, v verb, call func(context.Context, *I) (*O, err
 		Method: v.method, Path: v.path, OperationID: v.id, Summary: v.doc,
 		DefaultStatus: v.status,
 		// The guard bounds size and time; huma's own bounds are 1 MiB and 5 s.
-		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1,
+		MaxBodyBytes: int64(cmp.Or(v.most, maxBody) + 1), BodyReadTimeout: -1,
 	}, func(ctx context.Context, in *I) (*O, error) {
 		if v.need == needIdentity {
 			if p := s.identity(ctx); p != nil {
