@@ -65,7 +65,7 @@ any machine: one that has never seen the group, has no account and no network.`,
 			if out == "" {
 				return show(c, p, func(p api.Proof) {
 					c.tellConsent(p.Consent)
-					c.note("To hand it out: --out FILE (%d bytes). %s", len(p.Proof), p.Warning)
+					c.note("%d bytes; --out FILE writes it. %s", len(p.Proof), p.Warning)
 				})
 			}
 			c.note("%s", p.Warning)
@@ -142,7 +142,11 @@ func (c *cli) tellConsent(p api.Consent) {
 	c.facts("member", named(p.Name, p.Account.String()), "device", p.Device.String(), "came", p.Way, "through", inviter,
 		"invite", invite, "let in by", sponsor, "at", moment(p.AdmittedAt), "group", p.Group.String())
 	for _, s := range p.Signatures {
-		c.say("  %s  %-10s  key %s…  signature %s…", c.dim(moment(s.At)), s.What, s.Key[:16], s.Signature[:16])
+		by := "a harbor"
+		if !s.Account.IsZero() {
+			by = short(s.Account)
+		}
+		c.say("  %s  %-10s  by %s  key %s…  signature %s…", c.dim(moment(s.At)), s.What, by, s.Key[:16], s.Signature[:16])
 	}
 	names := make([]string, len(p.Names))
 	for i, a := range p.Names {
