@@ -106,20 +106,23 @@ func (s *State) Acts() []Act {
 	return out
 }
 
-// ActsOf gives some acts in the order asked for; what is not one of the set is
-// left out.
-func (s *State) ActsOf(ids []wire.OpID) []Act {
-	var out []Act
-	var ranks map[wire.AccountID]indexes
+// ActsOf gives the first of some acts by order key, at most as many as asked
+// for; what is not one of the set is left out.
+func (s *State) ActsOf(ids []wire.OpID, most int) []Act {
+	var list []int
 	for _, id := range ids {
-		i, ok := s.find(id)
-		if !ok {
-			continue
+		if i, ok := s.find(id); ok {
+			list = append(list, i)
 		}
-		if ranks == nil {
-			ranks = s.settledSets()
-		}
-		out = append(out, s.act(i, ranks))
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	s.r.sortByKey(list)
+	ranks := s.settledSets()
+	out := make([]Act, min(len(list), most))
+	for at := range out {
+		out[at] = s.act(list[at], ranks)
 	}
 	return out
 }

@@ -296,7 +296,7 @@ func (n *Node) messageIn(r *room, s *groups.State, e timeline.Entry) api.Message
 	case e.Kind == groups.ContentModeration:
 		m.Kind = api.MessageModeration
 		if why, ok := e.Moderation(); ok {
-			m.Acts = n.actsOf(s.ActsOf(why.Ops))
+			m.Acts, m.ActsCount = n.actsOf(s.ActsOf(why.Ops, api.MaxActs)), len(why.Ops)
 		}
 	}
 	m.HeldBy = r.holders(e.Inc, e.Seq, e.Author)

@@ -32,7 +32,7 @@ func moderationWords(actor string, m api.Message) string {
 	var did string
 	if len(m.Acts) > 0 {
 		did = actWords(m.Acts[0])
-		if more := len(m.Acts) - 1; more > 0 {
+		if more := m.ActsCount - 1; more > 0 {
 			did += fmt.Sprintf(" and %d more", more)
 		}
 		if !m.Acts[0].InForce {

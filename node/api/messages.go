@@ -54,8 +54,12 @@ type Message struct {
 	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
 	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`
 	Folded      string           `json:"folded,omitempty" enum:"sent-before-removal-was-known,author-not-a-member,key-missing,before-you-joined,malformed,not-allowed" doc:"why it is not simply shown"`
-	Acts        []Act            `json:"acts,omitempty" doc:"of a moderation: the acts that text is the reason of"`
+	Acts        []Act            `json:"acts,omitempty" doc:"of a moderation: the first 20 acts that text is the reason of; the audit has all"`
+	ActsCount   int              `json:"acts_count,omitempty" doc:"how many acts it is the reason of"`
 }
+
+// MaxActs is how many acts a moderation lists: more than a line names.
+const MaxActs = 20
 
 // Reaction is one emoji on a message and who put it there.
 type Reaction struct {
