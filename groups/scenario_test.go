@@ -3,6 +3,7 @@ package groups_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"mutuals/groups"
@@ -31,6 +32,30 @@ func TestScenarios(t *testing.T) {
 			}
 			sameInAnyOrder(t, w, 8)
 		})
+	}
+}
+
+// The index names every scenario, and no other.
+func TestScenarioIndex(t *testing.T) {
+	index, err := os.ReadFile("testdata/scenarios/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, name := range regexp.MustCompile(`\b[a-z_]+\.txt\b`).FindAllString(string(index), -1) {
+		named[name] = true
+		if _, err := os.Stat(filepath.Join("testdata/scenarios", name)); err != nil {
+			t.Errorf("the index names %s: %v", name, err)
+		}
+	}
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !named[filepath.Base(f)] {
+			t.Errorf("%s is not in the index", f)
+		}
 	}
 }
 

@@ -27,13 +27,27 @@ type Step struct {
 //
 //	people NAME…                       who there is
 //	crowd PREFIX FROM TO               people PREFIX1, PREFIX2, … who keep no log
-//	group FOUNDER [cap=N waitlist=N history=N|none|all who=owner|admins|members posting=all|admins]
+//	group FOUNDER [cap=N waitlist=N succeed=DAYS direct=NAME history=N|none|all who=owner|admins|members posting=all|admins]
 //	invite WHO CODE [uses=N days=N redeem=any|admins|PERSON approval=yes asleep=yes]
 //	join NEWCOMER CODE via SPONSOR     the sponsor's answer, then its admit
 //	pull WHO NEWCOMER
 //	remove WHO TARGET      leave WHO      role WHO TARGET admin|member
 //	policy WHO [as group]  revoke WHO CODE      ack WHO      rekey WHO
+//	transfer WHO HEIR      succeed WHO HEIR by NAME…
+//	device NAME of WHO [root=yes]         one more device, in no group yet
+//	add WHO DEVICE         its dev-add, with the device's request if need be
+//	unplug WHO DEVICE [root=yes keep=DEVICE]      its dev-revoke
+//	harbor WHO NAME [rights=store|both]   NAME is a harbor from then on
+//	rights WHO HARBOR none|store|both
+//	say WHO TAG            a message
+//	fork WHO               two control operations of one seq
+//	forksay WHO            two messages of one seq; the second reaches nobody
+//	accuse WHO TARGET      the fault that proves it
+//	again SPONSOR NEWCOMER the same join request, once more
+//	steal THIEF NEWCOMER via SPONSOR      its request under the thief's name
+//	foreign WHO            an operation signed for another group
 //	offline NAME…          online NAME…   they miss, and hear, everything
+//	apart NAME…            they hear one another only     together
 //	tick 3d|5h|2m          time passes
 //	refused REASON: STEP   the step must be refused with that reason
 //	expect seated NAME…    in any order     expect order NAME…    in seat order
@@ -42,6 +56,16 @@ type Step struct {
 //	expect rekey yes|no    whether a rekey is needed
 //	expect used CODE N
 //	expect reader NAME yes|no   is NAME's device a recipient of the best epoch
+//	expect devices NAME N       devices of NAME with a seat
+//	expect harbor NAME yes|no   in office
+//	expect shown TAG…           expect folded TAG…      by their standing
+//	expect provisional NAME yes|no
+//	expect settled yes|no       the last ownership
+//	expect forks N              contradictions nobody proved yet
+//	expect cap N
+//
+// Any step that writes may say back=2h: its author's clock is behind by that,
+// as far as what it builds on allows.
 //
 // Expectations are about what everybody who is online knows; at the end all
 // come online, and every order of delivery must give the same.
@@ -82,13 +106,15 @@ func Parse(name, text string) (Scenario, error) {
 
 // Play runs the story; the error names the line that went another way.
 func (sc Scenario) Play() (*World, error) {
-	p := &play{World: NewWorld(uint64(len(sc.Name))), codes: map[string]Invite{}}
+	p := &play{World: NewWorld(uint64(len(sc.Name))), codes: map[string]Invite{}, said: map[string]*groups.Op{},
+		asked: map[string]groups.AdmitBody{}, forks: map[*Person][2]*groups.Op{}}
 	for _, st := range sc.Steps {
 		err := p.step(st)
 		if err != nil {
 			return p.World, fmt.Errorf("%s:%d: %s %s: %w", sc.Name, st.Line, st.Verb, strings.Join(st.Args, " "), err)
 		}
 	}
+	p.Together()
 	for _, q := range p.People {
 		if q.Log != nil {
 			p.Online(q)
@@ -100,9 +126,20 @@ func (sc Scenario) Play() (*World, error) {
 type play struct {
 	*World
 	codes map[string]Invite
+	said  map[string]*groups.Op       // by tag
+	asked map[string]groups.AdmitBody // the last join request of each
+	forks map[*Person][2]*groups.Op   // messages that contradict each other
 }
 
 func (p *play) step(st Step) error {
+	if back := st.Options["back"]; back != "" {
+		ms, err := parseMs(back)
+		if err != nil {
+			return err
+		}
+		p.BackMs = ms
+		defer func() { p.BackMs = 0 }()
+	}
 	r, err := p.do(st)
 	switch {
 	case err != nil:
@@ -130,6 +167,9 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 			p.Add(st.Args[0] + strconv.Itoa(i)).Silent = true
 		}
 		return nil, nil
+	case "together":
+		p.Together()
+		return nil, nil
 	case "tick":
 		return nil, p.tick(st.Args[0])
 	case "expect":
@@ -138,6 +178,10 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 		return p.invite(st)
 	case "join":
 		return p.join(st)
+	case "say":
+		return p.say(st)
+	case "device":
+		return nil, p.device(st)
 	}
 	who, err := p.named(st.Args)
 	if err != nil {
@@ -149,12 +193,22 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 		if err != nil {
 			return nil, err
 		}
+		if name := st.Options["direct"]; name != "" {
+			q, err := p.Person(name)
+			if err != nil {
+				return nil, err
+			}
+			b.Policy.Direct = q.Account[:]
+		}
 		p.Found(who[0], b.Cap, b.Policy)
 		return nil, nil
 	case "offline":
 		for _, q := range who {
 			q.Offline = true
 		}
+		return nil, nil
+	case "apart":
+		p.Apart(who)
 		return nil, nil
 	case "online":
 		for _, q := range who {
@@ -163,6 +217,19 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 		return nil, nil
 	case "pull":
 		return p.admit(who[0], who[1], p.Request(who[1], who[0], nil)), nil
+	case "add", "harbor":
+		return p.enter(st, who)
+	case "fork":
+		return nil, p.fork(who[0])
+	case "forksay":
+		return nil, p.forksay(who[0])
+	case "again":
+		_, r := p.Write(who[0], groups.KindAdmit, p.asked[who[1].Name])
+		return r, nil
+	case "steal":
+		return p.steal(who[0], who[1], who[2]), nil
+	case "foreign":
+		return p.foreign(who[0]), nil
 	}
 	kind, body, err := p.control(st, who)
 	if err != nil {
@@ -172,11 +239,14 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 	return r, nil
 }
 
+// words stand among names and are none.
+var words = []string{"admin", "member", "by", "of", "via", "none", "store", "both"}
+
 // named finds the people among the arguments: all but codes and roles.
 func (p *play) named(args []string) ([]*Person, error) {
 	var out []*Person
 	for _, a := range args {
-		if _, isCode := p.codes[a]; isCode || a == "admin" || a == "member" {
+		if _, isCode := p.codes[a]; isCode || slices.Contains(words, a) {
 			continue
 		}
 		q, err := p.Person(a)
@@ -208,11 +278,24 @@ func (p *play) control(st Step, who []*Person) (groups.Kind, any, error) {
 		if st.Args[2] == "admin" {
 			role = groups.RoleAdmin
 		}
-		return groups.KindRole, groups.RoleBody{OwnOp: s.OwnOp(), Account: last.Account, Role: uint64(role)}, nil
+		return groups.KindRole, groups.RoleBody{OwnOp: s.OwnOp(), Account: last.Account, Role: uint64(role), Pins: me.Log.PinsFor(last.Account)}, nil
 	case "policy":
 		b, err := policyOf(st.Options, uint64(s.Cap()), s.Policy())
 		b.OwnOp = s.OwnOp()
+		if b.Policy.Posting == groups.PostAdmins {
+			b.Pins = me.pinsOfAll()
+		}
 		return groups.KindPolicy, b, err
+	case "transfer":
+		return groups.KindTransfer, p.Transfer(me, last), nil
+	case "succeed":
+		return groups.KindSucceed, p.Succeed(me, who[1], who[2:]), nil
+	case "unplug":
+		return p.unplug(st, me, last)
+	case "rights":
+		return groups.KindHarbor, groups.HarborBody{Change: true, OwnOp: s.OwnOp(), Harbor: last.Inc, Rights: rightsOf(st.Args[2])}, nil
+	case "accuse":
+		return p.accuse(me, last)
 	case "revoke":
 		return groups.KindInviteRevoke, groups.InviteRevokeBody{Invite: p.codes[st.Args[1]].ID}, nil
 	}
@@ -289,6 +372,7 @@ func (p *play) join(st Step) (*groups.Refusal, error) {
 // admit asks what a sponsor answers, then writes the admit; the two must
 // agree.
 func (p *play) admit(sponsor, q *Person, b groups.AdmitBody) *groups.Refusal {
+	p.asked[q.Name] = b
 	_, _, reason := sponsor.Log.MayAdmit(sponsor.Inc, b.Request, b.Sig, b.UseSig, p.NowMs)
 	o, r := p.Write(sponsor, groups.KindAdmit, b)
 	switch {
@@ -303,13 +387,19 @@ func (p *play) admit(sponsor, q *Person, b groups.AdmitBody) *groups.Refusal {
 }
 
 func (p *play) tick(d string) error {
+	ms, err := parseMs(d)
+	p.NowMs += ms
+	return err
+}
+
+// parseMs reads 3d, 5h or 2m.
+func parseMs(d string) (uint64, error) {
 	unit := map[byte]uint64{'d': 86_400_000, 'h': 3_600_000, 'm': 60_000}[d[len(d)-1]]
 	n, err := strconv.ParseUint(d[:len(d)-1], 10, 32)
 	if err != nil || unit == 0 {
-		return fmt.Errorf("want 3d, 5h or 2m, got %q", d)
+		return 0, fmt.Errorf("want 3d, 5h or 2m, got %q", d)
 	}
-	p.NowMs += n * unit
-	return nil
+	return n * unit, nil
 }
 
 func policyOf(o map[string]string, cap uint64, pol groups.Policy) (groups.PolicyBody, error) {
@@ -320,6 +410,9 @@ func policyOf(o map[string]string, cap uint64, pol groups.Policy) (groups.Policy
 			"history": {"none": groups.HistoryNone, "all": groups.HistoryAll},
 			"who":     {"owner": groups.InviteOwner, "admins": groups.InviteAdmins, "members": groups.InviteMembers},
 			"posting": {"all": groups.PostAll, "admins": groups.PostAdmins},
+		}
+		if k == "direct" {
+			continue // an account, not a number
 		}
 		if w, ok := words[k][v]; ok {
 			n, numErr = w, nil
@@ -338,6 +431,8 @@ func policyOf(o map[string]string, cap uint64, pol groups.Policy) (groups.Policy
 			b.Policy.WhoInvites = n
 		case "posting":
 			b.Policy.Posting = n
+		case "succeed":
+			b.Policy.SucceedDays = n
 		default:
 			return b, fmt.Errorf("unknown option %q", k)
 		}
@@ -391,7 +486,43 @@ func (p *play) holds(l *groups.Log, st Step) error {
 		}
 		got = []string{want[0], s.Role(q.Account).String()}
 	case "rekey":
-		got = []string{map[bool]string{true: "yes", false: "no"}[l.NeedRekey()]}
+		got = []string{yesNo(l.NeedRekey())}
+	case "devices":
+		q, err := p.Person(want[0])
+		if err != nil {
+			return err
+		}
+		m, _ := s.Member(q.Account)
+		n := 0
+		for _, i := range m.Incs {
+			if i.Seated {
+				n++
+			}
+		}
+		got = []string{want[0], strconv.Itoa(n)}
+	case "harbor":
+		q, err := p.Person(want[0])
+		if err != nil {
+			return err
+		}
+		_, ok := s.HarborByPeer(q.Keys.PeerKey())
+		got = []string{want[0], yesNo(ok)}
+	case "shown", "folded":
+		got = p.standing(l, want, st.Args[0] == "shown")
+	case "provisional":
+		q, err := p.Person(want[0])
+		if err != nil {
+			return err
+		}
+		m, _ := s.Member(q.Account)
+		got = []string{want[0], yesNo(m.Provisional)}
+	case "settled":
+		own := s.Ownership()
+		got = []string{yesNo(own[len(own)-1].Settled)}
+	case "forks":
+		got = []string{strconv.Itoa(len(s.Forks()))}
+	case "cap":
+		got = []string{strconv.Itoa(s.Cap())}
 	case "used":
 		v, _ := s.Invite(p.codes[want[0]].ID)
 		got = []string{want[0], strconv.Itoa(v.Used)}

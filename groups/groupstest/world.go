@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,7 +23,12 @@ const StartMs = 1_800_000_000_000
 type World struct {
 	People []*Person
 	Ops    []*groups.Op // every control operation anybody wrote, as written
+	Said   []*groups.Op // every content operation
 	NowMs  uint64
+	BackMs uint64 // by how much the clock of whoever writes lies behind
+	// Rejected are operations that one log took and another blamed somebody
+	// for: there must be none.
+	Rejected []*groups.Op
 	// Refused counts operations some log would not take, by reason.
 	Refused map[groups.Reason]int
 	rand    io.Reader
@@ -38,7 +44,10 @@ type Person struct {
 	Log     *groups.Log // nil before it knows of the group
 	Inc     wire.OpID   // its newest own inc
 	Offline bool
-	Silent  bool // keeps no log: it only joins, and is admitted
+	Side    int          // who is online hears those of its own side of a partition
+	Silent  bool         // keeps no log: it only joins, and is admitted
+	Heard   []*groups.Op // content it took, in the order it came
+	root    identity.Root
 	parked  []*groups.Op
 }
 
@@ -75,7 +84,7 @@ func (w *World) Add(name string) *Person {
 	must(err)
 	seed, _, err := seal.GenerateKEM(w.rand)
 	must(err)
-	p := &Person{Name: name, Account: root.Account(), Keys: keys, KEMSeed: seed}
+	p := &Person{Name: name, Account: root.Account(), Keys: keys, KEMSeed: seed, root: root}
 	p.Chain = identity.NewChain(root, keys, 1, 1, StartMs)
 	w.People = append(w.People, p)
 	return p
@@ -132,6 +141,92 @@ func (w *World) Request(q *Person, by *Person, inv *Invite) groups.AdmitBody {
 	return b
 }
 
+// Device makes one more device of somebody's account, certified by the device
+// that p is or, rooted, by the account's words. It is in no group yet.
+func (w *World) Device(name string, p *Person, rooted bool) *Person {
+	q := w.Add(name)
+	q.Account, q.root = p.Account, p.root
+	if rooted {
+		q.Chain = identity.NewChain(p.root, q.Keys, 2, 1, w.NowMs)
+		return q
+	}
+	chain, err := p.Chain.Extend(p.Keys, identity.NewCertificate(p.Account, q.Keys, 2, 1, w.NowMs))
+	must(err)
+	q.Chain = chain
+	return q
+}
+
+// DevAdd is what lets q's device in: with its own request when by is of
+// another account.
+func (w *World) DevAdd(by, q *Person) groups.DevAddBody {
+	b := groups.DevAddBody{Account: q.Account, Chain: q.Chain, Pop: q.Keys.Prove(q.Chain.Leaf()), KemPk: q.kemPublic()}
+	if by.Account == q.Account {
+		return b
+	}
+	r := groups.JoinRequest{V: 1, Group: by.Log.Group(), Inviter: q.Account, Newcomer: q.Account, Chain: b.Chain, Pop: b.Pop,
+		KemPk: b.KemPk, Follow: 1, Nonce: w.nonce(), Ms: w.NowMs}
+	sig := r.Sign(q.Keys.Op)
+	b.Request, b.Sig = r.Encode(), sig[:]
+	return b
+}
+
+// DevRevoke ends q's device, by the word of by's or of the account's root, and
+// keeps those named.
+func (w *World) DevRevoke(by, q *Person, rooted bool, keep ...wire.DeviceID) groups.DevRevokeBody {
+	rev := identity.SignRevocation(by.Keys, by.Chain, q.Keys.ID(), identity.ReasonLost, w.NowMs, keep...)
+	if rooted {
+		rev = by.root.Revoke(q.Keys.ID(), identity.ReasonLost, w.NowMs, keep...)
+	}
+	return groups.DevRevokeBody{Revocation: rev.Revocation, Sig: rev.Sig, Chain: rev.Chain, Pins: by.Log.PinsForInc(q.Inc)}
+}
+
+// Transfer is an ownership handed over, and accepted by the heir.
+func (w *World) Transfer(p, heir *Person) groups.TransferBody {
+	b := groups.TransferBody{OwnOp: p.Log.State().OwnOp(), Heir: heir.Account, HeirChain: heir.Chain, Ms: w.NowMs - w.BackMs}
+	b.Accept = groups.SignOwnerAccept(heir.Keys.Op, p.Log.Group(), b.OwnOp, b.Heir, b.Ms)
+	return b
+}
+
+// Succeed is a succession with the words of those who sign.
+func (w *World) Succeed(p, heir *Person, signers []*Person) groups.SucceedBody {
+	b := groups.SucceedBody{OwnOp: p.Log.State().OwnOp(), Heir: heir.Account, Ms: w.NowMs - w.BackMs}
+	for _, q := range signers {
+		b.Sigs = append(b.Sigs, groups.SucceedSig{Inc: q.Inc, Sig: groups.SignSucceed(q.Keys.Op, p.Log.Group(), b.OwnOp, b.Heir, b.Ms)})
+	}
+	slices.SortFunc(b.Sigs, func(x, y groups.SucceedSig) int { return bytes.Compare(x.Inc[:], y.Inc[:]) })
+	return b
+}
+
+// Appoint makes q's keys a harbor.
+func (w *World) Appoint(p, q *Person, rights uint64) groups.HarborBody {
+	return groups.HarborBody{OwnOp: p.Log.State().OwnOp(), OpKey: q.Keys.ID(), PeerKey: q.Keys.PeerKey(), Rights: rights,
+		Pop: groups.ProveHarbor(q.Keys.Op, q.Keys.Peer, p.Log.Group(), p.Inc)}
+}
+
+// Say writes a message of p's, and gives it to everybody p can reach. Nobody
+// reads it here: the box is zeros.
+func (w *World) Say(p *Person) (*groups.Op, *groups.Refusal) {
+	o := w.composeContent(p.Log, p)
+	j := p.Log.Judge(o, w.NowMs)
+	if j.Verdict != groups.Accept && j.Verdict != groups.Void {
+		w.Refused[j.Reason]++
+		return nil, &groups.Refusal{Reason: j.Reason, Detail: j.Detail}
+	}
+	p.Log.Apply(o)
+	p.Heard = append(p.Heard, o)
+	w.Said = append(w.Said, o)
+	w.spread(p, o)
+	return o, nil
+}
+
+func (w *World) composeContent(l *groups.Log, p *Person) *groups.Op {
+	const length = 320
+	o, err := l.ComposeContent(p.Inc, p.Keys.Op, w.NowMs-w.BackMs, [32]byte{1}, w.nonce(), length,
+		func([]byte, uint64) ([]byte, error) { return make([]byte, length), nil })
+	must(err)
+	return o
+}
+
 // Write composes an operation in p's own log, takes it there, and gives it
 // to everybody p can reach. The refusal is p's own log's.
 func (w *World) Write(p *Person, kind groups.Kind, body any) (*groups.Op, *groups.Refusal) {
@@ -147,18 +242,22 @@ func (w *World) Write(p *Person, kind groups.Kind, body any) (*groups.Op, *group
 
 func (w *World) compose(l *groups.Log, p *Person, kind groups.Kind, body any) (*groups.Op, *groups.Refusal) {
 	if kind == groups.KindRekey {
-		o, err := l.ComposeRekey(p.Inc, p.Keys.Op, w.NowMs, func(ctx [32]byte, gen uint64, to []groups.Recipient) (eid, root [32]byte, err error) {
+		o, err := l.ComposeRekey(p.Inc, p.Keys.Op, w.NowMs-w.BackMs, func(ctx [32]byte, gen uint64, to []groups.Recipient) (eid, root [32]byte, err error) {
 			return sha256.Sum256(ctx[:]), sha256.Sum256(eid[:]), nil
 		})
 		return o, refusal(err)
 	}
-	o, err := l.ComposeControl(p.Inc, p.Keys.Op, w.NowMs, kind, body)
+	o, err := l.ComposeControl(p.Inc, p.Keys.Op, w.NowMs-w.BackMs, kind, body)
 	return o, refusal(err)
 }
 
 func refusal(err error) *groups.Refusal {
 	if err == nil {
 		return nil
+	}
+	var r *groups.Refusal
+	if errors.As(err, &r) {
+		return r
 	}
 	return &groups.Refusal{Reason: groups.ReasonBadBody, Detail: err.Error()}
 }
@@ -172,16 +271,24 @@ func (w *World) own(p *Person, o *groups.Op) *groups.Refusal {
 	}
 	p.Log.Apply(o)
 	w.Ops = append(w.Ops, o)
-	w.NowMs++
-	if !p.Offline {
-		for _, q := range w.People {
-			if q != p && !q.Offline && q.Log != nil {
-				w.Give(q, o)
-			}
-		}
-	}
+	w.spread(p, o)
 	return nil
 }
+
+func (w *World) spread(p *Person, o *groups.Op) {
+	w.NowMs++
+	if p.Offline {
+		return
+	}
+	for _, q := range w.People {
+		if q != p && p.hears(q) {
+			w.Give(q, o)
+		}
+	}
+}
+
+// hears tells whether two people can talk, one of them being online.
+func (p *Person) hears(q *Person) bool { return !q.Offline && q.Side == p.Side && q.Log != nil }
 
 // Give hands operations to somebody, who parks what it cannot judge yet.
 func (w *World) Give(p *Person, ops ...*groups.Op) {
@@ -194,10 +301,14 @@ func (w *World) Give(p *Person, ops ...*groups.Op) {
 			case groups.Accept, groups.Void:
 				p.Log.Apply(o)
 				progress = true
+				if o.Chain == groups.Content {
+					p.Heard = append(p.Heard, o)
+				}
 			case groups.Park, groups.Hold:
 				left = append(left, o)
 			case groups.Reject:
 				w.Refused[j.Reason]++
+				w.Rejected = append(w.Rejected, o)
 			}
 		}
 		p.parked = left
@@ -207,10 +318,35 @@ func (w *World) Give(p *Person, ops ...*groups.Op) {
 // Online brings somebody back: all who are online then know what any knew.
 func (w *World) Online(p *Person) {
 	p.Offline = false
+	w.meet()
+}
+
+// Apart cuts some people off from the others: they hear one another only.
+func (w *World) Apart(people []*Person) {
+	side := 0
+	for _, q := range w.People {
+		side = max(side, q.Side)
+	}
+	for _, q := range people {
+		q.Side = side + 1
+	}
+}
+
+// Together ends every partition.
+func (w *World) Together() {
+	for _, q := range w.People {
+		q.Side = 0
+	}
+	w.meet()
+}
+
+// meet lets everybody online hear what anybody on its side knows.
+func (w *World) meet() {
 	for _, a := range w.People {
 		for _, b := range w.People {
-			if a != b && !a.Offline && !b.Offline && a.Log != nil && b.Log != nil {
+			if a != b && !a.Offline && a.Log != nil && a.hears(b) {
 				w.Give(b, a.Log.Ops()...)
+				w.Give(b, a.Heard...)
 			}
 		}
 	}
