@@ -182,7 +182,7 @@ func (r *resolution) whyNotAdmitted(o int, b *AdmitBody) (Cause, int) {
 		return CauseStopped, v
 	}
 	if !r.sponsorValid(o) {
-		if r.nodes[n.inc].isHarbor() {
+		if r.nodes[n.inc].isHarbor() && r.incValid[n.inc] {
 			return CauseRank, r.first(r.harborActs(n.inc), func(t int) bool {
 				return r.nodes[t].op.Body.(*HarborBody).Rights&RightSponsor != 0 || r.before(o, t)
 			})
