@@ -245,9 +245,10 @@ func (s *State) settledSets() map[wire.AccountID]indexes {
 			out[a] = nil
 		}
 	}
-	for _, i := range s.r.in {
+	// Backwards, the first of a chain has seen what the others had.
+	for _, i := range slices.Backward(s.r.in) {
 		n := s.r.nodes[i]
-		if seen, ok := out[n.author]; ok && !s.r.cut(i) {
+		if seen, ok := out[n.author]; ok && !seen.has(i) && !s.r.cut(i) {
 			out[n.author] = seen.union(n.past).with(i)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,51 @@ func consentWords(w *groupstest.World, c groups.Consent) string {
 		names = append(names, name(a))
 	}
 	return strings.Join(append(words, "names "+strings.Join(names, " ")), ", ")
+}
+
+// TestEveryMemberHasAProof: whoever is listed, here or gone, in histories with
+// liars in them and in every scenario, can be shown to have come in.
+func TestEveryMemberHasAProof(t *testing.T) {
+	shown := map[groups.ConsentWay]int{}
+	prove := func(name string, l *groups.Log) {
+		for _, m := range l.State().Members() {
+			p, err := l.Proof(m.Account)
+			if err != nil {
+				t.Fatalf("%s: %v %v: %v", name, m.Status, m.Account, err)
+			}
+			c, err := groups.VerifyProof(p.Encode())
+			if err != nil {
+				t.Fatalf("%s: %v %v: %v", name, m.Status, m.Account, err)
+			}
+			if c.Account != m.Account || c.Inviter != m.Inviter || c.Admit != m.Via || c.AtMs != m.JoinedMs || c.Group != l.Group() {
+				t.Fatalf("%s: proof of %v shows %+v", name, m, c)
+			}
+			shown[c.Way]++
+		}
+	}
+	for seed := range *histories / 4 {
+		prove(fmt.Sprint("seed ", seed), groupstest.Random(6000+seed, 7, 40).People[0].Log)
+	}
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sc, err := groupstest.Parse(filepath.Base(file), string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, err := sc.Play(); err == nil && len(w.People) < 50 {
+			prove(sc.Name, w.People[0].Log)
+		}
+	}
+	if shown[groups.WayFounded] == 0 || shown[groups.WayPulledIn] == 0 || shown[groups.WayInvited] == 0 {
+		t.Errorf("ways shown: %v", shown)
+	}
 }
 
 // TestProofNeedsEverySignature: a log that dropped an inner signature says so
