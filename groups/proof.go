@@ -49,14 +49,12 @@ var (
 // counts, also of somebody who has left. The error is ErrNotAdmitted,
 // ErrProofSignature or ErrProofTooLarge.
 func (l *Log) Proof(a wire.AccountID) (Proof, error) {
-	s := l.State()
-	m, ok := s.Member(a)
+	m, ok := l.State().Member(a)
 	if !ok {
 		return Proof{}, ErrNotAdmitted
 	}
 	via, _ := l.g.find(m.Via)
-	via = s.r.base(via)
-	p := Proof{V: proofVersion, Name: proofName, Group: l.group, Admit: l.g.nodes[via].op.ID}
+	p := Proof{V: proofVersion, Name: proofName, Group: l.group, Admit: m.Via}
 	for _, o := range opsOf(l.g.nodes, l.g.way(via)) {
 		if !o.Signed {
 			return Proof{}, fmt.Errorf("%w: of %v", ErrProofSignature, o)

@@ -430,6 +430,16 @@ func tellProofs(t testing.TB, add func(name string, b []byte)) {
 		b.Sig = b.Request.Sign(bob.Keys.Op)
 		return b
 	}(), w.NowMs))
+	// The same, with a clock its author's log would not write.
+	dated := func(of string, o *groups.Op, hlc uint64) []byte {
+		core := wire.Marshal(rawControl{V: 1, Inc: o.Inc, Seq: o.Seq, Prev: o.Prev, Parents: o.Heads, HLC: hlc, Kind: uint64(o.Kind), Body: o.RawBody, Ext: wire.Raw{0x40}})
+		sig := wire.Sign(wire.DomainOp, ann.Keys.Op, wire.Context(l.Group()), core)
+		return proof(of, func(p *groups.Proof) {
+			p.Frames[len(p.Frames)-1], p.Admit = slices.Concat(core, sig[:]), wire.Hash(core)
+		})
+	}
+	add("clock behind its inc", dated("bob", ann.Log.Op(bob.Inc), groupstest.StartMs-1))
+	add("clock behind its invite", dated("dan", ann.Log.Op(dan.Inc), groupstest.StartMs))
 	add("request older than a week", forge("bob", ann, admit(bob), w.NowMs+8*day))
 	add("after the invite's time", forge("dan", ann, func() groups.AdmitBody {
 		b := admit(dan)
