@@ -21,8 +21,9 @@ func TestMain(m *testing.M) {
 // local listens on this machine only, on ports the system chooses.
 func local() []string { return []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"} }
 
-// patience bounds every wait of a test; a passing one waits a fraction.
-const patience = 20 * time.Second
+// patience bounds every wait of a test, so that a hang has a name; a passing
+// one waits a fraction, on a busy machine too.
+const patience = 2 * time.Minute
 
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -94,15 +94,14 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 				wait = redialFirst
 			}
 		}
-		if ctx.Err() != nil {
-			return // forgotten and nudged at once: no more dials
-		}
 		if r.m.Connected(k.peer) {
 			wait = redialFirst
 			timer.Stop() // until a nudge says that the link is gone
 			continue
 		}
-		r.m.stats.redials.Add(1)
+		if !r.begin(ctx) {
+			return
+		}
 		dial, cancel := context.WithTimeout(ctx, dialTimeout)
 		err := r.m.Connect(dial, k.peer, k.addrs())
 		cancel()
@@ -119,6 +118,18 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 		timer.Reset(wait/2 + rand.N(wait/2+1))
 		wait = min(2*wait, redialMost)
 	}
+}
+
+// begin counts a dial, unless the peer has been forgotten: once Forget has
+// returned, no dial begins.
+func (r *redial) begin(ctx context.Context) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return false
+	}
+	r.m.stats.redials.Add(1)
+	return true
 }
 
 // wake dials a kept peer now.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"testing"
+
+	"mutuals/identity/wire"
 )
 
 // B restarts on its port; A, who keeps it, comes back without being told.
@@ -39,6 +41,34 @@ func TestKeep(t *testing.T) {
 	if asked < 3 {
 		t.Errorf("asked for addresses %d times", asked)
 	}
+}
+
+// A loss that is mended before the watcher looks is told all the same: who is
+// told nothing would go on with streams that are gone.
+func TestShortLossIsTold(t *testing.T) {
+	looking := make(chan struct{})
+	look := sync.OnceFunc(func() { close(looking) })
+	a, b := start(t, func(c *Config) {
+		on := c.OnPeer
+		c.OnPeer = func(k wire.PeerKey, up bool) {
+			on(k, up)
+			<-looking
+		}
+	}), start(t, nil)
+	t.Cleanup(look) // before a's Close, which waits for OnPeer
+	connect := func() {
+		t.Helper()
+		if err := a.Connect(within(t), b.Self(), b.Addrs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	connect()
+	a.presence.wait(t, b.Self(), true)
+	a.ClosePeer(b.Self())
+	connect()
+	look()
+	a.presence.wait(t, b.Self(), false)
+	a.presence.wait(t, b.Self(), true)
 }
 
 // An address learnt later, here from the local network, is tried at once.

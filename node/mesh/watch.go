@@ -46,9 +46,9 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	switch ev := ev.(type) {
 	case event.EvtPeerIdentificationCompleted:
 		m.gossip.identified(ev)
-		m.lost(ev.Peer, here)
+		conns := m.links(ev.Peer)
+		m.lost(ev.Peer, conns, here)
 		key, ok := keyOf(ev.Peer)
-		conns := m.host.Network().ConnsToPeer(ev.Peer)
 		if !ok || len(conns) == 0 {
 			return
 		}
@@ -62,13 +62,13 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 			m.cfg.OnPeer(key, true)
 		}
 	case event.EvtPeerConnectednessChanged:
-		m.lost(ev.Peer, here)
-		if ev.Connectedness != network.NotConnected || m.linked(ev.Peer) {
-			return // or back again already: identification will tell
+		conns := m.links(ev.Peer)
+		if ev.Connectedness == network.NotConnected && len(conns) == 0 {
+			m.gossip.gone(ev.Peer)
+			key, _ := keyOf(ev.Peer)
+			m.redial.wake(key)
 		}
-		m.gossip.gone(ev.Peer)
-		key, _ := keyOf(ev.Peer)
-		m.redial.wake(key)
+		m.lost(ev.Peer, conns, here)
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {
@@ -77,18 +77,18 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	}
 }
 
+// links returns the open links to a peer; libp2p lists closed ones for a while.
+func (m *Mesh) links(id peer.ID) []network.Conn {
+	return slices.DeleteFunc(m.host.Network().ConnsToPeer(id), network.Conn.IsClosed)
+}
+
 // lost tells OnPeer that a peer is gone if none of the links is left that it
-// had when it came. A new link does not hide that: libp2p says nothing of a
-// loss that a redial mends before it looks, but what was under way is lost.
-func (m *Mesh) lost(id peer.ID, here map[peer.ID][]network.Conn) {
+// had when we last looked. A new link does not hide that: libp2p says nothing
+// of a loss that a redial mends at once, but what was under way is lost.
+func (m *Mesh) lost(id peer.ID, conns []network.Conn, here map[peer.ID][]network.Conn) {
 	had, was := here[id]
-	if !was {
+	if !was || slices.ContainsFunc(conns, func(c network.Conn) bool { return slices.Contains(had, c) }) {
 		return
-	}
-	for _, c := range m.host.Network().ConnsToPeer(id) {
-		if slices.Contains(had, c) {
-			return
-		}
 	}
 	delete(here, id)
 	if key, ok := keyOf(id); ok && m.cfg.OnPeer != nil {
