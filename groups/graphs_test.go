@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,15 +208,14 @@ func ids[T any](m map[wire.OpID]T) []wire.OpID {
 
 // shown is the highest content seq of an inc that counts.
 func shown(s *groups.State, inc wire.OpID) string {
-	counts := func(seq uint64) bool { return s.ContentStanding(inc, seq) == groups.Counts }
-	if counts(1 << 40) {
+	switch b := s.ContentBounds(inc); {
+	case !b.Valid:
+		return "0"
+	case b.Limit == math.MaxUint64:
 		return "all"
+	default:
+		return fmt.Sprint(b.Limit)
 	}
-	var n uint64
-	for counts(n + 1) {
-		n++
-	}
-	return fmt.Sprint(n)
 }
 
 // writeGraphs makes a file of each scenario that has none yet.

@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"math"
+
 	"mutuals/identity/wire"
 )
 
@@ -111,27 +113,55 @@ func (st Standing) String() string {
 // ContentStanding tells whether content seq of an inc counts: its inc is
 // valid, and seq is within the pin of each valid removal and leave that came
 // for the account without having been seen at the inc's admission, and of
-// whatever cut the inc (R31). Of
-// content by its frame ask [Log.Standing], which minds pins of posting too.
+// whatever cut the inc (R31). Of content by its frame ask [Log.Standing], which
+// minds pins of posting too.
 func (s *State) ContentStanding(inc wire.OpID, seq uint64) Standing {
-	i, ok := s.find(inc)
-	if !ok || !s.r.nodes[i].isDevice() || !s.r.incValid[i] {
+	switch b := s.ContentBounds(inc); {
+	case !b.Valid:
 		return IncInvalid
+	case seq > b.Limit:
+		return PastPin
 	}
+	return Counts
+}
+
+// ContentBounds is how much of what an inc said counts (R31).
+type ContentBounds struct {
+	Valid bool // its inc is
+	// Limit is the highest seq within all pins; math.MaxUint64 without one.
+	Limit uint64
+	// Silent is the highest seq within the pins of what took the right to
+	// post: beyond it counts only what had seen that. math.MaxUint64 without.
+	Silent uint64
+	// Silences is what took it.
+	Silences []wire.OpID
+}
+
+// ContentBounds tells how much of what an inc said counts; when it stays the
+// same so does the standing of every message.
+func (s *State) ContentBounds(inc wire.OpID) ContentBounds {
+	b := ContentBounds{Limit: math.MaxUint64, Silent: math.MaxUint64}
+	i, ok := s.find(inc)
+	if !ok || !s.r.nodes[i].isDevice() {
+		return b
+	}
+	b.Valid = s.r.incValid[i]
 	base, a := s.r.base(i), s.r.nodes[i].account
 	for _, list := range [][]int{s.r.removes[a], s.r.leaves[a]} {
 		for _, v := range list {
-			if !s.r.before(v, base) && seq > pinOf(pinsIn(s.r.nodes[v].op), inc) {
-				return PastPin
+			if !s.r.before(v, base) {
+				b.Limit = min(b.Limit, pinOf(pinsIn(s.r.nodes[v].op), inc))
 			}
 		}
 	}
 	for _, c := range s.r.cuts[i] {
-		if seq > pinOf(pinsIn(s.r.nodes[c].op), inc) {
-			return PastPin
-		}
+		b.Limit = min(b.Limit, pinOf(pinsIn(s.r.nodes[c].op), inc))
 	}
-	return Counts
+	for _, v := range s.silences(a) {
+		b.Silent = min(b.Silent, pinOf(pinsIn(s.r.nodes[v].op), inc))
+		b.Silences = append(b.Silences, s.r.nodes[v].op.ID)
+	}
+	return b
 }
 
 func pinsIn(o *Op) []Pin {

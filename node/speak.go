@@ -162,7 +162,7 @@ func (r *room) place(op *groups.Op) timeline.Place {
 	inc, _ := r.g.State().Inc(op.IncID())
 	p := timeline.Place{
 		ID: op.ID, Group: r.group, Inc: op.IncID(), Author: inc.Account, Device: inc.Device,
-		Seq: op.Seq, HLC: op.HLC, ArrivedMs: r.n.nowMs(), Folded: foldedBy(r.g.State().ContentStanding(op.IncID(), op.Seq)),
+		Seq: op.Seq, HLC: op.HLC, ArrivedMs: r.n.nowMs(), Folded: r.standing(op),
 	}
 	if past, ok := r.g.At(op.Heads); ok {
 		p.Ranked = past.Role(inc.Account) != groups.RoleMember
@@ -171,12 +171,16 @@ func (r *room) place(op *groups.Op) timeline.Place {
 	return p
 }
 
-func foldedBy(s groups.Standing) timeline.Folded {
-	switch s {
+// standing is why an accepted content operation is folded, by all we hold.
+func (r *room) standing(op *groups.Op) timeline.Folded {
+	switch r.g.State().ContentStanding(op.IncID(), op.Seq) {
 	case groups.PastPin:
 		return timeline.PastPin
 	case groups.IncInvalid:
 		return timeline.IncInvalid
+	}
+	if r.g.Standing(op) == groups.PastPin {
+		return timeline.Silenced
 	}
 	return timeline.Shown
 }
@@ -307,49 +311,4 @@ func (r *room) stored(inc wire.OpID, chain groups.ChainKind, seq uint64, id wire
 		r.log.Warn("reading an operation failed", "op", id.Short(), "err", err)
 	}
 	return found
-}
-
-// refold shows or folds entries whose standing a control operation changed:
-// sent before a removal was known, or by somebody whose admit turned void.
-func (r *room) refold(c *commit, before, after *groups.State) {
-	if before == after || before == nil {
-		return
-	}
-	for at, head := range r.heads {
-		if at.chain != groups.Content || head.Seq == 0 {
-			continue
-		}
-		if before.ContentStanding(at.inc, head.Seq) == after.ContentStanding(at.inc, head.Seq) &&
-			before.ContentStanding(at.inc, 1) == after.ContentStanding(at.inc, 1) {
-			continue
-		}
-		if err := r.refoldChain(c, at.inc, after); err != nil {
-			r.log.Warn("folding again failed", "err", err)
-		}
-	}
-}
-
-func (r *room) refoldChain(c *commit, inc wire.OpID, s *groups.State) error {
-	return r.n.store.View(func(tx *store.Tx) error {
-		return tx.EachOp(r.group, inc, uint8(groups.Content), 0, 1<<47, func(o store.StoredOp) error {
-			row, ok, err := tx.Entry(r.group, o.ID)
-			if err != nil || !ok {
-				return err
-			}
-			e, err := timeline.Decode(row.Data)
-			if err != nil {
-				return err
-			}
-			want := foldedBy(s.ContentStanding(inc, e.Seq))
-			if e.Folded == want || (e.Folded != timeline.Shown && e.Folded != timeline.PastPin && e.Folded != timeline.IncInvalid) {
-				return nil
-			}
-			e.Folded = want
-			r.recount = true
-			c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
-			// Folded, it stays where it stands, and says why.
-			c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageIn(r, s, e)))
-			return nil
-		})
-	})
 }

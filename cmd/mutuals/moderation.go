@@ -12,6 +12,7 @@ func foldedWords(why string, l api.Lang) string {
 	words := map[string][2]string{
 		api.FoldedPastPin:      {"sent before the removal was known", "在得知移出之前发送"},
 		api.FoldedAuthorVoid:   {"its author was not let in validly", "发送者的入群无效"},
+		api.FoldedSilenced:     {"sent before it was known that its author may not post", "在得知发送者不得发言之前发送"},
 		api.FoldedKeyMissing:   {"its key has not arrived", "密钥尚未收到"},
 		api.FoldedBeforeJoined: {"said before you joined", "在你入群之前"},
 		api.FoldedMalformed:    {"cannot be read", "无法读取"},

@@ -27,7 +27,7 @@ func TestActsHaveWords(t *testing.T) {
 
 func TestFoldedHasWords(t *testing.T) {
 	for _, why := range []string{
-		api.FoldedPastPin, api.FoldedAuthorVoid, api.FoldedKeyMissing, api.FoldedBeforeJoined, api.FoldedMalformed, api.FoldedNotAllowed,
+		api.FoldedPastPin, api.FoldedAuthorVoid, api.FoldedSilenced, api.FoldedKeyMissing, api.FoldedBeforeJoined, api.FoldedMalformed, api.FoldedNotAllowed,
 	} {
 		en, zh := foldedWords(why, api.English), foldedWords(why, api.Chinese)
 		if en == why || zh == why || en == zh {

@@ -18,6 +18,7 @@ const (
 	Shown        Folded = ""
 	PastPin      Folded = "sent-before-removal-was-known" // T4
 	IncInvalid   Folded = "author-not-a-member"           // T4
+	Silenced     Folded = "sent-before-silence-was-known" // T4
 	KeyMissing   Folded = "key-missing"
 	BeforeJoined Folded = "before-you-joined"
 	Malformed    Folded = "malformed"
@@ -40,7 +41,7 @@ type Place struct {
 	// Acted tells whether an operation is in the past of the operation's control
 	// heads and of the same account; nil: none is.
 	Acted func(wire.OpID) bool
-	// Folded is the operation's standing: Shown, PastPin or IncInvalid.
+	// Folded is the operation's standing: Shown, PastPin, IncInvalid or Silenced.
 	Folded Folded
 }
 

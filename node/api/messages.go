@@ -20,6 +20,7 @@ const (
 const (
 	FoldedPastPin      = "sent-before-removal-was-known"
 	FoldedAuthorVoid   = "author-not-a-member"
+	FoldedSilenced     = "sent-before-silence-was-known"
 	FoldedKeyMissing   = "key-missing"
 	FoldedBeforeJoined = "before-you-joined"
 	FoldedMalformed    = "malformed"
@@ -53,7 +54,7 @@ type Message struct {
 	State       string           `json:"state" enum:"stored,sent,delivered"`
 	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
 	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`
-	Folded      string           `json:"folded,omitempty" enum:"sent-before-removal-was-known,author-not-a-member,key-missing,before-you-joined,malformed,not-allowed" doc:"why it is not simply shown"`
+	Folded      string           `json:"folded,omitempty" enum:"sent-before-removal-was-known,author-not-a-member,sent-before-silence-was-known,key-missing,before-you-joined,malformed,not-allowed" doc:"why it is not simply shown"`
 	Acts        []Act            `json:"acts,omitempty" doc:"of a moderation: the first 20 acts that text is the reason of; the audit has all"`
 	ActsCount   int              `json:"acts_count,omitempty" doc:"how many acts it is the reason of"`
 }
