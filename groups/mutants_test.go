@@ -137,7 +137,9 @@ func (m mutant) run(t *testing.T) {
 	if out, err := exec.Command("go", "vet", "-overlay", overlay, ".").CombinedOutput(); err != nil {
 		t.Fatalf("does not build:\n%s", out)
 	}
-	out, err := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-count=1", "-timeout=5m", ".", "-rapid.nofailfile").CombinedOutput()
+	// The graphs would catch nearly everything, being what the rules once said;
+	// a property or a scenario has to.
+	out, err := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-count=1", "-timeout=5m", "-skip", "^TestGraphs$", ".", "-rapid.nofailfile").CombinedOutput()
 	if err == nil {
 		t.Error("survived: nothing tells it from the original")
 		return
