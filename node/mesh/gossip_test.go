@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,11 +200,14 @@ func TestRefreshAdmits(t *testing.T) {
 	}
 }
 
+// probes numbers them: GossipSub takes the same frame only once.
+var probes atomic.Int64
+
 // probe returns when everything a and b sent each other before has been
 // handled: a frame through a topic of its own comes behind it.
 func probe(t *testing.T, a, b *node, g *members) {
 	t.Helper()
-	name := fmt.Sprintf("probe %p", new(int))
+	name := fmt.Sprint("probe ", probes.Add(1))
 	ta, ina := enter(t, a, name, g)
 	tb, inb := enter(t, b, name, g)
 	sees(t, ta, b.Self(), true)
