@@ -1,8 +1,6 @@
 package groups
 
 import (
-	"slices"
-
 	"mutuals/identity/wire"
 )
 
@@ -178,8 +176,19 @@ func (s *State) act(i int, ranks map[wire.AccountID]indexes) Act {
 	return a
 }
 
-// Wrote tells whether an operation of the set is by an account.
-func (s *State) Wrote(a wire.AccountID, id wire.OpID) bool {
+// Moderated tells whether an operation of the set is an act of rank by an
+// account: what others may be owed a reason for. Anybody writes invites and
+// leaves without end; of those no reasons are kept.
+func (s *State) Moderated(a wire.AccountID, id wire.OpID) bool {
 	i, ok := s.find(id)
-	return ok && s.r.nodes[i].author == a && !slices.Contains([]Kind{KindRekey, KindAck}, s.r.nodes[i].op.Kind)
+	if !ok || s.r.nodes[i].author != a {
+		return false
+	}
+	switch n := s.r.nodes[i]; n.op.Kind {
+	case KindRemove, KindRole, KindPolicy, KindTransfer, KindSucceed, KindHarbor:
+		return true
+	case KindInviteRevoke:
+		return s.r.nodes[n.cites].author != a
+	}
+	return false
 }

@@ -120,6 +120,23 @@ func TestRightsOfMembers(t *testing.T) {
 	}
 }
 
+// TestOnlyActsOfRankHaveReasons: anybody may write invites and leaves without
+// end, and no reasons are kept of those.
+func TestOnlyActsOfRankHaveReasons(t *testing.T) {
+	w, l := family(t, "ann", "ann>bob ann^bob bob>cid bob*dan bob/cid dan-")
+	s := l.State()
+	bob, _ := w.Person("bob")
+	for _, a := range s.Acts() {
+		want := a.Actor == bob.Account && a.Kind == groups.KindRemove
+		if s.Moderated(bob.Account, a.ID) != want {
+			t.Errorf("%v by %s: %v", a.Kind, nameIn(w, a.Actor), !want)
+		}
+	}
+	if s.Moderated(bob.Account, wire.OpID{1}) {
+		t.Error("an operation nobody wrote")
+	}
+}
+
 // TestActsTellWhoAndWhom, and that an act is settled once all of rank have
 // written after it.
 func TestActsTellWhoAndWhom(t *testing.T) {

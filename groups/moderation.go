@@ -18,8 +18,9 @@ const (
 
 // Moderation says why its author removed somebody, gave a role or changed the
 // rules. It is content, so only those who may read the group see it; it counts
-// when the account that wrote it wrote all the operations it names, and they
-// are in the past of the message's control heads. Evolution: never.
+// when the account that wrote it wrote all the operations it names, they are
+// acts of rank and in the past of the message's control heads (timeline T2).
+// Evolution: never.
 type Moderation struct {
 	_      struct{}    `cbor:",toarray"`
 	Ops    []wire.OpID // ascending

@@ -65,16 +65,22 @@ func (r *room) noteReason(c *commit, e timeline.Entry) {
 	if err != nil {
 		return
 	}
-	for _, act := range why.Ops {
-		c.row(func(tx *store.Tx) error {
+	c.row(func(tx *store.Tx) error {
+		for _, act := range why.Ops {
 			row, err := reasonsOf(tx, r.group, act)
-			if err != nil || slices.Contains(row.Said, e.ID) || len(row.Said) >= maxReasons {
+			if err != nil {
 				return err
 			}
+			if slices.Contains(row.Said, e.ID) || len(row.Said) >= maxReasons {
+				continue
+			}
 			row.V, row.Said = 1, append(row.Said, e.ID)
-			return tx.PutSetting(reasonKey(r.group, act), wire.Marshal(row))
-		})
-	}
+			if err := tx.PutSetting(reasonKey(r.group, act), wire.Marshal(row)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func reasonsOf(tx *store.Tx, g wire.GroupID, act wire.OpID) (row reasonRow, err error) {

@@ -166,7 +166,7 @@ func (r *room) place(op *groups.Op) timeline.Place {
 	}
 	if past, ok := r.g.At(op.Heads); ok {
 		p.Ranked = past.Role(inc.Account) != groups.RoleMember
-		p.Acted = func(id wire.OpID) bool { return past.Wrote(inc.Account, id) }
+		p.Acted = func(id wire.OpID) bool { return past.Moderated(inc.Account, id) }
 	}
 	return p
 }

@@ -39,7 +39,7 @@ type Place struct {
 	// operation's control heads.
 	Ranked bool
 	// Acted tells whether an operation is in the past of the operation's control
-	// heads and of the same account; nil: none is.
+	// heads and an act of rank by the same account; nil: none is.
 	Acted func(wire.OpID) bool
 	// Folded is the operation's standing: Shown, PastPin, IncInvalid or Silenced.
 	Folded Folded
