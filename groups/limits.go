@@ -1,6 +1,9 @@
 package groups
 
-import "mutuals/groups/seal"
+import (
+	"mutuals/groups/seal"
+	"mutuals/identity/wire"
+)
 
 // Bounds of operations and of a group (SPEC.md R3). Each is checked where
 // bytes come in, before anything is allocated or computed for them, or in
@@ -24,6 +27,11 @@ const (
 	// MaxJoinRequest bounds an encoded join request: a KEM key of 1.2 KB and
 	// three certificates take 2.5 KiB.
 	MaxJoinRequest = 16 << 10
+	// MaxProof bounds an encoded consent proof: a thousand admissions between
+	// the founder and the member, at 4 KiB each.
+	MaxProof = 4 << 20
+	// MaxProofFrames bounds the operations of a proof, as wire bounds an array.
+	MaxProofFrames = wire.MaxElements
 	// MaxParents bounds parents and control heads: with more heads somebody
 	// writes an ack first.
 	MaxParents = 16

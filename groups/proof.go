@@ -12,11 +12,6 @@ const (
 	proofVersion = 1
 	// proofName stands in every proof, so that no other list is taken for one.
 	proofName = "mutuals-proof"
-	// MaxProof bounds an encoded proof: a thousand admissions between the
-	// founder and the member, at 4 KiB each.
-	MaxProof = 4 << 20
-	// MaxProofFrames bounds the operations of a proof, as wire bounds an array.
-	MaxProofFrames = wire.MaxElements
 )
 
 // Proof is what shows, to somebody with nothing else, that an account and the
