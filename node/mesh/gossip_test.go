@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
 	"mutuals/identity/wire"
 )
 
@@ -239,6 +241,44 @@ func TestAnnouncedBeforeJoin(t *testing.T) {
 		say(t, tb, "re "+name)
 		ina.until(t, "re "+name)
 	}
+}
+
+// GossipSub's stream to a peer breaks and is opened anew, while the peer's own
+// lives on: what the peer announced on it still counts.
+func TestBrokenStreamKeepsSubscriptions(t *testing.T) {
+	a, b := start(t, nil), start(t, nil)
+	g := group(a.Self(), b.Self())
+	ta, _ := enter(t, a, "talk", g)
+	tb, in := enter(t, b, "talk", g)
+	link2(t, a, b)
+	sees(t, ta, b.Self(), true)
+	sees(t, tb, a.Self(), true)
+	reads := func() *inbound {
+		b.gossip.mu.Lock()
+		defer b.gossip.mu.Unlock()
+		return b.gossip.link(idOf(a.Self())).in
+	}
+	old := reads()
+	for _, c := range a.host.Network().ConnsToPeer(idOf(b.Self())) {
+		for _, s := range c.GetStreams() {
+			if s.Protocol() == gossipProtocol && s.Stat().Direction == network.DirOutbound {
+				s.Reset()
+			}
+		}
+	}
+	ctx := within(t)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for now := reads(); now == nil || now == old; now = reads() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the stream was not opened anew")
+		}
+	}
+	sees(t, ta, b.Self(), true)
+	say(t, ta, "hello")
+	in.until(t, "hello")
 }
 
 func TestVerdicts(t *testing.T) {

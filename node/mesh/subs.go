@@ -141,7 +141,11 @@ func (g *gossip) serve(id peer.ID, topic string) {
 	}
 }
 
-// reachable notes whether GossipSub can send to a peer.
+// reachable notes whether GossipSub can send to a peer. When its stream to a
+// peer breaks, as with the lesser of two links (a dial races QUIC and TCP), it
+// forgets what the peer announced, and what it had queued; but the peer's own
+// stream may live on, and the peer will not say it again. So we do. It is
+// called by GossipSub's loop.
 func (g *gossip) reachable(id peer.ID, on bool) {
 	g.mu.Lock()
 	l := g.links[id]
@@ -149,15 +153,25 @@ func (g *gossip) reachable(id peer.ID, on bool) {
 		l = g.link(id)
 	}
 	var topics []string
+	var in *inbound
 	if l != nil {
 		l.reachable = on
+		in = l.in
 		topics = slices.Collect(maps.Keys(l.announced))
+		for _, a := range l.announced {
+			a.served = a.served && on
+		}
 	}
 	g.mu.Unlock()
-	for _, topic := range topics {
-		if on {
+	if on {
+		for _, topic := range topics {
 			g.serve(id, topic)
 		}
+		return
+	}
+	topics = slices.DeleteFunc(topics, func(topic string) bool { return !g.allows(id, topic) })
+	if in != nil && len(topics) > 0 {
+		in.inject(replay(topics, nil))
 	}
 }
 
