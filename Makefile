@@ -8,6 +8,8 @@ TESTFLAGS  ?= -timeout 540s
 FUZZTIME   ?= 10s
 SOAKCHECKS ?= 20000
 SOAKTIME   ?= 30m
+# Random histories of groups in make soak: about twenty minutes on two cores.
+HISTORIES  ?= 100000
 # Pinned and kept out of go.mod: checking the code is no part of the product.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
@@ -75,6 +77,7 @@ fuzz-long:
 soak:
 	@set -e; for p in $$($(GO) list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}' $(PKGS) | tr ' ' '\n' | sort -u); do \
 	  $(GO) test -count=1 -timeout 0 $$p -rapid.checks=$(SOAKCHECKS); done
+	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestRandomHistories$$' -histories $(HISTORIES)
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
 
 # One deliberate mistake for each numbered rule of groups/SPEC.md; each must be

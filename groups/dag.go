@@ -30,6 +30,10 @@ type node struct {
 	// seated are the accounts with a seat in the past of a transfer or
 	// succession: who settles it.
 	seated []wire.AccountID
+	// owned are the ownerships in Resolve(past): what the author took to be in
+	// force. contested: some transfer or succession of its past was not.
+	owned     []int
+	contested bool
 }
 
 func newNode(o *Op) *node { return &node{op: o, prev: -1, cites: -1, target: -1, base: -1} }
@@ -142,6 +146,7 @@ func (g *graph) place(o *Op) (n *node, missing []wire.OpID, _ *Refusal) {
 	if r := g.cite(n); r != nil {
 		return nil, nil, r
 	}
+	n.owned, n.contested = g.ownedIn(past, o.Heads)
 	return n, nil, nil
 }
 
@@ -233,6 +238,29 @@ func (g *graph) placeHarbor(n *node, b *HarborBody) *Refusal {
 	}
 	n.target = i
 	return nil
+}
+
+func (n *node) isHandover() bool { return n.op.Kind == KindTransfer || n.op.Kind == KindSucceed }
+
+// ownedIn lists the ownerships in Resolve(past), and tells whether some
+// handover of it was not one.
+func (g *graph) ownedIn(past indexes, heads []wire.OpID) (owned []int, contested bool) {
+	if len(heads) == 1 {
+		// One operation more, that has seen all the others, changes this only if
+		// it hands over, or may settle what was contested.
+		i, _ := g.find(heads[0])
+		if p := g.nodes[i]; !p.isHandover() && !p.contested && len(p.owned) > 0 {
+			return p.owned, false
+		}
+	}
+	r := &resolution{nodes: g.nodes, set: past}
+	past.each(func(i int) { r.in = append(r.in, i) })
+	r.stageCuts()
+	r.stageOwnership()
+	for _, w := range r.owners {
+		owned = append(owned, w.op)
+	}
+	return owned, r.contested
 }
 
 // seatedIn lists the accounts with a seat in a past.

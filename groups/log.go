@@ -119,10 +119,10 @@ func opsOf(nodes []*node, set indexes) []*Op {
 }
 
 // At is Resolve(past(heads)), the heads included; ok is false when one is
-// unknown.
+// unknown, or there is none.
 func (l *Log) At(heads []wire.OpID) (s *State, ok bool) {
 	s, missing := l.at(heads)
-	return s, len(missing) == 0
+	return s, s != nil && len(missing) == 0
 }
 
 func (l *Log) at(heads []wire.OpID) (*State, []wire.OpID) {
@@ -134,7 +134,7 @@ func (l *Log) at(heads []wire.OpID) (*State, []wire.OpID) {
 		return s, nil
 	}
 	set, missing := l.g.pastOf(heads)
-	if len(missing) > 0 {
+	if len(missing) > 0 || len(set) == 0 {
 		return nil, missing
 	}
 	if l.all.within(set) {

@@ -18,7 +18,7 @@ func (r *resolution) stageOwnership() {
 	r.owners = []ownership{{op: r.in[0], owner: r.nodes[r.in[0]].account}}
 	handovers := 0
 	for _, i := range r.in {
-		if k := r.nodes[i].op.Kind; k == KindTransfer || k == KindSucceed {
+		if r.nodes[i].isHandover() {
 			handovers++
 		}
 	}
@@ -120,14 +120,15 @@ func (r *resolution) goneMeanwhile(heir wire.AccountID, o int) bool {
 
 // settled tells whether more than half of those seated in the past of a
 // transfer or succession, its author and heir apart, have written something
-// uncut after it, SettleMs later or more.
+// uncut after it, SettleMs later or more, that took it to be in force: who
+// writes on knowing that it is not does not settle it.
 func (r *resolution) settled(o int) bool {
 	n := r.nodes[o]
 	heir := heirOf(n.op)
 	wrote := map[wire.AccountID]bool{}
 	for _, i := range r.in {
 		m := r.nodes[i]
-		if r.before(o, i) && m.op.HLC >= n.op.HLC+SettleMs && !r.cut(i) {
+		if slices.Contains(m.owned, o) && m.op.HLC >= n.op.HLC+SettleMs && !r.cut(i) {
 			wrote[m.author] = true
 		}
 	}

@@ -164,7 +164,7 @@ func TestEveryMemberHasAProof(t *testing.T) {
 			shown[c.Way]++
 		}
 	}
-	for seed := range *histories / 4 {
+	for seed := range *histories / 80 {
 		prove(fmt.Sprint("seed ", seed), groupstest.Random(6000+seed, 7, 40).People[0].Log)
 	}
 	files, err := filepath.Glob("testdata/scenarios/*.txt")

@@ -69,6 +69,22 @@ func sameInAnyOrder(t *testing.T, w *groupstest.World, orders uint64) {
 	if s := groupstest.Summary(groups.Resolve(first.Ops())); s != groupstest.Summary(first.State()) {
 		t.Fatalf("Apply gives\n%s\nResolve gives\n%s", groupstest.Summary(first.State()), s)
 	}
+	for _, o := range w.Rejected {
+		t.Errorf("%v was accepted by one log and rejected by another", o)
+	}
+	for _, q := range w.People {
+		if q.Log == nil {
+			continue
+		}
+		if got := groupstest.SummaryOf(q.Log); got != want {
+			t.Fatalf("%s has\n%s\nwant\n%s", q.Name, got, want)
+		}
+		for _, o := range w.Said {
+			if got, want := q.Log.Standing(o), first.Standing(o); got != want {
+				t.Errorf("to %s a message %v, to %s it %v", q.Name, got, w.People[0].Name, want)
+			}
+		}
+	}
 	if len(w.Ops) > 80 {
 		orders = 2
 	}
