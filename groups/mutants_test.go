@@ -139,7 +139,7 @@ func (m mutant) run(t *testing.T) {
 	}
 	// The graphs would catch nearly everything, being what the rules once said;
 	// a property or a scenario has to.
-	out, err := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-count=1", "-timeout=5m", "-skip", "^TestGraphs$", ".", "-rapid.nofailfile").CombinedOutput()
+	out, err := exec.Command("go", "test", "-overlay", overlay, "-failfast", "-count=1", "-timeout=5m", "-skip", "^TestGraphs$", ".", "-rapid.nofailfile", "-histories=100").CombinedOutput()
 	if err == nil {
 		t.Error("survived: nothing tells it from the original")
 		return
