@@ -31,9 +31,8 @@ type node struct {
 	// succession: who settles it.
 	seated []wire.AccountID
 	// owned are the ownerships in Resolve(past): what the author took to be in
-	// force. contested: some transfer or succession of its past was not.
-	owned     []int
-	contested bool
+	// force.
+	owned []int
 }
 
 func newNode(o *Op) *node { return &node{op: o, prev: -1, cites: -1, target: -1, base: -1} }
@@ -146,7 +145,7 @@ func (g *graph) place(o *Op) (n *node, missing []wire.OpID, _ *Refusal) {
 	if r := g.cite(n); r != nil {
 		return nil, nil, r
 	}
-	n.owned, n.contested = g.ownedIn(past, o.Heads)
+	n.owned = g.ownedIn(past, o.Heads)
 	return n, nil, nil
 }
 
@@ -242,25 +241,26 @@ func (g *graph) placeHarbor(n *node, b *HarborBody) *Refusal {
 
 func (n *node) isHandover() bool { return n.op.Kind == KindTransfer || n.op.Kind == KindSucceed }
 
-// ownedIn lists the ownerships in Resolve(past), and tells whether some
-// handover of it was not one.
-func (g *graph) ownedIn(past indexes, heads []wire.OpID) (owned []int, contested bool) {
+// ownedIn lists the ownerships in Resolve(past).
+func (g *graph) ownedIn(past indexes, heads []wire.OpID) []int {
 	if len(heads) == 1 {
-		// One operation more, that has seen all the others, changes this only if
-		// it hands over, or may settle what was contested.
+		// One operation more, which has seen all the others, changes this only
+		// if it hands over itself: it may settle what is in force already, and
+		// nothing else (R21).
 		i, _ := g.find(heads[0])
-		if p := g.nodes[i]; !p.isHandover() && !p.contested && len(p.owned) > 0 {
-			return p.owned, false
+		if p := g.nodes[i]; !p.isHandover() && len(p.owned) > 0 {
+			return p.owned
 		}
 	}
 	r := &resolution{nodes: g.nodes, set: past}
 	past.each(func(i int) { r.in = append(r.in, i) })
 	r.stageCuts()
 	r.stageOwnership()
-	for _, w := range r.owners {
-		owned = append(owned, w.op)
+	owned := make([]int, len(r.owners))
+	for at, w := range r.owners {
+		owned[at] = w.op
 	}
-	return owned, r.contested
+	return owned
 }
 
 // seatedIn lists the accounts with a seat in a past.

@@ -12,9 +12,6 @@ import (
 // false for any other kind, which is resolved anew. That both give the same a
 // property test holds (R39).
 func (s *State) extend(n *node, kem map[wire.OpID]kemKey) (_ *State, ok bool) {
-	if s.r.contested {
-		return nil, false
-	}
 	switch n.op.Kind {
 	case KindAck, KindRekey, KindInvite:
 	default:

@@ -8,6 +8,7 @@ import (
 	"mutuals/groups/groupstest"
 	"mutuals/groups/seal"
 	"mutuals/identity"
+	"mutuals/identity/wire"
 )
 
 // founded is a group of Ann's with Bob, Cid and Dan in it.
@@ -197,4 +198,59 @@ func TestHarborSponsors(t *testing.T) {
 	if h := p[1].Log.State().Harbors(); len(h) != 1 || !h[0].Appointed || h[0].Rights != groups.RightStore {
 		t.Errorf("harbors %+v", h)
 	}
+}
+
+// What a fault must prove of messages.
+func TestFaultOfContent(t *testing.T) {
+	w, p := founded(t, groups.DefaultPolicy())
+	bob, cid := p[1], p[2]
+	var said []*groups.Op
+	for range 3 {
+		o, r := w.Say(bob)
+		if r != nil {
+			t.Fatal(r)
+		}
+		said = append(said, o)
+	}
+	side := func(o *groups.Op) groups.Evidence {
+		return groups.Evidence{Op: o.ID, Cores: [][]byte{o.Core}, Sig: o.Sig[:]}
+	}
+	f := groups.FaultBody{Inc: bob.Inc, Chain: uint64(groups.Content), Seq: 2, A: side(said[1]), B: side(said[2]), Pins: cid.Log.PinsForInc(bob.Inc)}
+	if string(f.A.Op[:]) > string(f.B.Op[:]) {
+		f.A, f.B = f.B, f.A
+	}
+	if _, r := w.Write(cid, groups.KindFault, f); r == nil || r.Reason != groups.ReasonBadFault {
+		t.Errorf("two messages of different seq: %v", r)
+	}
+	other := w.Contradict(bob, said[2])
+	f, err := cid.Log.NewFault([]*groups.Op{said[2]}, []*groups.Op{other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	low := f
+	low.Pins = []groups.Pin{{Inc: bob.Inc, Seq: 1, Hash: said[0].ID}}
+	if _, r := w.Write(cid, groups.KindFault, low); r == nil || r.Reason != groups.ReasonBadFault {
+		t.Errorf("pinned below what nobody contradicts: %v", r)
+	}
+	wrote(t, w, cid, groups.KindFault, f)
+}
+
+// A harbor is appointed by the owner, with its consent.
+func TestHarborIsTheOwners(t *testing.T) {
+	w, p := founded(t, groups.DefaultPolicy())
+	ann, bob := p[0], p[1]
+	wrote(t, w, ann, groups.KindRole, groups.RoleBody{OwnOp: ann.Log.State().OwnOp(), Account: bob.Account, Role: uint64(groups.RoleAdmin)})
+	box := w.Add("box")
+	if _, r := w.Write(bob, groups.KindHarbor, w.Appoint(bob, box, groups.RightStore)); r == nil || r.Reason != groups.ReasonRoleNeeded {
+		t.Errorf("by an admin: %v", r)
+	}
+	b := w.Appoint(ann, box, groups.RightStore)
+	for _, sig := range []*wire.Sig{&b.Pop.Op, &b.Pop.Peer} {
+		sig[0] ^= 1
+		if _, r := w.Write(ann, groups.KindHarbor, b); r == nil || r.Reason != groups.ReasonBadPop {
+			t.Errorf("without its consent: %v", r)
+		}
+		sig[0] ^= 1
+	}
+	wrote(t, w, ann, groups.KindHarbor, b)
 }

@@ -16,21 +16,14 @@ type ownership struct {
 // of the rivals under one ownership the first by compareRivals (R21).
 func (r *resolution) stageOwnership() {
 	r.owners = []ownership{{op: r.in[0], owner: r.nodes[r.in[0]].account}}
-	handovers := 0
-	for _, i := range r.in {
-		if r.nodes[i].isHandover() {
-			handovers++
-		}
-	}
-	for handovers > 0 {
+	for slices.ContainsFunc(r.in, func(i int) bool { return r.nodes[i].isHandover() }) {
 		rivals := r.rivals(r.owners[len(r.owners)-1])
 		if len(rivals) == 0 {
-			break
+			return
 		}
 		next := slices.MinFunc(rivals, compareRivals)
 		r.owners = append(r.owners, ownership{op: next.op, owner: next.heir})
 	}
-	r.contested = handovers != len(r.owners)-1
 }
 
 // rival is an operation that would end an ownership.

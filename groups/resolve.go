@@ -19,14 +19,11 @@ type resolution struct {
 	cuts        map[int][]int            // by inc: operations that cut it
 
 	// B (R21, R22)
-	owners []ownership // from genesis to now
-	// contested: some transfer or succession is not one of owners. What is
-	// written on it may settle it or follow it, and change who owns the group.
-	contested bool
-	grants    map[wire.AccountID][]int
-	revokes   map[wire.AccountID][]int
-	acks      []int // by order key
-	seen      []int // per operation: the lowest ack that has it, or -1
+	owners  []ownership // from genesis to now
+	grants  map[wire.AccountID][]int
+	revokes map[wire.AccountID][]int
+	acks    []int // by order key
+	seen    []int // per operation: the lowest ack that has it, or -1
 
 	// C (R23)
 	removes map[wire.AccountID][]int // valid ones, by target

@@ -227,6 +227,25 @@ func (w *World) composeContent(l *groups.Log, p *Person) *groups.Op {
 	return o
 }
 
+// Contradict writes another message of p's with the seq of one it said, as a
+// copy of its home would that had not said it.
+func (w *World) Contradict(p *Person, o *groups.Op) *groups.Op {
+	ops := p.Log.Ops()
+	l, r := groups.Found(ops[0])
+	if r != nil {
+		must(r)
+	}
+	for _, c := range ops[1:] {
+		l.Apply(c)
+	}
+	for _, c := range p.Heard {
+		if c.IncID() == o.IncID() && c.Seq < o.Seq {
+			l.Apply(c)
+		}
+	}
+	return w.composeContent(l, p)
+}
+
 // Write composes an operation in p's own log, takes it there, and gives it
 // to everybody p can reach. The refusal is p's own log's.
 func (w *World) Write(p *Person, kind groups.Kind, body any) (*groups.Op, *groups.Refusal) {
