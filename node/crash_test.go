@@ -227,7 +227,7 @@ func TestJoinKilled(t *testing.T) {
 		if !asked {
 			join(t, b, inv)
 		}
-		within(t, b, 20*time.Second, "Bo to be a member", func() bool {
+		within(t, b, patience, "Bo to be a member", func() bool {
 			r := b.room(g)
 			return r != nil && r.view.Load().seated()
 		})

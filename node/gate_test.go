@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"mutuals/groups"
 	"mutuals/identity/wire"
@@ -65,7 +64,7 @@ func ok(t *testing.T, err error) {
 
 func until(t *testing.T, x *meshtest.Gossiper, what string, cond func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := x.Until(ctx, cond); err != nil {
 		t.Fatalf("waited for: %s", what)
@@ -89,7 +88,7 @@ func topicOf(t *testing.T, n *Node, g wire.GroupID) (name string, epoch groups.E
 // topic, or does so no longer.
 func subscribed(t *testing.T, n *Node, g wire.GroupID, eid [32]byte, peer wire.PeerKey, want bool) {
 	t.Helper()
-	within(t, n, 20*time.Second, fmt.Sprintf("%s to see a subscription: %v", n.ownName(), want), func() (is bool) {
+	within(t, n, patience, fmt.Sprintf("%s to see a subscription: %v", n.ownName(), want), func() (is bool) {
 		inRoom(t, n, g, func(r *room) { is = r.topics[eid] != nil && slices.Contains(r.topics[eid].t.Peers(), peer) })
 		return is == want
 	})
@@ -162,7 +161,7 @@ func TestStrangerAtTheGate(t *testing.T) {
 			}
 			if off == wide {
 				subscribed(t, a, g, epoch.EID, x.key, true)
-				within(t, a, 20*time.Second, "the stranger's frames to be refused", func() bool {
+				within(t, a, patience, "the stranger's frames to be refused", func() bool {
 					return a.mesh.Stats().Strangers >= stats.Strangers+volley
 				})
 			}
@@ -203,7 +202,7 @@ func neighbour(t *testing.T, n *Node, gs ...wire.GroupID) (*meshtest.Gossiper, w
 		}
 	}
 	ok(t, p.mesh.Close())
-	within(t, n, 20*time.Second, "the applicant's link to end", func() bool { return !n.mesh.Connected(p.keys.PeerKey()) })
+	within(t, n, patience, "the applicant's link to end", func() bool { return !n.mesh.Connected(p.keys.PeerKey()) })
 	return newGossiper(t, p.keys.Peer, n), p.account()
 }
 
@@ -246,12 +245,12 @@ func TestNeighbourAtTheGate(t *testing.T) {
 			if off == mesh.GateValidator {
 				// They pass for a member's and are handed to the room, which
 				// looks at nothing that its judge has not seen.
-				within(t, a, 20*time.Second, "the neighbour's frames to pass", func() bool {
+				within(t, a, patience, "the neighbour's frames to pass", func() bool {
 					return a.mesh.Stats().Delivered >= stats.Delivered+volley && a.mesh.Stats().Strangers == stats.Strangers
 				})
 				return
 			}
-			within(t, a, 20*time.Second, "the neighbour's frames to be refused", func() bool {
+			within(t, a, patience, "the neighbour's frames to be refused", func() bool {
 				return a.mesh.Stats().Strangers >= stats.Strangers+volley
 			})
 			talk(t, g, a, b, "")
@@ -327,8 +326,8 @@ func TestRemovedAtTheGate(t *testing.T) {
 	}
 
 	must[api.Member](t)(a.RemoveMember(t.Context(), g, cy.Account, ""))
-	within(t, b, 20*time.Second, "B to see the removal", func() bool { return !b.room(g).view.Load().member(cy.Peer) })
-	within(t, b, 20*time.Second, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e > 0 && e == a.room(g).view.Load().epoch })
+	within(t, b, patience, "B to see the removal", func() bool { return !b.room(g).view.Load().member(cy.Peer) })
+	within(t, b, patience, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e > 0 && e == a.room(g).view.Load().epoch })
 	c.kill()
 	now, _ := topicOf(t, a, g)
 	if now == old {

@@ -87,10 +87,10 @@ func problemCode(task api.Task) api.Code {
 func befriend(t *testing.T, a, b *Node) {
 	t.Helper()
 	follow(t, a, b)
-	within(t, b, 10*time.Second, "a follow to answer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
+	within(t, b, patience, "a follow to answer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
 	req := must[[]api.Request](t)(b.Requests(t.Context()))[0]
 	must[api.Request](t)(b.AnswerRequest(t.Context(), req.ID, true))
-	within(t, a, 10*time.Second, "mutual", func() bool { return a.people.mutual(b.dev.account()) && b.people.mutual(a.dev.account()) })
+	within(t, a, patience, "mutual", func() bool { return a.people.mutual(b.dev.account()) && b.people.mutual(a.dev.account()) })
 }
 
 // inRoom looks at what only the room's goroutine may.
@@ -113,6 +113,6 @@ func same(t *testing.T, g wire.GroupID, nodes ...*Node) {
 		return d
 	}
 	for _, n := range nodes[1:] {
-		within(t, n, 20*time.Second, n.ownName()+" to hold what "+nodes[0].ownName()+" holds", func() bool { return digest(n) == digest(nodes[0]) })
+		within(t, n, patience, n.ownName()+" to hold what "+nodes[0].ownName()+" holds", func() bool { return digest(n) == digest(nodes[0]) })
 	}
 }

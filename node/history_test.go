@@ -52,7 +52,7 @@ func TestHistory(t *testing.T) {
 			// All of it is on the newcomer's disk, and every key it may have has
 			// been asked for and given: what is closed now stays closed.
 			same(t, g, a, n)
-			within(t, n, 20*time.Second, "the newcomer to have asked for keys", func() (asked bool) {
+			within(t, n, patience, "the newcomer to have asked for keys", func() (asked bool) {
 				inRoom(t, n, g, func(r *room) {
 					asked = !slices.ContainsFunc(r.wanted(), func(e groups.Epoch) bool { return !r.refused[refusal{a.dev.peer(), e.EID}] })
 				})
@@ -79,7 +79,7 @@ func TestNameOutlivesFounder(t *testing.T) {
 	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{History: &policy}})
 	join(t, b, invite(t, a, g, 1, ""))
 	named := func(n *Node) {
-		within(t, n, 20*time.Second, n.ownName()+" to know the group's name", func() bool {
+		within(t, n, patience, n.ownName()+" to know the group's name", func() bool {
 			return must[api.Group](t)(n.Group(t.Context(), g)).Name == "Hiking"
 		})
 	}

@@ -275,7 +275,7 @@ func TestFalseAcks(t *testing.T) {
 		must[api.Person](t)(s.ann.Follow(t.Context(), p.account(), ""))
 	}
 	<-served
-	within(t, s.ann, 10*time.Second, "the refused to leave the outbox", func() bool {
+	within(t, s.ann, patience, "the refused to leave the outbox", func() bool {
 		for _, a := range s.ann.outboxAccounts() {
 			if a == refuser.account() {
 				return false

@@ -32,9 +32,9 @@ func (r *rogue) join(t *testing.T, n *Node, g wire.GroupID) *mesh.Topic {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	within(t, n, 10*time.Second, "Ann on the rogue's topic", func() bool { return len(topic.Peers()) > 0 || ctx.Err() != nil })
+	within(t, n, patience, "Ann on the rogue's topic", func() bool { return len(topic.Peers()) > 0 || ctx.Err() != nil })
 	return topic
 }
 

@@ -79,7 +79,7 @@ func TestStranger(t *testing.T) {
 				st.Write([]byte{0x85})
 			}
 		}
-		within(t, s.ann, 10*time.Second, "the streams to be taken", func() bool { return s.ann.mesh.Stats().StreamsRefused > 100 })
+		within(t, s.ann, patience, "the streams to be taken", func() bool { return s.ann.mesh.Stats().StreamsRefused > 100 })
 		r := s.bo.room(s.group)
 		if err := r.pull(t.Context(), s.ann.mesh.Self()); err != nil {
 			t.Errorf("a member gets no stream: %v", err)

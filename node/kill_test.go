@@ -236,7 +236,7 @@ func TestReaderKilled(t *testing.T) {
 		say(t, a, g, fmt.Sprint("m-", i))
 	}
 	back := startNode(t, home, "Bo", nil)
-	within(t, back, 30*time.Second, "B to have what it missed", func() bool { return len(withPrefix(t, back, g, "m-")) >= missed })
+	within(t, back, patience, "B to have what it missed", func() bool { return len(withPrefix(t, back, g, "m-")) >= missed })
 	same(t, g, a, back)
 	if got := withPrefix(t, back, g, "m-"); !slices.Equal(got, numbered("m-", missed)) {
 		t.Errorf("B shows %d messages, not the %d in order: %.200q", len(got), missed, got)
@@ -295,7 +295,7 @@ func TestRestartWithoutFounder(t *testing.T) {
 	}
 	say(t, b, g, "before")
 	hears(t, c, g, "before")
-	within(t, b, 20*time.Second, "B and C to know where the other is", func() bool {
+	within(t, b, patience, "B and C to know where the other is", func() bool {
 		return b.recordOf(c.dev.peer()) != nil && c.recordOf(b.dev.peer()) != nil
 	})
 	ports := b.mesh.Bound()

@@ -46,7 +46,7 @@ func TestDeclinedOffer(t *testing.T) {
 	befriend(t, a, b)
 	g := newGroup(t, a, api.GroupCreate{})
 	task := must[api.Task](t)(a.AddMember(t.Context(), g, b.dev.account()))
-	within(t, b, 10*time.Second, "an offer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
+	within(t, b, patience, "an offer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
 	offer := must[[]api.Request](t)(b.Requests(t.Context()))[0]
 	must[api.Request](t)(b.AnswerRequest(t.Context(), offer.ID, false))
 	if task = waitTask(t, a, task.ID); task.Stage != api.StageDeclined || problemCode(task) != api.Declined {

@@ -294,7 +294,7 @@ func TestRemovedReadsNothing(t *testing.T) {
 				say(t, b, g, fmt.Sprint("after B ", i))
 			}
 			hears(t, a, g, "after B 19")
-			within(t, c, 20*time.Second, "C to see that it was removed", func() bool {
+			within(t, c, patience, "C to see that it was removed", func() bool {
 				return must[api.Group](t)(c.Group(t.Context(), g)).Status == api.MemberRemoved
 			})
 			same(t, g, a, b)

@@ -69,7 +69,7 @@ func (s *siege) attack(t *testing.T, name string, lines int, do func(t *testing.
 		s.mu.Unlock()
 		do(t)
 		s.flows(t)
-		within(t, s.ann, 20*time.Second, "Ann to stop serving:\n"+serving(), func() bool {
+		within(t, s.ann, patience, "Ann to stop serving:\n"+serving(), func() bool {
 			return !strings.Contains(serving(), "node.(*Node).serveJoin") && !strings.Contains(serving(), "node.(*Node).serveKey")
 		})
 		s.mu.Lock()
@@ -177,7 +177,7 @@ func (r *rogue) link(t *testing.T, n *Node) {
 // open opens a stream to Ann, linking again if the rogue was cut off.
 func (r *rogue) open(t *testing.T, n *Node, proto string) *mesh.Stream {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		if err := r.mesh.Connect(ctx, n.mesh.Self(), n.mesh.Bound()); err == nil {

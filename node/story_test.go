@@ -40,6 +40,10 @@ func openNode(t *testing.T, dir string) *Node {
 	return n
 }
 
+// patience bounds every wait of a test, so that a hang has a name; a passing
+// one waits a fraction, on a busy machine too.
+const patience = 2 * time.Minute
+
 // within waits for a condition, looked at whenever the node's store changes.
 func within(t *testing.T, n *Node, d time.Duration, what string, ok func() bool) {
 	t.Helper()
@@ -74,7 +78,7 @@ func follow(t *testing.T, a, b *Node) {
 func waitTask(t *testing.T, n *Node, id string) api.Task {
 	t.Helper()
 	var task api.Task
-	within(t, n, 20*time.Second, "task over", func() bool {
+	within(t, n, patience, "task over", func() bool {
 		task = must[api.Task](t)(n.Task(t.Context(), id))
 		return task.Over()
 	})
@@ -98,7 +102,7 @@ func say(t *testing.T, n *Node, g wire.GroupID, text string) {
 
 func hears(t *testing.T, n *Node, g wire.GroupID, text string) {
 	t.Helper()
-	within(t, n, 20*time.Second, fmt.Sprintf("%s to hear %q, has %q", n.ownName(), text, texts(t, n, g)), func() bool {
+	within(t, n, patience, fmt.Sprintf("%s to hear %q, has %q", n.ownName(), text, texts(t, n, g)), func() bool {
 		for _, s := range texts(t, n, g) {
 			if s == text {
 				return true
@@ -113,13 +117,13 @@ func code(err error) api.Code { return api.CodeOf(err) }
 func TestStory(t *testing.T) {
 	a, b, c, d := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy"), testNode(t, "Di")
 	follow(t, a, b)
-	within(t, b, 10*time.Second, "Bo sees Ann's follow", func() bool {
+	within(t, b, patience, "Bo sees Ann's follow", func() bool {
 		list := must[[]api.Request](t)(b.Requests(t.Context()))
 		return len(list) == 1
 	})
 	req := must[[]api.Request](t)(b.Requests(t.Context()))[0]
 	must[api.Request](t)(b.AnswerRequest(t.Context(), req.ID, true))
-	within(t, a, 10*time.Second, "mutual", func() bool { return a.people.mutual(b.dev.account()) })
+	within(t, a, patience, "mutual", func() bool { return a.people.mutual(b.dev.account()) })
 
 	three, none := 3, 0
 	g := must[api.Group](t)(a.CreateGroup(t.Context(), api.GroupCreate{Name: "Hiking", Cap: &three, Policy: &api.PolicyPatch{Waitlist: &none}}))
@@ -128,13 +132,13 @@ func TestStory(t *testing.T) {
 		t.Fatalf("pulling in a stranger: %v", err)
 	}
 	task := must[api.Task](t)(a.AddMember(t.Context(), g.ID, b.dev.account()))
-	within(t, b, 10*time.Second, "an offer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
+	within(t, b, patience, "an offer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
 	offer := must[[]api.Request](t)(b.Requests(t.Context()))[0]
 	must[api.Request](t)(b.AnswerRequest(t.Context(), offer.ID, true))
 	if task = waitTask(t, a, task.ID); task.Stage != api.StageJoined {
 		t.Fatalf("offer: %+v", task)
 	}
-	within(t, b, 10*time.Second, "Bo seated", func() bool {
+	within(t, b, patience, "Bo seated", func() bool {
 		r := b.room(g.ID)
 		return r != nil && r.view.Load().seated()
 	})
@@ -158,8 +162,8 @@ func TestStory(t *testing.T) {
 	hears(t, b, g.ID, "from Cy")
 	say(t, a, g.ID, "from Ann")
 	hears(t, c, g.ID, "from Ann")
-	within(t, a, 10*time.Second, "Ann and Cy mutual", func() bool { return a.people.mutual(c.dev.account()) })
-	within(t, c, 10*time.Second, "Cy and Ann mutual", func() bool { return c.people.mutual(a.dev.account()) })
+	within(t, a, patience, "Ann and Cy mutual", func() bool { return a.people.mutual(c.dev.account()) })
+	within(t, c, patience, "Cy and Ann mutual", func() bool { return c.people.mutual(a.dev.account()) })
 
 	join = waitTask(t, d, must[api.Task](t)(d.JoinByPasscode(t.Context(), inv.Passcode)).ID)
 	if join.Problem == nil || join.Problem.Code != api.GroupFull {
@@ -167,7 +171,7 @@ func TestStory(t *testing.T) {
 	}
 
 	must[api.Member](t)(a.RemoveMember(t.Context(), g.ID, c.dev.account(), ""))
-	within(t, c, 10*time.Second, "Cy to see the removal", func() bool {
+	within(t, c, patience, "Cy to see the removal", func() bool {
 		return must[api.Group](t)(c.Group(t.Context(), g.ID)).Status == api.MemberRemoved
 	})
 	say(t, a, g.ID, "after")

@@ -137,7 +137,7 @@ func TestHundredAndFirst(t *testing.T) {
 	}
 
 	must[api.Member](t)(a.RemoveMember(t.Context(), patient, first, ""))
-	within(t, waiting, 20*time.Second, "the 101st to be seated", func() bool {
+	within(t, waiting, patience, "the 101st to be seated", func() bool {
 		return must[api.Group](t)(waiting.Group(t.Context(), patient)).Status == api.MemberSeated
 	})
 	if got := must[api.Group](t)(a.Group(t.Context(), patient)); got.Members != 100 || got.Waitlist != 0 {
