@@ -93,7 +93,7 @@ func runAndKill(t *testing.T, dir string, acks int) (last uint64) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	stuck := time.AfterFunc(3*time.Minute, func() { cmd.Process.Kill() })
 	defer stuck.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {

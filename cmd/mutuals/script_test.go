@@ -103,7 +103,7 @@ func endProcess(pid int) error {
 	if err := kill(pid); err != nil {
 		return err
 	}
-	return until(10*time.Second, fmt.Sprintf("process %d to end", pid), func() bool { return !alive(pid) })
+	return until(time.Minute, fmt.Sprintf("process %d to end", pid), func() bool { return !alive(pid) })
 }
 
 // until asks again and again until the answer is yes.
@@ -143,7 +143,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // patience is how long waitfor waits: far more than anything takes on two
 // loaded cores, so that a failure means never.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func waitfor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
