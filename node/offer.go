@@ -176,6 +176,11 @@ func (n *Node) answerOffer(ctx context.Context, row requestRow, accept bool) err
 	if err := r.callIt(ctx, row.GroupName); err != nil {
 		return err
 	}
+	// Nobody else may be there to tell of the admit: the one who writes it does.
+	r.tell(func(*commit) error {
+		r.setLink(sponsor, n.mesh.Connected(sponsor))
+		return nil
+	})
 	answer := answerMsg{Request: req, Sig: req.Sign(n.dev.keys.Op)}
 	err = n.store.Update(ctx, func(tx *store.Tx) error {
 		return n.queue(tx, o.Inviter, directAnswer, group.String(), wire.Marshal(answer))

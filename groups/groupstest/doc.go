@@ -1,6 +1,7 @@
 // Package groupstest plays groups without a network: people with devices,
 // each with a log of its own, who write, meet and miss each other. It owns
-// the scenario language (scenario.go), in which groups, the simulated cluster
+// the scenario language (scenario.go: its steps, play.go: what they do,
+// expect.go: what must come out), in which groups, the simulated cluster
 // and shuffled delivery are told the same stories, and random programs with
 // liars in them (random.go).
 //

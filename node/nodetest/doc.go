@@ -8,7 +8,8 @@
 // member by member ([Cluster.Difference]), so a passing run is one that users
 // would have called right.
 //
-// Begin with [Play], which gives a test a cluster in a bubble and ends it.
+// Begin with [Play], which gives a test a cluster in a bubble and ends it; with
+// [Cluster.Perform] nodes play the scenarios that groups are told.
 //
 // A worked trace:
 //
