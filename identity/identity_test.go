@@ -221,7 +221,7 @@ func TestFramesStayWithinTheirBounds(t *testing.T) {
 		second(DecodeProfile(wire.Marshal(profile))), second(DecodeCard(wire.Marshal(card))), second(ParseCard(card.Text())),
 		second(DecodeEdge(wire.Marshal(SignEdge(p.keys, p.chain, to, far, 1, far)))),
 		second(DecodeFollowList(wire.Marshal(SignFollowList(p.keys, p.chain, far, [32]byte{})))),
-		second(DecodeRevocation(wire.Marshal(SignRevocation(p.keys, p.chain, wire.DeviceID(to), MaxReason, far)))),
+		second(DecodeRevocation(wire.Marshal(SignRevocation(p.keys, p.chain, wire.DeviceID(to), MaxReason, far, newKeys(201).ID(), newKeys(202).ID(), newKeys(203).ID(), newKeys(204).ID())))),
 	} {
 		if err != nil {
 			t.Error(err)

@@ -89,7 +89,42 @@ func TestWhatIsSignedComesBackAndNothingElse(t *testing.T) {
 				t.Fatalf("the link does not come back: %v", err)
 			}
 		case 4:
-			roundTrip(t, SignRevocation(p.keys, p.chain, wire.DeviceID(to), rapid.Uint64Range(0, MaxReason).Draw(t, "reason"), drawMs(t, "ms")), DecodeRevocation, SignedRevocation.Verify)
+			var keep []wire.DeviceID
+			for range rapid.IntRange(0, MaxKeep).Draw(t, "kept") {
+				keep = append(keep, newKeys(rapid.Byte().Draw(t, "kept device")).ID())
+			}
+			roundTrip(t, SignRevocation(p.keys, p.chain, wire.DeviceID(to), rapid.Uint64Range(0, MaxReason).Draw(t, "reason"), drawMs(t, "ms"), keep...), DecodeRevocation, SignedRevocation.Verify)
+		}
+	})
+}
+
+// A revocation never reaches more by keeping more; what hangs below a kept
+// device stays with it, and the one that ends is not kept (I15).
+func TestKeepingSavesWholeBranchesAndNeverTheOneThatEnds(t *testing.T) {
+	whole := forge(MaxChain, -1, nil)
+	root := newPerson(1).root
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.IntRange(0, MaxChain-1).Draw(t, "ends")
+		var keep []wire.DeviceID
+		kept := map[int]bool{}
+		for i := range whole {
+			if rapid.Bool().Draw(t, "keep") {
+				keep, kept[i] = append(keep, whole[i].Cert.OpKey), true
+			}
+		}
+		r := root.Revoke(whole[at].Cert.OpKey, ReasonLost, testMs, keep...)
+		if err := r.Verify(); err != nil {
+			t.Fatal(err)
+		}
+		gone := false // down the chain, from the root
+		for leaf := range whole {
+			gone = leaf == at || gone && !kept[leaf]
+			if got := r.Revocation.Reaches(whole[:leaf+1]); got != gone {
+				t.Fatalf("device %d when %d ends and %v stay: ends %v", leaf, at, kept, got)
+			}
+			if r.Voids(whole[:leaf+1], testMs) || r.Voids(whole[:leaf+1], testMs+1) != gone {
+				t.Fatalf("device %d: the time does not decide", leaf)
+			}
 		}
 	})
 }

@@ -43,6 +43,7 @@ var formats = map[string]format{
 	"profile":     {profileVectors, readProfile},
 	"card":        {cardVectors, readCard},
 	"revocation":  {revocationVectors, readRevocation},
+	"reach":       {reachVectors, readReach},
 	"keys-sealed": {keysVectors, readKeys},
 	"root-sealed": {rootFileVectors, readRootFile},
 	"words":       {wordsVectors, readWords},
@@ -515,7 +516,72 @@ func revocationVectors() []vector {
 		bad("bounds", "reason 65536", edit(func(r *Revocation) { r.Reason = 65536 })),
 		bad("bounds", "time of 2^48", edit(func(r *Revocation) { r.Ms = wire.MaxMs })),
 		bad("newer", "version 2", edit(func(r *Revocation) { r.V = 2 })),
-	}, damaged(wire.Marshal(byDevice))...)
+	}, append(damaged(wire.Marshal(byDevice)), keepVectors(edit)...)...)
+}
+
+// keepVectors are revocations that keep devices; edit signs anew what it
+// changed.
+func keepVectors(edit func(func(*Revocation)) []byte) []vector {
+	ada := newPerson(1)
+	two, three := newKeys(2).ID(), newKeys(3).ID()
+	kept := ascending([]wire.DeviceID{two, three})
+	var five []wire.DeviceID
+	for seed := range byte(5) {
+		five = append(five, newKeys(10+seed).ID())
+	}
+	return []vector{
+		good("two devices stay", SignRevocation(ada.keys, ada.chain, newKeys(4).ID(), ReasonLost, testMs, two, three)),
+		good("by the root, and one stays", ada.root.Revoke(newKeys(4).ID(), ReasonLost, testMs, two)),
+		good("four devices stay", SignRevocation(ada.keys, ada.chain, newKeys(4).ID(), ReasonLost, testMs, five[:MaxKeep]...)),
+		bad("bounds", "five devices stay", edit(func(r *Revocation) { r.Keep = ascending(five) })),
+		bad("bounds", "kept devices out of order", edit(func(r *Revocation) { r.Keep = []wire.DeviceID{kept[1], kept[0]} })),
+		bad("bounds", "a device kept twice", edit(func(r *Revocation) { r.Keep = []wire.DeviceID{two, two} })),
+	}
+}
+
+// reachFrame asks whether a revocation ends the device at the end of a chain.
+type reachFrame struct {
+	_          struct{} `cbor:",toarray"`
+	Revocation SignedRevocation
+	Chain      Chain
+}
+
+func reachVectors() []vector {
+	ada, eve := newPerson(1), newPerson(9)
+	two := ada.extend(newKeys(2), CapAddDevices)
+	three := two.extend(newKeys(3), 0)
+	ends := func(name string, of person, device DeviceKeys, keep ...DeviceKeys) vector {
+		var ids []wire.DeviceID
+		for _, k := range keep {
+			ids = append(ids, k.ID())
+		}
+		return good(name, reachFrame{Revocation: ada.root.Revoke(device.ID(), ReasonLost, testMs, ids...), Chain: of.chain})
+	}
+	return []vector{
+		ends("the device itself", two, two.keys),
+		ends("one it added", three, two.keys),
+		ends("one that one of its devices added", three, ada.keys),
+		ends("the one that added it", two, three.keys),
+		ends("the first goes, the second stays", two, ada.keys, two.keys),
+		ends("the first goes, the second stays, and the third by it", three, ada.keys, two.keys),
+		ends("the first goes, only the third stays: the second", two, ada.keys, three.keys),
+		ends("the first goes, only the third stays: the third", three, ada.keys, three.keys),
+		ends("the second goes; that the first stays does not help the third", three, two.keys, ada.keys),
+		ends("the device itself, named as kept too", two, two.keys, two.keys),
+		ends("another account's device", eve, eve.keys),
+	}
+}
+
+func readReach(_ vector, frame []byte) (map[string]string, error) {
+	var f reachFrame
+	if err := wire.Unmarshal(frame, &f); err != nil {
+		return nil, err
+	}
+	if err := f.Revocation.Verify(); err != nil {
+		return nil, err
+	}
+	_, err := f.Chain.Verify()
+	return map[string]string{"ends": strconv.FormatBool(f.Revocation.Revocation.Reaches(f.Chain))}, err
 }
 
 func readRevocation(_ vector, frame []byte) (map[string]string, error) {
@@ -524,8 +590,12 @@ func readRevocation(_ vector, frame []byte) (map[string]string, error) {
 		return nil, err
 	}
 	r := s.Revocation
-	return map[string]string{"account": r.Account.String(), "by": r.By.String(), "device": r.OpKey.String(),
-		"reason": u(r.Reason), "ms": u(r.Ms)}, s.Verify()
+	facts := map[string]string{"account": r.Account.String(), "by": r.By.String(), "device": r.OpKey.String(),
+		"reason": u(r.Reason), "ms": u(r.Ms)}
+	for i, kept := range r.Keep {
+		facts["keep_"+strconv.Itoa(i+1)] = kept.String()
+	}
+	return facts, s.Verify()
 }
 
 // quick is what most tests of passphrases pay.
