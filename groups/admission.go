@@ -123,8 +123,17 @@ func (g *graph) way(of ...int) indexes {
 // UnseatPath is what somebody who was put out is given: the operations that
 // did it and everything they build on, by order key. Nil for one who is in.
 func (l *Log) UnseatPath(a wire.AccountID) []*Op {
+	return l.withPasts(l.State().RemovedBy(a))
+}
+
+// StopPath is what a device that was cut is given: the faults and revocations
+// that did it and everything they build on, by order key. Nil for one that
+// nothing cuts.
+func (l *Log) StopPath(inc wire.OpID) []*Op { return l.withPasts(l.State().CutBy(inc)) }
+
+func (l *Log) withPasts(ids []wire.OpID) []*Op {
 	var set indexes
-	for _, id := range l.State().RemovedBy(a) {
+	for _, id := range ids {
 		i, _ := l.g.find(id)
 		set = set.union(l.g.nodes[i].past).with(i)
 	}

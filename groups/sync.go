@@ -40,9 +40,9 @@ const (
 	MaxWantOps = 16384
 	// MaxHave bounds the entries announced at once: what changes in a second.
 	MaxHave = 256
-	// MaxRefusedFrames and MaxRefusedBytes bound what a removed device is
-	// given: the operations that unseated it and their ancestors; the bytes
-	// are what one segment may weigh.
+	// MaxRefusedFrames and MaxRefusedBytes bound one page of what a removed
+	// device is given: the operations that unseated it and their ancestors; the
+	// bytes are what one segment may weigh.
 	MaxRefusedFrames = 256
 	MaxRefusedBytes  = MaxSegmentBytes
 )
@@ -155,9 +155,9 @@ type SyncWraps struct {
 	Leaves []seal.Leaf
 }
 
-// SyncRefused ends a stream whose opener may not sync: the operations that
-// unseated it, oldest first, so that it can see for itself; empty for whoever
-// never was a member.
+// SyncRefused is a page of the answer to somebody who may not sync: the
+// operations that unseated it, oldest first, so that it can see for itself;
+// empty for whoever never was a member. The stream ends after the last.
 type SyncRefused struct {
 	_      struct{} `cbor:",toarray"`
 	Group  wire.GroupID

@@ -249,6 +249,7 @@ func (r *room) tick() {
 	if r.parked.expire(r.n.now()) && r.parked.empty() {
 		r.show()
 	}
+	r.proveForks()
 	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
 		r.rekeyAt = time.Time{}
 		if err := r.commit(func(c *commit) error {

@@ -130,6 +130,9 @@ func (r *room) vectorNow() groups.Vector {
 	for _, e := range r.heads {
 		v = append(v, e)
 	}
+	for _, others := range r.branches {
+		v = append(v, others...)
+	}
 	return v.Sort()
 }
 

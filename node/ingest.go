@@ -105,12 +105,17 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 	got := 0
 	for _, op := range ops {
 		if r.holds(op) {
+			r.meetFork(op)
 			continue
 		}
 		switch r.judge(c, from, op, verified) {
 		case groups.Accept, groups.Void:
 			got++
 			r.unpark(c)
+		case groups.Ignore:
+			if l := r.links[from]; r.meetFork(op) && l != nil {
+				l.pullSoon()
+			}
 		case groups.Park, groups.Hold:
 			if r.parked.add(op, from, r.n.now()) {
 				got++

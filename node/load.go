@@ -31,6 +31,8 @@ func (r *room) load() error {
 	r.locked = map[[32]byte]map[wire.OpID]lockedOp{}
 	r.parked = parking{}
 	r.heads = map[chainOf]groups.VectorEntry{}
+	r.branches = map[chainOf]groups.Vector{}
+	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
 	r.placing = placing{}
@@ -53,8 +55,9 @@ func (r *room) load() error {
 			return err
 		}
 		for _, h := range heads {
-			r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
+			// Of control chains the disk names one head; below, all are found.
 			if groups.ChainKind(h.Chain) != groups.Control {
+				r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
 				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
 			}
 		}
@@ -63,7 +66,11 @@ func (r *room) load() error {
 	if err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
+	for _, op := range r.g.Ops() {
+		r.moveHead(op)
+	}
 	r.findMe(r.g.State())
+	r.noteForks(r.g.State())
 	r.seen.loaded(r.g.Ops(), r.heads)
 	return r.countUnread()
 }

@@ -176,13 +176,19 @@ func (r *room) sayFarewell(ctx context.Context, peer wire.PeerKey) error {
 	return err
 }
 
-// unseating lists the operations that unseated a device's account, oldest
-// first.
+// unseating lists the operations that unseated a device's account or stopped
+// the device, oldest first.
 func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 	var out []*groups.Op
 	r.step(r.n.ctx, func(*commit) error {
-		for _, a := range r.ownersOf(peer) {
-			out = append(out, r.g.UnseatPath(a)...)
+		told := map[wire.OpID]bool{}
+		for _, inc := range r.incsOf(peer) {
+			for _, op := range slices.Concat(r.g.UnseatPath(inc.Account), r.g.StopPath(inc.ID)) {
+				if !told[op.ID] {
+					told[op.ID] = true
+					out = append(out, op)
+				}
+			}
 		}
 		return nil
 	})

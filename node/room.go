@@ -45,6 +45,9 @@ type room struct {
 	wroteOn    [32]byte  // eid of the topic written on last
 	rekeyAt    time.Time // when to make an epoch if nobody else did; zero: no need
 	heads      map[chainOf]groups.VectorEntry
+	branches   map[chainOf]groups.Vector // other heads of forked control chains
+	forks      map[wire.OpID]*fork       // contradictions to be proved, by inc
+	below      map[chainOf]uint64        // where to ask again: what came builds on another branch
 	placing    placing
 	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
 	refused    map[refusal]bool
@@ -358,8 +361,7 @@ func (r *room) take(c *commit, op *groups.Op) {
 	c.taken = append(c.taken, op)
 	c.dirty = true
 	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
-	at := chainOf{inc, op.Chain}
-	r.heads[at] = groups.VectorEntry{Inc: inc, Chain: uint64(op.Chain), Seq: op.Seq, Head: groups.HeadOf(op.ID), Floor: r.heads[at].Floor}
+	r.moveHead(op)
 	c.row(func(tx *store.Tx) error {
 		if err := tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame); err != nil {
 			return err
@@ -386,6 +388,7 @@ func (r *room) settle(c *commit) error {
 	if len(c.control) > 0 {
 		r.findMe(after)
 		r.tellMembers(c, c.before, after)
+		r.noteForks(after)
 		r.refold(c, c.before, after)
 		if err := r.minimumEpoch(c, after); err != nil {
 			return err

@@ -51,7 +51,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		return err
 	}
 	if refused, ok := m.(*groups.SyncRefused); ok {
-		return r.takeRefusal(ctx, peer, refused)
+		return r.takeRefusals(ctx, s, peer, refused)
 	}
 	theirs, ok := m.(*groups.SyncHello)
 	if !ok || theirs.Group != r.group {
@@ -68,7 +68,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	}
 	r.noteHeld(ctx, peer, vector)
 	for range maxPullRounds {
-		mine, err := r.vector(ctx)
+		mine, err := r.lacking(ctx)
 		if err != nil {
 			return err
 		}
@@ -289,16 +289,47 @@ func (n *Node) refuseSync(s *mesh.Stream, r *room, group wire.GroupID) error {
 		sum := 0
 		for _, op := range r.unseating(s.Peer()) {
 			frame := op.Frame()
-			if sum += len(frame); sum > groups.MaxRefusedBytes || len(refused.Frames) == groups.MaxRefusedFrames {
-				break
+			if sum+len(frame) > groups.MaxRefusedBytes || len(refused.Frames) == groups.MaxRefusedFrames {
+				if err := writeSync(s, refused); err != nil {
+					return err
+				}
+				refused, sum = &groups.SyncRefused{Group: group}, 0
 			}
+			sum += len(frame)
 			refused.Frames = append(refused.Frames, frame)
 		}
 	}
 	return writeSync(s, refused)
 }
 
-// takeRefusal reads the operations that unseated this device.
+// maxRefusals bounds the pages of one refusal: 16 384 operations, more than a
+// group's control chains come to in years.
+const maxRefusals = 64
+
+// takeRefusals reads a refusal to its end, page by page: what unseated this
+// device comes last.
+func (r *room) takeRefusals(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, page *groups.SyncRefused) error {
+	for range maxRefusals {
+		if err := r.takeRefusal(ctx, peer, page); err != nil {
+			return err
+		}
+		m, err := readSync(s)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		next, ok := m.(*groups.SyncRefused)
+		if !ok {
+			return fmt.Errorf("%w: more than a refusal", errStep)
+		}
+		page = next
+	}
+	return nil
+}
+
+// takeRefusal reads one page of the operations that unseated this device.
 func (r *room) takeRefusal(ctx context.Context, peer wire.PeerKey, refused *groups.SyncRefused) error {
 	if refused.Group != r.group {
 		return fmt.Errorf("%w: a refusal for another group", errStep)
@@ -328,6 +359,21 @@ var errNotYet = errors.New("a member does not know this device yet")
 func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
 	err = r.step(ctx, func(*commit) error {
 		v = r.vectorNow()
+		return nil
+	})
+	return v, err
+}
+
+// lacking is what this device holds, as far as it asks by it: a chain that
+// came on another branch is asked for again from where the two part.
+func (r *room) lacking(ctx context.Context) (v groups.Vector, err error) {
+	err = r.step(ctx, func(*commit) error {
+		v = r.vectorNow()
+		for i, e := range v {
+			if seq := r.below[chainOf{e.Inc, groups.ChainKind(e.Chain)}]; seq > 0 && seq <= e.Seq {
+				v[i].Seq, v[i].Head = seq-1, [16]byte{}
+			}
+		}
 		return nil
 	})
 	return v, err

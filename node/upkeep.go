@@ -81,15 +81,14 @@ func (r *room) ackDue(s *groups.State, now time.Time) bool {
 	return waiting >= ackMany || waiting > 0 && now.Sub(oldest) > ackAfter
 }
 
-// ownersOf lists the accounts a peer was a device of in this group, whatever
-// became of them; on the room's goroutine.
-func (r *room) ownersOf(peer wire.PeerKey) []wire.AccountID {
-	var out []wire.AccountID
+// incsOf lists what a peer wrote under in this group, whatever became of it;
+// on the room's goroutine.
+func (r *room) incsOf(peer wire.PeerKey) []groups.IncInfo {
+	var out []groups.IncInfo
 	for _, m := range r.g.State().Members() {
 		for _, inc := range m.Incs {
 			if inc.Peer == peer {
-				out = append(out, m.Account)
-				break
+				out = append(out, inc)
 			}
 		}
 	}
