@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"mutuals/groups"
@@ -32,6 +33,44 @@ func TestScenarios(t *testing.T) {
 			}
 			sameInAnyOrder(t, w, 8)
 		})
+	}
+}
+
+// Every row of the table of concurrent acts has a scenario that quotes it, and
+// every line of bad input one; every scenario begins with what it is about.
+func TestScenarioRows(t *testing.T) {
+	index, err := os.ReadFile("testdata/scenarios/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, bad, _ := strings.Cut(string(index), "## Bad input")
+	bad, _, _ = strings.Cut(bad, "## The rest")
+	begins := func(file string) string {
+		text, err := os.ReadFile(filepath.Join("testdata/scenarios", file))
+		if err != nil {
+			t.Error(err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		return first
+	}
+	quoted := regexp.MustCompile(`(?m)^\| (.+ \| .+) \| ([a-z_]+\.txt)`).FindAllStringSubmatch(rows, -1)
+	for _, row := range quoted {
+		if got, want := begins(row[2]), "# Row: "+row[1]; got != want {
+			t.Errorf("%s begins with\n%s, want\n%s", row[2], got, want)
+		}
+	}
+	lines := regexp.MustCompile(`(?m)^\| .+ \| [a-z_]+\.txt`).FindAllString(bad, -1)
+	if len(quoted) != 12 || len(lines) != 11 {
+		t.Errorf("%d rows and %d lines have scenarios, want 12 and 11", len(quoted), len(lines))
+	}
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasPrefix(begins(filepath.Base(f)), "# ") {
+			t.Errorf("%s does not begin with what it is about", f)
+		}
 	}
 }
 
