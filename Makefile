@@ -15,7 +15,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run demo build test check bench bench-quick bench-rooms fuzz fuzz-long soak fmt clean mutants
+.PHONY: help run demo build test check bench bench-quick bench-rooms test-net fuzz fuzz-long soak fmt clean mutants
 
 help:
 	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make build        both programs, into bin/'
 	@echo 'make test         all tests; at most ten minutes on two cores'
 	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
+	@echo 'make test-net     the tests on networks of namespaces; needs Linux, root and ip'
 	@echo 'make mutants      a mistake for each rule of groups; the tests must catch each'
 	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
 	@echo 'make bench-rooms  the benchmarks inside each package'
@@ -43,6 +44,10 @@ build:
 test:
 	$(GO) vet $(PKGS)
 	$(GO) test $(TESTFLAGS) $(PKGS)
+
+# The same tests run in make test too, and are skipped there without the rights.
+test-net:
+	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./node/nodetest/netlab
 
 check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi

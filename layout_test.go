@@ -48,6 +48,7 @@ var rooms = map[string][]string{
 		"groups", "groups/seal", "groups/timeline", "groups/groupstest",
 		"store", "node", "node/mesh", "node/mesh/meshtest", "node/api", "node/server",
 	},
+	"node/nodetest/netlab": {},
 	// It measures daemons from outside, as their users would.
 	"node/nodetest/bench": {"identity/wire", "store", "node/mesh/meshtest", "node/api"},
 	"cmd/mutualsd":        {"node", "node/api", "node/server"},
@@ -57,7 +58,7 @@ var rooms = map[string][]string{
 
 // testRooms are packages made for tests: any test may import them, no other
 // code may.
-var testRooms = []string{"groups/groupstest", "node/nodetest", "node/mesh/meshtest"}
+var testRooms = []string{"groups/groupstest", "node/nodetest", "node/nodetest/netlab", "node/mesh/meshtest"}
 
 // thirdParty gives each module of others its rooms, by import path prefix.
 // "test" admits it to the tests of every room and to the rooms of testRooms.
