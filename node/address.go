@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/mesh"
@@ -161,12 +162,13 @@ func (n *Node) recordOf(peer wire.PeerKey) []byte {
 	return n.recordBy[peer].bytes
 }
 
-// addrsOf lists where a peer may be dialled: what it signed, and what its card
-// said.
+// addrsOf lists where a peer may be dialled: what it signed, where it was asked
+// for a seat, and what its card said.
 func (n *Node) addrsOf(peer wire.PeerKey) []string {
 	n.recordsMu.Lock()
 	out := slices.Clone(n.recordBy[peer].addrs)
 	n.recordsMu.Unlock()
+	out = append(out, n.tasks.addrsOf(peer)...)
 	n.people.mu.Lock()
 	defer n.people.mu.Unlock()
 	for _, p := range n.people.byID {
@@ -201,12 +203,14 @@ func (n *Node) ownHints() [][]byte {
 }
 
 // hints are the addresses for a passcode of a group: own ones, and the last is
-// another linked member's, so that the code works while this machine sleeps.
-func (n *Node) hints(r *room) [][]byte {
+// another linked member's that may let people in by it, so that the code works
+// while this machine sleeps.
+func (n *Node) hints(r *room, may func(groups.IncInfo) bool) [][]byte {
 	out := n.ownHints()
 	v := r.view.Load()
 	for _, p := range n.mesh.Peers() {
-		if !v.member(p.Peer) || p.Peer == n.mesh.Self() {
+		inc, ok := v.state.Inc(v.peers[p.Peer])
+		if !ok || p.Peer == n.mesh.Self() || !may(inc) {
 			continue
 		}
 		for _, a := range byReach(n.addrsOf(p.Peer)) {

@@ -84,6 +84,18 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 		err = n.takeOwnRecord(from, m.Body)
 	case directDecline:
 		err = n.takeDecline(ctx, from, m.Body)
+	case directAsk:
+		err = n.takeAsk(ctx, from, m.Body)
+	case directWithdraw:
+		err = n.takeWithdraw(ctx, from, m.Body)
+	case directHeir:
+		err = n.takeHeir(ctx, from, m.Body)
+	case directHeirYes:
+		err = n.takeHeirYes(ctx, from, m.Body)
+	case directSuccession:
+		err = n.takeSuccession(ctx, from, m.Body)
+	case directVote:
+		err = n.takeVote(ctx, from, m.Body)
 	default:
 		return false, nil // of a newer version
 	}
@@ -111,9 +123,12 @@ func (n *Node) takeContactProfile(ctx context.Context, p identity.SignedProfile)
 	}
 	n.people.mu.Lock()
 	known := n.people.byID[p.Profile.Account]
-	keep := known != nil && !known.blocked
+	keep, blocked := known != nil, known != nil && known.blocked
 	n.people.mu.Unlock()
-	if !keep {
+	switch {
+	case blocked:
+		return nil // in silence
+	case !keep:
 		return errDirectRefused
 	}
 	if err := n.storeProfile(ctx, p); err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"mutuals/groups"
+	"mutuals/identity"
 	"mutuals/identity/wire"
 )
 
@@ -16,6 +17,12 @@ const (
 	directAnswer     = 5
 	directDecline    = 6
 	directRecord     = 7
+	directAsk        = 8
+	directWithdraw   = 9
+	directHeir       = 10
+	directHeirYes    = 11
+	directSuccession = 12
+	directVote       = 13
 )
 
 // maxDirectFrame bounds one direct frame: a join request of 16 KiB or a
@@ -60,10 +67,57 @@ type answerMsg struct {
 	Sig     wire.Sig
 }
 
-// declineMsg is the no. It is not signed: the connection proves the peer, and
-// its device was named when it followed us.
+// declineMsg is the no, to whoever asked; as directWithdraw it is how who asked
+// takes back. It is not signed: the connection proves the peer, and only those
+// know the nonce who took part.
 type declineMsg struct {
 	_     struct{} `cbor:",toarray"`
 	Group wire.GroupID
 	Nonce [16]byte
+}
+
+// passedMsg is somebody's join request, passed on by the member who was asked
+// to an admin, whose yes it needs.
+type passedMsg struct {
+	_       struct{} `cbor:",toarray"`
+	Request groups.JoinRequest
+	Sig     wire.Sig
+	UseSig  wire.Sig
+}
+
+// heirMsg offers a group to its next owner.
+type heirMsg struct {
+	_     struct{} `cbor:",toarray"`
+	Group wire.GroupID
+	OwnOp wire.OpID // the ownership that would end
+	Nonce [16]byte
+}
+
+// heirYesMsg is the heir's consent, as the transfer will carry it.
+type heirYesMsg struct {
+	_      struct{} `cbor:",toarray"`
+	Group  wire.GroupID
+	Nonce  [16]byte
+	Chain  identity.Chain
+	Ms     uint64
+	Accept wire.Sig // owner-accept
+}
+
+// successionMsg asks an admin to elect an heir.
+type successionMsg struct {
+	_     struct{} `cbor:",toarray"`
+	Group wire.GroupID
+	OwnOp wire.OpID
+	Heir  wire.AccountID
+	Ms    uint64 // when it was proposed: what all sign
+	Nonce [16]byte
+}
+
+// voteMsg is an admin's yes.
+type voteMsg struct {
+	_     struct{} `cbor:",toarray"`
+	Group wire.GroupID
+	Nonce [16]byte
+	Inc   wire.OpID
+	Sig   wire.Sig // succeed
 }

@@ -268,5 +268,7 @@ func (r *room) tick() {
 			r.log.Warn("taking in what waited failed", "err", err)
 		}
 	}
+	r.staleAsks()
+	r.staleProposals()
 	r.tickGroup()
 }

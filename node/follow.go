@@ -264,20 +264,22 @@ func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
 	return nil
 }
 
-// followBack makes an own edge to somebody an invite joined this account to,
-// unless there ever was one: an edge withdrawn stays withdrawn.
-func (n *Node) followBack(a wire.AccountID) {
-	if a == n.dev.account() || a.IsZero() {
+// followBack makes the own edge that an admission promised (PROTOCOLS.md N1). One
+// withdrawn since this account consented stays withdrawn; one withdrawn before
+// is made anew, since who asks for a seat, or invites, says again that it
+// follows. Nobody blocked is followed.
+func (n *Node) followBack(p promise) {
+	if p.to == n.dev.account() || p.to.IsZero() {
 		return
 	}
 	n.people.mu.Lock()
-	p := n.people.byID[a]
-	known := p != nil && (p.out != nil || p.blocked)
+	who := n.people.byID[p.to]
+	done := who != nil && (who.blocked || who.following() || who.out != nil && who.out.Edge.N >= p.ms)
 	n.people.mu.Unlock()
-	if known {
+	if done {
 		return
 	}
-	if err := n.setEdge(n.ctx, a, 1); err != nil && n.ctx.Err() == nil {
-		n.log.Warn("following back failed", "account", a.Short(), "err", err)
+	if err := n.setEdge(n.ctx, p.to, 1); err != nil && n.ctx.Err() == nil {
+		n.log.Warn("following back failed", "account", p.to.Short(), "err", err)
 	}
 }

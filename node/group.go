@@ -109,8 +109,13 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
-		if s.Role(n.dev.account()) == groups.RoleMember {
-			return api.NewProblem(api.RoleNeeded)
+		switch rules := in.Cap != nil || in.Policy != nil; {
+		case !s.Seated(n.dev.account()):
+			return r.notSeated()
+		case s.Role(n.dev.account()) == groups.RoleMember, rules && s.Owner() != n.dev.account():
+			return api.NewProblem(api.RoleNeeded, "role", roleFor(rules))
+		case in.Cap != nil && *in.Cap < s.SeatCount():
+			return api.NewProblem(api.CapTooLow, "cap", strconv.Itoa(*in.Cap), "taken", strconv.Itoa(s.SeatCount()))
 		}
 		if in.Cap != nil || in.Policy != nil {
 			policy, err := patchPolicy(s.Policy(), in.Policy)
@@ -155,6 +160,14 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 	return r.api(r.view.Load()), nil
 }
 
+// roleFor is the role that changes rules, or only what a group says of itself.
+func roleFor(rules bool) string {
+	if rules {
+		return api.RoleOwner
+	}
+	return api.RoleAdmin
+}
+
 // postingPins pins, where a policy lets admins only post, what plain members
 // have said until now: what they said before they knew stays.
 func (r *room) postingPins(p groups.Policy) []groups.Pin {
@@ -180,8 +193,8 @@ func (n *Node) LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error
 	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
-		if s.Owner() == n.dev.account() {
-			return api.NewProblem(api.NotAllowed).Explain("the owner cannot leave; handing a group over comes with a later version")
+		if s.Owner() == n.dev.account() && len(s.Policy().Direct) == 0 {
+			return api.NewProblem(api.OwnerStays)
 		}
 		if me, ok := s.Inc(r.me); !ok || !me.Live {
 			return r.notSeated()
@@ -215,11 +228,22 @@ func (r *room) api(v *view) api.Group {
 		CreatedAt: msTime(v.meta.CreatedMs), IceBreakers: v.meta.IceBreakers, Unread: v.unread, Status: api.MemberSeated,
 	}
 	if m, ok := s.Member(r.n.dev.account()); ok {
-		out.Status = statusAPI(m.Status)
+		out.Status, out.Place = statusAPI(m.Status), m.WaitPos
 	}
+	out.Ownership = r.n.ownershipOf(s)
 	if v.latest != nil {
 		m := r.n.messageOf(r, *v.latest)
 		out.LastMessage = &m
+	}
+	return out
+}
+
+func (n *Node) ownershipOf(s *groups.State) api.Ownership {
+	own := s.Ownership()
+	now := own[len(own)-1]
+	out := api.Ownership{Owner: now.Owner, Name: n.nameOf(now.Owner), By: now.Kind.String(), Since: msTime(now.AtMs), Settled: now.Settled}
+	if ms, ok := openAt(s, n.nowMs()); ok {
+		out.OpenAt = msTime(ms)
 	}
 	return out
 }

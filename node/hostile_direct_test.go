@@ -204,9 +204,9 @@ func TestForgedOffers(t *testing.T) {
 	})
 	s.attack(t, "answers and declines by others", 2, func(t *testing.T) {
 		task := must[api.Task](t)(s.ann.AddMember(t.Context(), s.group, friend.account()))
-		open, ok, err := s.ann.openOffer(s.group, friend.account())
-		if err != nil || !ok {
-			t.Fatal(err)
+		open, ok := s.ann.tasks.open(s.group, api.TaskOffer)[0].what()
+		if !ok {
+			t.Fatal("an offer waits for nobody")
 		}
 		_, pk := must2(t)(seal.GenerateKEM(rand.Reader))
 		answer := func(by *applicant, nonce [16]byte) []byte {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -65,13 +66,19 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 	if in.Approve {
 		flags, approval = invites.FlagApproval, 1
 	}
-	code, err := invites.New(n.cfg.Rand, r.group, n.dev.account(), until, flags, n.hints(r))
+	redeem, incs, err := redeemers(v.state, n.dev.account(), in)
+	if err != nil {
+		return api.Invite{}, err
+	}
+	code, err := invites.New(n.cfg.Rand, r.group, n.dev.account(), until, flags, n.hints(r, func(inc groups.IncInfo) bool {
+		return mayRedeem(v.state, inc, redeem, incs)
+	}))
 	if err != nil {
 		return api.Invite{}, err
 	}
 	body := &groups.InviteBody{
 		InvitePk: code.Keys().InvitePk(), MaxUses: uint64(uses), NotAfterMs: uint64(until.UnixMilli()),
-		Approval: approval, Role: uint64(groups.RoleMember),
+		Redeem: redeem, Incs: incs, Approval: approval, Role: uint64(groups.RoleMember),
 	}
 	lang := invites.Lang(in.Lang)
 	if lang == "" {
@@ -94,6 +101,55 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 		return api.Invite{}, err
 	}
 	return r.invite(id, map[wire.OpID]inviteRow{id: row})
+}
+
+var redeem = []string{groups.RedeemAny: api.RedeemAny, groups.RedeemAdmins: api.RedeemAdmins, groups.RedeemListed: api.RedeemMe}
+
+// redeemers tells who may admit by a new invite of an account, and of a list
+// which devices.
+func redeemers(s *groups.State, self wire.AccountID, in api.InviteCreate) (kind uint64, incs []wire.OpID, err error) {
+	at := slices.Index(redeem, cmp.Or(in.Redeem, api.RedeemAny))
+	if at < 0 {
+		return 0, nil, api.NewProblem(api.BadRequest).Explain("redeem is any, admins or me, not %q", in.Redeem)
+	}
+	if kind = uint64(at); kind != groups.RedeemListed {
+		return kind, nil, nil
+	}
+	if in.Approve && s.Role(self) == groups.RoleMember {
+		return 0, nil, api.NewProblem(api.BadRequest).Explain("nobody could let people in: an admin has to approve, and only you may admit")
+	}
+	me, _ := s.Member(self)
+	for _, inc := range me.Incs {
+		if inc.Live && !inc.Cut {
+			incs = append(incs, inc.ID)
+		}
+	}
+	slices.SortFunc(incs, func(a, b wire.OpID) int { return slices.Compare(a[:], b[:]) })
+	return kind, incs, nil
+}
+
+// mayRedeem tells whether a device may admit by an invite.
+func mayRedeem(s *groups.State, inc groups.IncInfo, kind uint64, incs []wire.OpID) bool {
+	switch kind {
+	case groups.RedeemAdmins:
+		return s.Role(inc.Account) != groups.RoleMember
+	case groups.RedeemListed:
+		return slices.Contains(incs, inc.ID)
+	}
+	return true
+}
+
+// redeemAPI tells who may admit by an invite.
+func redeemAPI(s *groups.State, i groups.InviteInfo) string {
+	if i.Redeem >= uint64(len(redeem)) {
+		return api.RedeemListed
+	}
+	for _, id := range i.Incs {
+		if inc, ok := s.Inc(id); !ok || inc.Account != i.Inviter {
+			return api.RedeemListed
+		}
+	}
+	return redeem[i.Redeem]
 }
 
 func parseExpiry(s string) (time.Duration, error) {
@@ -194,7 +250,7 @@ func (r *room) invite(id wire.OpID, rows map[wire.OpID]inviteRow) (api.Invite, e
 	}
 	out := api.Invite{
 		ID: id, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used),
-		Approve: i.Approval, Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+		Approve: i.Approval, Redeem: redeemAPI(r.view.Load().state, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
 	}
 	if row, ok := rows[id]; ok {
 		code, err := invites.Decode(row.Code)
@@ -215,7 +271,7 @@ func (r *room) tellInvites(c *commit, before, after *groups.State) {
 		}
 		if was, ok := before.Invite(i.ID); ok && was.Used < i.Used {
 			c.changes = append(c.changes, r.n.change(store.Update, api.EventInviteUsed, r.group, api.Invite{
-				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, Redeem: redeemAPI(after, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
 			}))
 		}
 	}

@@ -199,6 +199,18 @@ type joinAnswer struct {
 	outcome uint64
 	problem *api.Problem
 	sponsor wire.PeerKey
+	asked   wire.AccountID // whose device that is
+	nonce   [16]byte       // of the request
+	ms      uint64
+}
+
+// refusalOf tells a newcomer why a sponsor did not let it in. That a member may
+// not admit by this code, or could not answer, is for another one to mend.
+func refusalOf(reason groups.Reason) *api.Problem {
+	if reason == groups.ReasonNotSponsor {
+		return api.NewProblem(api.PeerUnreachable)
+	}
+	return problemOf(reason)
 }
 
 // ask holds the dialogue of /mutuals/join/1 from the newcomer's side. It sends
@@ -252,9 +264,9 @@ func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode
 	if err := checkStep(verdict.V, verdict.Step, joinVerdict); err != nil {
 		return joinAnswer{}, err
 	}
-	answer := joinAnswer{room: r, made: r != before, outcome: verdict.Outcome, sponsor: peer}
+	answer := joinAnswer{room: r, made: r != before, outcome: verdict.Outcome, sponsor: peer, asked: path.sponsor, nonce: req.Nonce, ms: req.Ms}
 	if verdict.Outcome == outcomeRefused {
-		answer.problem = problemOf(groups.Reason(verdict.Reason))
+		answer.problem = refusalOf(groups.Reason(verdict.Reason))
 		return answer, nil
 	}
 	if shown, err := invites.OpenPreview(code, path.preview); err == nil {
@@ -323,7 +335,8 @@ type shownPath struct {
 	genesis *groups.Op
 	invite  wire.OpID
 	inviter wire.AccountID
-	preview []byte // sealed, may be empty
+	sponsor wire.AccountID // whose device showed it
+	preview []byte         // sealed, may be empty
 }
 
 // checkPath tells whether a path leads from the group the passcode names to
@@ -341,10 +354,11 @@ func checkPath(ops []*groups.Op, code invites.Passcode, keys invites.Keys, peer 
 	if !code.ByInviter(inviter) {
 		return nil, errors.New("the invite is by another account than the passcode names")
 	}
-	if _, ok := path.Device(peer); !ok {
+	sponsor, ok := path.Device(peer)
+	if !ok {
 		return nil, errors.New("it is no device of the group it shows")
 	}
-	return &shownPath{group: path.Group, genesis: ops[0], invite: id, inviter: inviter}, nil
+	return &shownPath{group: path.Group, genesis: ops[0], invite: id, inviter: inviter, sponsor: sponsor.Account}, nil
 }
 
 // settleJoin waits for what an answer leads to; true if the task is over.
@@ -361,16 +375,17 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 		// removal undone. A refusal by rule is repeated by all.
 		return false
 	case outcomePending:
-		wait, cancel := context.WithCancel(n.ctx)
-		t.set(func(k *api.Task) {
-			t.cancel = cancel
-			k.State, k.Stage, k.Result = api.TaskWaiting, api.StagePending, result
-		})
-		n.wg.Go(func() {
-			defer cancel()
-			a.outcome = outcomeAdmitted
-			n.settleJoin(wait, t, a) // however long they think about it
-		})
+		for _, older := range n.tasks.open(a.room.group, api.TaskJoin) {
+			older.set(func(k *api.Task) { k.State = api.TaskCancelled }) // this request takes its place
+			older.stop()
+		}
+		w := waiting{Group: a.room.group, Nonce: a.nonce, Asked: []wire.AccountID{a.asked}, Peer: a.sponsor, Addrs: n.mesh.KnownAddrs(a.sponsor), Ms: a.ms}
+		n.people.meetPeer(a.asked, a.sponsor)
+		if err := n.wait(n.ctx, t, w, func(k *api.Task) { k.Stage, k.Result = api.StagePending, result }); err != nil {
+			t.fail(api.AsProblem(err))
+			return true
+		}
+		n.awaitYes(t, a.room, w)
 		return true
 	}
 	// The admit counts once the control chain is here and seats us.
@@ -381,14 +396,49 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 	if err := a.room.await(ctx, a.sponsor, want); err != nil {
 		return false
 	}
-	stage := api.StageJoined
-	if want == groups.StatusWaitlisted {
-		stage = api.StageWaitlisted
-	}
-	if stage == api.StageJoined {
-		a.room.awaitName(ctx)
-		n.beginHistory(a.room, a.sponsor)
-	}
-	t.set(func(k *api.Task) { k.State, k.Stage, k.Result = api.TaskDone, stage, result })
+	n.enter(ctx, t, a.room, a.sponsor)
 	return true
+}
+
+// enter ends the task of a join whose admit is here.
+func (n *Node) enter(ctx context.Context, t *task, r *room, sponsor wire.PeerKey) {
+	stage := api.StageWaitlisted
+	if r.view.Load().seated() {
+		stage = api.StageJoined
+		r.awaitName(ctx)
+		n.beginHistory(r, sponsor)
+	}
+	t.set(func(k *api.Task) {
+		k.State, k.Stage, k.Result = api.TaskDone, stage, &api.TaskResult{Group: r.group}
+	})
+}
+
+// awaitYes goes on with a join that needs a yes, however long people think
+// about it: until the admit is here, the answer is no, or the request is too
+// old to admit anybody. What is not over when the node stops goes on at the
+// next start.
+func (n *Node) awaitYes(t *task, r *room, w waiting) {
+	left := time.Duration(w.Ms+groups.RequestMs-min(n.nowMs(), w.Ms+groups.RequestMs)) * time.Millisecond
+	ctx, cancel := context.WithTimeout(n.ctx, left+clockAhead)
+	t.onStop(cancel)
+	n.wg.Go(func() {
+		defer cancel()
+		err := r.await(ctx, w.Peer, groups.StatusWaitlisted)
+		switch {
+		case err == nil:
+			n.enter(n.ctx, t, r, w.Peer)
+		case n.ctx.Err() == nil && !t.over():
+			t.fail(api.NewProblem(api.Timeout))
+			n.forgetRoom(r)
+		}
+	})
+}
+
+// endJoin ends a join that needed a yes with the no.
+func (n *Node) endJoin(t *task, w waiting) {
+	t.declined()
+	t.stop()
+	if r := n.room(w.Group); r != nil {
+		n.forgetRoom(r)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"mutuals/groups"
 	"mutuals/groups/seal"
@@ -60,6 +61,9 @@ func (r *room) load() error {
 				r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
 				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
 			}
+		}
+		if err := r.loadAsks(tx); err != nil {
+			return err
 		}
 		return r.loadSecrets(tx)
 	})
@@ -336,7 +340,7 @@ func (r *room) notSeated() *api.Problem {
 	case !ok || m.Status == groups.StatusLeft:
 		return api.NewProblem(api.NotMember)
 	case m.Status == groups.StatusWaitlisted:
-		return api.NewProblem(api.Waitlisted)
+		return api.NewProblem(api.Waitlisted, "place", strconv.Itoa(m.WaitPos))
 	case m.Status == groups.StatusRemoved:
 		return api.NewProblem(api.Removed)
 	}

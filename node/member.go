@@ -38,7 +38,8 @@ func (n *Node) Waitlist(_ context.Context, g wire.GroupID) ([]api.Member, error)
 	return out, nil
 }
 
-// PatchMember makes somebody an admin or a member; the owner's to do.
+// PatchMember makes somebody an admin or a member; the owner's to do. Who waits
+// for a seat may be given a rank too, and sits before those of lower rank.
 func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID, in api.MemberPatch) (api.Member, error) {
 	r, err := n.memberRoom(g)
 	if err != nil {
@@ -54,16 +55,16 @@ func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
 		if s.Owner() != n.dev.account() {
-			return api.NewProblem(api.RoleNeeded)
+			return api.NewProblem(api.RoleNeeded, "role", api.RoleOwner)
 		}
-		if !s.Seated(a) {
+		if m, ok := s.Member(a); !ok || m.Status != groups.StatusSeated && m.Status != groups.StatusWaitlisted {
 			return api.NewProblem(api.NotMember)
 		}
 		if s.Role(a) == role {
 			return nil
 		}
 		if a == s.Owner() {
-			return api.NewProblem(api.NotAllowed).Explain("the owner stays the owner until the group is handed over")
+			return api.NewProblem(api.OwnerStays)
 		}
 		body := &groups.RoleBody{OwnOp: s.OwnOp(), Account: a, Role: uint64(role)}
 		if role == groups.RoleMember && s.Policy().Posting == groups.PostAdmins {
@@ -160,7 +161,8 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 		}
 	}
 	self := r.n.dev.account()
-	changed := before == nil || before.Cap() != after.Cap() || policyAPI(before.Policy()) != policyAPI(after.Policy())
+	changed := before == nil || before.Cap() != after.Cap() || policyAPI(before.Policy()) != policyAPI(after.Policy()) ||
+		r.n.ownershipOf(before) != r.n.ownershipOf(after)
 	for _, m := range after.Members() {
 		was, known := old[m.Account]
 		typ := ""
@@ -172,6 +174,8 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			}[m.Status]
 		case was.Role != m.Role:
 			typ = api.EventMemberRole
+		case was.WaitPos != m.WaitPos:
+			typ = api.EventMemberWaitlisted // another place in line
 		}
 		if typ == "" {
 			continue

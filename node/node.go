@@ -86,7 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		deliveries: map[wire.AccountID]*delivery{}, recordBy: map[wire.PeerKey]knownRecord{},
 		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
 	}
-	n.tasks = &tasks{now: cfg.Now, rand: cfg.Rand, hub: n.hub}
+	n.tasks = &tasks{now: cfg.Now, rand: cfg.Rand, hub: n.hub, keep: n.keepTask}
 	n.ctx, n.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	dev, err := n.readDevice()
 	switch {
@@ -114,6 +114,12 @@ func (n *Node) begin(dev *device) (err error) {
 	if err := n.loadRecords(); err != nil {
 		return fmt.Errorf("reading addresses: %w", err)
 	}
+	if err := n.loadWaiting(); err != nil {
+		return fmt.Errorf("reading tasks: %w", err)
+	}
+	if err := n.loadAskers(); err != nil {
+		return fmt.Errorf("reading requests: %w", err)
+	}
 	if err := n.startMesh(); err != nil {
 		return err
 	}
@@ -135,6 +141,7 @@ func (n *Node) begin(dev *device) (err error) {
 			return err
 		}
 	}
+	n.resumeWaiting()
 	n.serve()
 	n.begun.Store(true)
 	// Who linked while the rooms were opened was told to nobody.

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +39,11 @@ func (n *Node) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) 
 	if s.SeatCount()+s.WaitCount() >= s.Cap()+int(s.Policy().Waitlist) {
 		return api.Task{}, api.NewProblem(api.GroupFull)
 	}
+	for _, t := range n.tasks.open(g, api.TaskOffer) {
+		if w, _ := t.what(); slices.Contains(w.Asked, a) {
+			return n.Task(ctx, t.t.ID)
+		}
+	}
 	offer := offerMsg{
 		Inviter: n.dev.account(),
 		Preview: offerPreview{Name: v.meta.Name, Members: uint64(s.SeatCount()), Cap: uint64(s.Cap()), HistoryDays: s.Policy().HistoryDays},
@@ -54,35 +58,20 @@ func (n *Node) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) 
 		return api.Task{}, err
 	}
 	t := n.tasks.begin(api.TaskOffer, api.StageOffered, nil)
-	t.set(func(k *api.Task) {
-		k.State = api.TaskWaiting
-		k.Result = &api.TaskResult{Group: r.group, Account: a}
-	})
-	open := openOffer{V: 1, Account: a, Nonce: offer.Nonce, Task: t.t.ID}
-	if err := n.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.PutSetting(offerKey(r.group, a), wire.Marshal(open)); err != nil {
-			return err
-		}
-		return n.queue(tx, a, directOffer, r.group.String(), wire.Marshal(offer))
-	}); err != nil {
+	err = n.wait(ctx, t, waiting{Group: r.group, Nonce: offer.Nonce, Asked: []wire.AccountID{a}},
+		func(k *api.Task) { k.Result = &api.TaskResult{Group: r.group, Account: a} },
+		func(tx *store.Tx) error {
+			return n.queue(tx, a, directOffer, nonceKey(offer.Nonce), wire.Marshal(offer))
+		})
+	if err != nil {
+		t.fail(api.AsProblem(err))
 		return api.Task{}, err
 	}
 	n.reach(a)
 	return n.Task(ctx, t.t.ID)
 }
 
-// openOffer remembers an offer until it is answered.
-type openOffer struct {
-	_       struct{} `cbor:",toarray"`
-	V       uint64
-	Account wire.AccountID
-	Nonce   [16]byte
-	Task    string
-}
-
-func offerKey(g wire.GroupID, a wire.AccountID) string {
-	return "offer/" + hex.EncodeToString(g[:12]) + "/" + hex.EncodeToString(a[:12])
-}
+func offerID(g wire.GroupID) string { return "group-" + wire.OpID(g).String() }
 
 // takeOffer keeps an offer of a seat until the person answers. Only a mutual
 // may offer.
@@ -92,6 +81,9 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 		return fmt.Errorf("%w: %v", errDirectRefused, err)
 	}
 	if !n.people.mutual(o.Inviter) || !slices.Contains(n.people.devices(o.Inviter), from) {
+		if n.people.blocked(o.Inviter) {
+			return nil // in silence
+		}
 		return fmt.Errorf("%w: an offer by nobody mutual", errDirectRefused)
 	}
 	op, refusal := groups.Decode(o.Genesis)
@@ -101,13 +93,18 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 	if refusal != nil {
 		return fmt.Errorf("%w: an offer without a genesis", errDirectRefused)
 	}
-	if r := n.room(wire.GroupID(op.ID)); r != nil && r.view.Load().seated() {
+	r := n.room(wire.GroupID(op.ID))
+	if r != nil && r.view.Load().seated() {
 		return nil
 	}
 	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: body}
-	id := "group-" + op.ID.String()
+	id := offerID(wire.GroupID(op.ID))
 	if waiting, err := n.offersFrom(o.Inviter, id); err != nil || waiting >= maxOffers {
 		return errors.Join(err, fmt.Errorf("%w: too many offers wait", errDirectRefused))
+	}
+	// A group this account knows is one it left or was put out of: it is asked.
+	if known := r != nil && !r.view.Load().me.IsZero(); !known && n.acceptsOffers() && n.rates.autoAccept(o.Inviter) {
+		return n.answerOffer(ctx, row, true)
 	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutRequest(id, wire.Marshal(row)); err != nil {
@@ -152,7 +149,7 @@ func (n *Node) answerOffer(ctx context.Context, row requestRow, accept bool) err
 	if !accept {
 		d := declineMsg{Group: group, Nonce: o.Nonce}
 		err := n.store.Update(ctx, func(tx *store.Tx) error {
-			return n.queue(tx, o.Inviter, directDecline, group.String(), wire.Marshal(d))
+			return n.queue(tx, o.Inviter, directDecline, nonceKey(o.Nonce), wire.Marshal(d))
 		})
 		n.reach(o.Inviter)
 		return err
@@ -183,7 +180,7 @@ func (n *Node) answerOffer(ctx context.Context, row requestRow, accept bool) err
 	})
 	answer := answerMsg{Request: req, Sig: req.Sign(n.dev.keys.Op)}
 	err = n.store.Update(ctx, func(tx *store.Tx) error {
-		return n.queue(tx, o.Inviter, directAnswer, group.String(), wire.Marshal(answer))
+		return n.queue(tx, o.Inviter, directAnswer, nonceKey(o.Nonce), wire.Marshal(answer))
 	})
 	n.reach(o.Inviter)
 	n.tuneKeeps()
@@ -200,79 +197,20 @@ func (n *Node) takeAnswer(ctx context.Context, from wire.PeerKey, body []byte) e
 	if r == nil || !r.view.Load().seated() {
 		return fmt.Errorf("%w: an answer for a group that is not here", errDirectRefused)
 	}
-	open, ok, err := n.openOffer(r.group, a.Request.Newcomer)
-	if err != nil {
-		return err
-	}
-	if !ok || open.Nonce != a.Request.Nonce || len(a.Request.Chain) == 0 || a.Request.Chain.Leaf().PeerKey != from {
+	t, w := n.tasks.answered(r.group, a.Request.Nonce, api.TaskOffer)
+	if t == nil || !slices.Contains(w.Asked, a.Request.Newcomer) || len(a.Request.Chain) == 0 || a.Request.Chain.Leaf().PeerKey != from {
 		return fmt.Errorf("%w: an answer to no offer", errDirectRefused)
 	}
 	if !n.people.mutual(a.Request.Newcomer) {
-		n.endOffer(ctx, r.group, open, func(k *api.Task) {
-			k.State, k.Stage, k.Problem = api.TaskFailed, api.StageRefused, api.NewProblem(api.NotMutual)
-		})
-		return fmt.Errorf("%w: an answer by nobody mutual", errDirectRefused)
+		return t.endBy(api.NewProblem(api.NotMutual), api.StageRefused)
 	}
-	n.tasks.update(open.Task, func(k *api.Task) { k.State, k.Stage = api.TaskRunning, api.StageAccepted })
+	t.set(func(k *api.Task) { k.State, k.Stage = api.TaskRunning, api.StageAccepted })
 	waits, err := r.admitPulled(ctx, &a)
-	var p *api.Problem
-	if errors.As(err, &p) {
-		n.endOffer(ctx, r.group, open, func(k *api.Task) { k.State, k.Stage, k.Problem = api.TaskFailed, api.StageRefused, p })
-		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	stage := api.StageJoined
+	if waits {
+		stage = api.StageWaitlisted
 	}
-	if err != nil {
-		return err
-	}
-	n.endOffer(ctx, r.group, open, func(k *api.Task) {
-		k.State, k.Stage = api.TaskDone, api.StageJoined
-		if waits {
-			k.Stage = api.StageWaitlisted
-		}
-	})
-	return nil
-}
-
-// takeDecline ends an offer with a no.
-func (n *Node) takeDecline(ctx context.Context, from wire.PeerKey, body []byte) error {
-	var d declineMsg
-	if err := wire.Unmarshal(body, &d); err != nil {
-		return fmt.Errorf("%w: %v", errDirectRefused, err)
-	}
-	// Several accounts may claim the peer: a chain needs no proof by its peer
-	// key. Only whom the offer was made to knows the nonce.
-	for _, a := range n.people.claimants(from) {
-		open, ok, err := n.openOffer(d.Group, a)
-		if err != nil {
-			return err
-		}
-		if !ok || open.Nonce != d.Nonce {
-			continue
-		}
-		n.endOffer(ctx, d.Group, open, func(k *api.Task) {
-			k.State, k.Stage, k.Problem = api.TaskFailed, api.StageDeclined, api.NewProblem(api.Declined)
-		})
-		return nil
-	}
-	return errDirectRefused
-}
-
-func (n *Node) openOffer(g wire.GroupID, a wire.AccountID) (o openOffer, ok bool, err error) {
-	err = n.store.View(func(tx *store.Tx) error {
-		b, found, err := tx.Setting(offerKey(g, a))
-		if err != nil || !found {
-			return err
-		}
-		ok = true
-		return wire.Unmarshal(b, &o)
-	})
-	return o, ok, err
-}
-
-func (n *Node) endOffer(ctx context.Context, g wire.GroupID, o openOffer, end func(*api.Task)) {
-	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteSetting(offerKey(g, o.Account)) }); err != nil {
-		n.log.Warn("forgetting an offer failed", "err", err)
-	}
-	n.tasks.update(o.Task, end)
+	return t.endBy(err, stage)
 }
 
 // clipName bounds a name that somebody else chose.

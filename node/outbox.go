@@ -124,8 +124,13 @@ func handOver(s *mesh.Stream, kind uint64, body []byte) (ok bool, err error) {
 // delivered.
 func (n *Node) delivered(ctx context.Context, o store.Out, stored bool) error {
 	var note *personNote
-	if stored && o.Kind == directEdge {
+	switch {
+	case stored && o.Kind == directEdge:
 		note = n.noteDelivered(o.To, o.Frame)
+	case o.Kind == directDecline:
+		n.declineDelivered(o)
+	case !stored:
+		n.refusedFor(o)
 	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {
 		same := false

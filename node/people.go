@@ -71,7 +71,10 @@ func (p *person) meet(c identity.Chain) {
 	if len(c) == 0 {
 		return
 	}
-	k := c.Leaf().PeerKey
+	p.meetPeer(c.Leaf().PeerKey)
+}
+
+func (p *person) meetPeer(k wire.PeerKey) {
 	if slices.Contains(p.peers, k) {
 		return
 	}
@@ -79,6 +82,21 @@ func (p *person) meet(c identity.Chain) {
 		p.peers = slices.Delete(p.peers, 0, 1)
 	}
 	p.peers = append(p.peers, k)
+}
+
+// meetPeer notes a device of somebody that a checked path or request names.
+func (ps *people) meetPeer(a wire.AccountID, k wire.PeerKey) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.get(a).meetPeer(k)
+}
+
+// blocked tells whether the person blocked an account.
+func (ps *people) blocked(a wire.AccountID) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := ps.byID[a]
+	return p != nil && p.blocked
 }
 
 // get returns the person of an account, new if need be. The lock is held.

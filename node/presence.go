@@ -101,24 +101,43 @@ func (r *room) rewire(old, now *view) {
 		l.pullSoon() // new epochs, new rights: look again what can be had
 	}
 	if now.seated() {
-		for _, a := range r.promised(now) {
-			r.n.wg.Go(func() { r.n.followBack(a) })
+		for _, p := range r.promised(now) {
+			r.n.wg.Go(func() { r.n.followBack(p) })
 		}
 	}
 }
 
-// promised lists the accounts an admission joined to this one: whoever came in
-// by its invite, and whoever invited it.
-func (r *room) promised(v *view) []wire.AccountID {
-	var out []wire.AccountID
+// promise is a follow edge that an admission made this account owe.
+type promise struct {
+	to wire.AccountID
+	ms uint64 // when this account consented: as it asked for its seat, or invited
+}
+
+// promised lists the edges that admissions made this account owe: to whoever
+// invited it, and to whoever came in by its invite.
+func (r *room) promised(v *view) []promise {
+	var out []promise
 	self := r.n.dev.account()
 	for _, m := range v.state.Members() {
-		switch {
-		case m.Status != groups.StatusSeated:
-		case m.Account == self && !m.Inviter.IsZero():
-			out = append(out, m.Inviter)
-		case m.Account != self && m.Inviter == self:
-			out = append(out, m.Account)
+		own := m.Account == self
+		if m.Status != groups.StatusSeated || m.Inviter.IsZero() || !own && m.Inviter != self {
+			continue
+		}
+		admit := r.g.Op(m.Via)
+		if admit == nil {
+			continue
+		}
+		body, ok := admit.Body.(*groups.AdmitBody)
+		if !ok {
+			continue
+		}
+		switch invite, cited := body.Request.Invite.Get(); {
+		case own:
+			out = append(out, promise{m.Inviter, body.Request.Ms})
+		case cited:
+			out = append(out, promise{m.Account, r.g.Op(invite).HLC})
+		default:
+			out = append(out, promise{m.Account, admit.HLC})
 		}
 	}
 	return out

@@ -18,7 +18,7 @@ const maxLimiters = 4096
 type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
-	blames, lines                           limiters
+	blames, lines, autos                    limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -35,6 +35,7 @@ func newRates() *rates {
 		directs: limiters{every: rate.Every(time.Second), burst: maxDirectFrames},
 		content: limiters{every: 1000, burst: 10_000},                  // far above what people say
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
+		autos:   limiters{every: rate.Every(3 * time.Hour), burst: 8},  // past it a person looks
 		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
 		lines:   limiters{every: rate.Every(10 * time.Minute), burst: 2},
 	}
@@ -57,6 +58,9 @@ func (r *rates) ask(l *limiters, who [32]byte) bool {
 func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
+
+// autoAccept tells whether one more seat that a mutual offers is taken unasked.
+func (r *rates) autoAccept(a wire.AccountID) bool { return r.ask(&r.autos, a) }
 
 // allow tells whether one more gossiped operation of an incarnation is passed
 // on; over it the operation waits for sync and nobody is punished.

@@ -3,10 +3,8 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
-	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -30,6 +28,12 @@ func followRequestID(a wire.AccountID) string { return "follow-" + a.String() }
 
 func (row requestRow) api(n *Node, id string) api.Request {
 	out := api.Request{ID: id, Kind: row.Kind, From: row.From, FromName: n.nameOf(row.From), GroupName: row.GroupName, At: msTime(row.AtMs), State: row.State}
+	if row.Kind == api.RequestSuccession {
+		var m successionMsg
+		if wire.Unmarshal(row.Body, &m) == nil {
+			out.Heir, out.HeirName = m.Heir, n.nameOf(m.Heir)
+		}
+	}
 	if out.State == "" {
 		out.State = api.RequestWaiting
 	}
@@ -93,9 +97,11 @@ func (n *Node) AnswerRequest(ctx context.Context, id string, accept bool) (api.R
 	case api.RequestGroup:
 		err = n.answerOffer(ctx, row, accept)
 	case api.RequestJoin:
-		if accept {
-			err = n.admitAsked(ctx, row)
-		}
+		err = n.answerAsk(ctx, row, accept)
+	case api.RequestOwnership:
+		err = n.answerHeir(ctx, row, accept)
+	case api.RequestSuccession:
+		err = n.answerSuccession(ctx, row, accept)
 	}
 	if err != nil {
 		return api.Request{}, err
@@ -104,44 +110,76 @@ func (n *Node) AnswerRequest(ctx context.Context, id string, accept bool) (api.R
 	if accept {
 		row.State = api.RequestAccepted
 	}
+	if row.Kind == api.RequestJoin {
+		return row.api(n, id), nil // the room has taken it away
+	}
 	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteRequest(id) }); err != nil {
 		return api.Request{}, err
 	}
 	return row.api(n, id), nil
 }
 
-// queueRequest keeps a join request that needs somebody's yes.
-func (r *room) queueRequest(c *commit, ask *askMsg) error {
-	row := requestRow{
-		V: 1, Kind: api.RequestJoin, From: ask.Request.Newcomer, AtMs: r.n.nowMs(),
-		Group: wire.SomeID(wire.OpID(r.group)), GroupName: r.meta.Name, Body: wire.Marshal(*ask),
+// nonce is what names a request in the dialogue it is of; zero if nothing does.
+func (row requestRow) nonce() [16]byte {
+	switch row.Kind {
+	case api.RequestGroup:
+		var m offerMsg
+		if wire.Unmarshal(row.Body, &m) == nil {
+			return m.Nonce
+		}
+	case api.RequestOwnership:
+		var m heirMsg
+		if wire.Unmarshal(row.Body, &m) == nil {
+			return m.Nonce
+		}
+	case api.RequestSuccession:
+		var m successionMsg
+		if wire.Unmarshal(row.Body, &m) == nil {
+			return m.Nonce
+		}
 	}
-	id := "join-" + r.group.Short() + "-" + ask.Request.Newcomer.String()
-	c.row(func(tx *store.Tx) error { return tx.PutRequest(id, wire.Marshal(row)) })
-	c.changes = append(c.changes, r.n.change(store.Add, api.EventInviteRequested, r.group, row.api(r.n, id)))
+	return [16]byte{}
+}
+
+// dropRequests forgets requests that nobody needs to answer any more, and tells
+// whoever sees them.
+func (n *Node) dropRequests(tx *store.Tx, which func(requestRow) bool) error {
+	type found struct {
+		id  string
+		row requestRow
+	}
+	var gone []found
+	if err := tx.EachRequest(func(id string, b []byte) error {
+		var row requestRow
+		if err := wire.Unmarshal(b, &row); err != nil {
+			return err
+		}
+		if which(row) {
+			gone = append(gone, found{id, row})
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, f := range gone {
+		if err := tx.DeleteRequest(f.id); err != nil {
+			return err
+		}
+		if f.row.State != "" {
+			continue
+		}
+		f.row.State = api.RequestGone
+		g, _ := f.row.Group.Get()
+		if err := tx.Change(n.change(store.Retract, api.EventInviteRequested, wire.GroupID(g), f.row.api(n, f.id))); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// admitAsked admits somebody whose request waited for a yes.
-func (n *Node) admitAsked(ctx context.Context, row requestRow) error {
-	g, _ := row.Group.Get()
-	r, err := n.memberRoom(wire.GroupID(g))
-	if err != nil {
-		return err
-	}
-	var ask askMsg
-	if err := wire.Unmarshal(row.Body, &ask); err != nil {
-		return fmt.Errorf("reading a join request: %w", err)
-	}
-	return r.step(ctx, func(c *commit) error {
-		existing, _, reason := r.g.MayAdmit(r.me, ask.Request, ask.Sig, ask.UseSig[:], r.n.nowMs())
-		if !existing.IsZero() {
-			return nil
-		}
-		if reason != groups.ReasonNone && reason != groups.ReasonPending {
-			return problemOf(reason)
-		}
-		_, err := r.own(c, groups.KindAdmit, &groups.AdmitBody{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig[:]})
-		return err
-	})
+// asRuling gives the problem in an error that a rule refused something with.
+func asRuling(err error) (*api.Problem, bool) {
+	var p *api.Problem
+	ok := errors.As(err, &p)
+	return p, ok
 }

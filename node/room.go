@@ -51,6 +51,7 @@ type room struct {
 	placing    placing
 	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
 	refused    map[refusal]bool
+	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
 	changed    signal // told after each commit
 	latest     *timeline.Entry
@@ -389,6 +390,8 @@ func (r *room) settle(c *commit) error {
 		r.findMe(after)
 		r.tellMembers(c, c.before, after)
 		r.noteForks(after)
+		r.tendAsks(c, c.before, after)
+		r.tendHandover(c, c.before, after)
 		r.refold(c, c.before, after)
 		if err := r.minimumEpoch(c, after); err != nil {
 			return err
@@ -400,6 +403,10 @@ func (r *room) settle(c *commit) error {
 
 // problemOf tells a person why the group's rules refuse what was asked.
 func problemOf(reason groups.Reason) *api.Problem {
+	if reason == groups.ReasonNone {
+		// Whoever was asked could not answer: full, busy or stopping.
+		return api.NewProblem(api.PeerUnreachable)
+	}
 	if code, ok := reasonCodes[reason]; ok {
 		return api.NewProblem(code)
 	}

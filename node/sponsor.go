@@ -77,6 +77,9 @@ func (n *Node) sponsor(ctx context.Context, s *mesh.Stream) error {
 	if err := checkStep(ask.V, ask.Step, joinAsk); err != nil {
 		return err
 	}
+	if n.people.blocked(ask.Request.Newcomer) {
+		return fmt.Errorf("a request of somebody blocked") // in silence: another member may let it in
+	}
 	verdict := r.decide(ctx, s.Peer(), invite, &ask)
 	s.SetDeadline(time.Now().Add(joinStep))
 	return s.WriteFrame(wire.Marshal(verdict))
@@ -123,17 +126,12 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 		switch {
 		case !existing.IsZero():
 			verdict.Admit = r.g.Op(existing).Frame()
-		case reason == groups.ReasonPending:
-			// The yes is an admin's: this member can neither give it nor pass
-			// the question on.
-			verdict = refused(groups.ReasonNotSponsor)
-			return nil
+		case reason == groups.ReasonPending, reason == groups.ReasonNone && by.Approval:
+			verdict.Outcome = outcomePending
+			return r.queueAsk(c, passedMsg{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig}, true, wire.AccountID{})
 		case reason != groups.ReasonNone:
 			verdict = refused(reason)
 			return nil
-		case by.Approval:
-			verdict.Outcome = outcomePending
-			return r.queueRequest(c, ask)
 		default:
 			op, err := r.own(c, groups.KindAdmit, &groups.AdmitBody{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig[:]})
 			if err != nil {
@@ -204,4 +202,6 @@ var reasonCodes = map[groups.Reason]api.Code{
 	groups.ReasonClockAhead:    api.ClockWrong,
 	groups.ReasonRequestOld:    api.ClockWrong,
 	groups.ReasonRoleNeeded:    api.RoleNeeded,
+	groups.ReasonOwnerStays:    api.OwnerStays,
+	groups.ReasonNoSuccession:  api.NoSuccession,
 }

@@ -18,11 +18,13 @@ const maxTasks = 256
 
 // tasks are works that outlive the request that began them. They live in
 // memory: what a task achieved is in the store, and a task cut off by a
-// restart is begun again by whoever asked for it.
+// restart is begun again by whoever asked for it. Those that wait for people
+// are kept (waiting.go): nobody is asked twice.
 type tasks struct {
 	now  func() time.Time
 	rand io.Reader
 	hub  *hub
+	keep func(*task) // writes one that waits for people
 
 	mu   sync.Mutex
 	list []*task
@@ -33,6 +35,7 @@ type task struct {
 	of     *tasks
 	cancel context.CancelFunc
 	t      api.Task
+	waits  *waiting // nil: for nobody
 }
 
 func (ts *tasks) begin(kind, stage string, cancel context.CancelFunc) *task {
@@ -41,7 +44,15 @@ func (ts *tasks) begin(kind, stage string, cancel context.CancelFunc) *task {
 	t := &task{of: ts, cancel: cancel, t: api.Task{
 		ID: hex.EncodeToString(id[:]), Kind: kind, State: api.TaskRunning, Stage: stage, At: ts.now().UTC(),
 	}}
+	ts.take(t)
+	t.tell()
+	return t
+}
+
+// take remembers a task.
+func (ts *tasks) take(t *task) {
 	ts.mu.Lock()
+	defer ts.mu.Unlock()
 	ts.list = append(ts.list, t)
 	if len(ts.list) > maxTasks {
 		for i, old := range ts.list {
@@ -51,18 +62,26 @@ func (ts *tasks) begin(kind, stage string, cancel context.CancelFunc) *task {
 			}
 		}
 	}
-	ts.mu.Unlock()
-	t.set(func(*api.Task) {})
-	return t
 }
 
 // set changes a task and tells whoever watches. A task that is over stays as
 // it is.
 func (t *task) set(change func(*api.Task)) api.Task {
 	t.of.mu.Lock()
+	kept := t.waits != nil && !t.t.Over()
 	if !t.t.Over() {
 		change(&t.t)
 	}
+	t.of.mu.Unlock()
+	if kept {
+		t.of.keep(t)
+	}
+	return t.tell()
+}
+
+// tell tells whoever watches how a task stands.
+func (t *task) tell() api.Task {
+	t.of.mu.Lock()
 	now := t.copy()
 	t.of.mu.Unlock()
 	object, err := json.Marshal(now)
@@ -86,6 +105,28 @@ func (t *task) tried(way string, err error) {
 		}
 		a.Tried = append(a.Tried, try)
 	})
+}
+
+func (t *task) over() bool {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	return t.t.Over()
+}
+
+// onStop sets what ends the work of a task; stop does it.
+func (t *task) onStop(cancel context.CancelFunc) {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	t.cancel = cancel
+}
+
+func (t *task) stop() {
+	t.of.mu.Lock()
+	cancel := t.cancel
+	t.of.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
 }
 
 func (t *task) copy() api.Task {
@@ -116,25 +157,20 @@ func (n *Node) Task(_ context.Context, id string) (api.Task, error) {
 	return t.copy(), nil
 }
 
-// CancelTask stops a task that runs; one that is over stays as it is.
-func (n *Node) CancelTask(_ context.Context, id string) (api.Task, error) {
+// CancelTask stops a task that runs, and takes back what one that waits asked
+// of others; one that is over stays as it is.
+func (n *Node) CancelTask(ctx context.Context, id string) (api.Task, error) {
 	t, err := n.tasks.find(id)
 	if err != nil {
 		return api.Task{}, err
 	}
-	var stop context.CancelFunc
-	now := t.set(func(a *api.Task) { a.State, stop = api.TaskCancelled, t.cancel })
-	if stop != nil {
-		stop()
+	first := false
+	now := t.set(func(a *api.Task) { a.State, first = api.TaskCancelled, true })
+	t.stop()
+	if first {
+		n.undo(ctx, t)
 	}
 	return now, nil
-}
-
-// update changes a task by its id, if it is still remembered.
-func (ts *tasks) update(id string, change func(*api.Task)) {
-	if t, err := ts.find(id); err == nil {
-		t.set(change)
-	}
 }
 
 func (ts *tasks) find(id string) (*task, error) {

@@ -17,13 +17,16 @@ const (
 	// so many messages, bound what one stolen secret opens.
 	epochAge = 7 * 24 * time.Hour
 	epochOps = 5000
+	// signsOfLife is how many a succession's days of silence are long: two may
+	// be lost and nobody takes the owner for gone.
+	signsOfLife = 3
 	// turn is how long each seat waits for the one before it to do such a
 	// duty, so that usually one device does.
 	turn = time.Minute
 )
 
 // tickGroup does what a seated member owes the group by and by: its profile
-// once there is an epoch, an acknowledgement, a fresh epoch.
+// once there is an epoch, an acknowledgement, a sign of life, a fresh epoch.
 func (r *room) tickGroup() {
 	v := r.view.Load()
 	e, ok := r.sendEpoch()
@@ -39,7 +42,7 @@ func (r *room) tickGroup() {
 	if now.Before(r.dutyAt) {
 		return
 	}
-	ack := v.state.Role(r.n.dev.account()) != groups.RoleMember && r.ackDue(v.state, now)
+	ack := v.state.Role(r.n.dev.account()) != groups.RoleMember && r.ackDue(v.state, now) || r.lifeDue(v.state) || r.settleDue(v.state)
 	rekey := now.Sub(msTime(e.CreatedMs)) > epochAge || r.sinceRekey > epochOps
 	switch {
 	case !ack && !rekey:
@@ -79,6 +82,31 @@ func (r *room) ackDue(s *groups.State, now time.Time) bool {
 		}
 	}
 	return waiting >= ackMany || waiting > 0 && now.Sub(oldest) > ackAfter
+}
+
+// lifeDue tells whether the owner, which this is a device of, has been silent
+// for a third of the days after which the admins may elect another.
+func (r *room) lifeDue(s *groups.State) bool {
+	days := s.Policy().SucceedDays
+	if days == 0 || s.Owner() != r.n.dev.account() {
+		return false
+	}
+	return time.Duration(s.OwnerSilentMs(r.n.nowMs()))*time.Millisecond >= time.Duration(days)*24*time.Hour/signsOfLife
+}
+
+// settleDue tells whether this device owes its word on a handover: three days
+// after it each writes something, which settles it (groups/SPEC.md R21).
+func (r *room) settleDue(s *groups.State) bool {
+	own := s.Ownership()
+	last := own[len(own)-1]
+	if last.Settled || last.AtMs+groups.SettleMs > r.n.nowMs() || last.Owner == r.n.dev.account() {
+		return false
+	}
+	if _, id, ok := r.g.ChainHead(r.me, groups.Control); ok {
+		op := r.g.Op(id)
+		return op == nil || op.HLC < last.AtMs+groups.SettleMs
+	}
+	return true
 }
 
 // incsOf lists what a peer wrote under in this group, whatever became of it;

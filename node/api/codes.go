@@ -40,6 +40,9 @@ const (
 	CursorInvalid       Code = "cursor_invalid"
 	UpdateNeeded        Code = "update_needed"
 	ProofInvalid        Code = "proof_invalid" // args where (operation from 1, 0 for the whole), why
+	OwnerStays          Code = "owner_stays"
+	CapTooLow           Code = "cap_too_low"   // args cap, taken
+	NoSuccession        Code = "no_succession" // args from (a time), or none
 )
 
 // Exit is the exit code of a command.
@@ -218,4 +221,13 @@ var codes = map[Code]entry{
 	ProofInvalid: {422, false, ExitFailure,
 		words{"The proof does not hold", "Operation {where} of it (0: the proof as a whole): {why}.", "Ask for the file again, unchanged."},
 		words{"证明不成立", "其中第 {where} 个操作（0 表示整个证明）：{why}。", "请重新索取未经改动的文件。"}},
+	OwnerStays: {403, false, ExitNotAllowed,
+		words{"The owner cannot leave", "A group always has an owner.", "Hand the group over first: mutuals group transfer GROUP MEMBER; leave once they have accepted."},
+		words{"群主不能退群", "群里必须有群主。", "请先转让群：mutuals group transfer GROUP MEMBER；对方接受后再退群。"}},
+	CapTooLow: {409, false, ExitConflict,
+		words{"There are more members than that", "{taken} seats are taken, so the cap cannot be {cap}.", "Set a higher cap, or remove members first."},
+		words{"成员数超过了这个上限", "已有 {taken} 个名额被占用，上限不能是 {cap}。", "请设置更高的上限，或先移出成员。"}},
+	NoSuccession: {409, true, ExitNotAllowed,
+		words{"Admins cannot elect an owner now", "It is possible from {from}, unless the owner is heard of before.", "Talk to the owner; only the owner can set the days of silence: mutuals group set GROUP --succeed-days N."},
+		words{"现在还不能由管理员推选群主", "如果群主在那之前没有动静，从 {from} 起可以推选。", "请联系群主；只有群主能设置沉默天数：mutuals group set GROUP --succeed-days N。"}},
 }

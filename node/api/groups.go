@@ -38,6 +38,32 @@ type Group struct {
 	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
 	CreatedAt   time.Time     `json:"created_at"`
 	IceBreakers Array[string] `json:"ice_breakers"`
+	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
+	Ownership   Ownership     `json:"ownership"`
+}
+
+// Ways to come to own a group.
+const (
+	OwnedByGenesis  = "genesis"
+	OwnedByTransfer = "transfer"
+	OwnedBySucceed  = "succeed"
+)
+
+// Ownership tells who owns a group, and by what.
+type Ownership struct {
+	Owner wire.AccountID `json:"owner"`
+	Name  string         `json:"name"`
+	By    string         `json:"by" enum:"genesis,transfer,succeed" doc:"whether it made the group, was handed it or was elected"`
+	Since time.Time      `json:"since"`
+	// Settled is what groups/SPEC.md R21 calls so.
+	Settled bool `json:"settled" doc:"most members wrote something three days later: no rival of the same moment can take its place"`
+	// OpenAt moves on with each sign of life of the owner.
+	OpenAt time.Time `json:"open_at,omitzero" doc:"from when on admins may elect another, unless the owner is heard of; absent where the rules do not allow it"`
+}
+
+// HeirChoice names who is to own a group.
+type HeirChoice struct {
+	Account wire.AccountID `json:"account"`
 }
 
 // Policy is a group's rules, as the flags of `mutuals group create` take them.

@@ -10,10 +10,19 @@ import (
 type InviteCreate struct {
 	Uses    *int   `json:"uses,omitempty" minimum:"1" maximum:"1000" doc:"how many it may seat; 10 unless given"`
 	Expires string `json:"expires,omitempty" pattern:"^[1-9][0-9]{0,5}(s|m|h|d)$" patternDescription:"a time from now, as 30m, 12h or 7d" doc:"time from now, as 12h or 7d; 7d unless given"`
-	Approve bool   `json:"approve,omitempty" doc:"each request waits for a yes"`
+	Approve bool   `json:"approve,omitempty" doc:"each request waits for an admin's yes"`
+	Redeem  string `json:"redeem,omitempty" enum:"any,admins,me" doc:"whose node may let people in by it: any member's, admins' only, or own devices only; any unless given"`
 	Label   string `json:"label,omitempty" maxLength:"64" doc:"own note, seen by nobody else"`
 	Lang    string `json:"lang,omitempty" enum:"en,zh" doc:"language of the text around the code; Accept-Language unless given"`
 }
+
+// Who may let people in by an invite.
+const (
+	RedeemAny    = "any"
+	RedeemAdmins = "admins"
+	RedeemMe     = "me"     // devices of the account that made it
+	RedeemListed = "listed" // other devices
+)
 
 // Invite is a signed, counted, expiring grant to enter. Passcode, Text and
 // Link are there only on the device that made it.
@@ -28,6 +37,7 @@ type Invite struct {
 	Uses      int            `json:"uses" doc:"how many it may seat"`
 	Used      int            `json:"used" doc:"how many it has admitted"`
 	Approve   bool           `json:"approve"`
+	Redeem    string         `json:"redeem" enum:"any,admins,me,listed" doc:"whose node may let people in by it; listed: devices that the one who made it chose"`
 	Revoked   bool           `json:"revoked"`
 	Label     string         `json:"label,omitempty"`
 	CreatedAt time.Time      `json:"created_at"`

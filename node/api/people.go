@@ -27,9 +27,11 @@ type FollowRequest struct {
 
 // Kinds of Request.
 const (
-	RequestFollow = "follow" // somebody follows, and is not followed back
-	RequestGroup  = "group"  // somebody offers a seat in a group
-	RequestJoin   = "join"   // somebody asks to be admitted to a group
+	RequestFollow     = "follow"     // somebody follows, and is not followed back
+	RequestGroup      = "group"      // somebody offers a seat in a group
+	RequestJoin       = "join"       // somebody asks to be admitted to a group
+	RequestOwnership  = "ownership"  // the owner offers the group
+	RequestSuccession = "succession" // an admin proposes an owner, since there is none to be heard
 )
 
 // States of Request.
@@ -37,18 +39,21 @@ const (
 	RequestWaiting  = "waiting"
 	RequestAccepted = "accepted"
 	RequestDeclined = "declined"
+	RequestGone     = "gone" // taken back, answered by somebody else, or overtaken
 )
 
 // Request waits for this person's yes or no.
 type Request struct {
 	ID        string         `json:"id"`
-	Kind      string         `json:"kind" enum:"follow,group,join"`
+	Kind      string         `json:"kind" enum:"follow,group,join,ownership,succession"`
 	From      wire.AccountID `json:"from"`
 	FromName  string         `json:"from_name,omitempty"`
 	Group     wire.GroupID   `json:"group,omitzero"`
 	GroupName string         `json:"group_name,omitempty" doc:"as the one who offers says"`
+	Heir      wire.AccountID `json:"heir,omitzero" doc:"of a succession: who is to own the group"`
+	HeirName  string         `json:"heir_name,omitempty"`
 	At        time.Time      `json:"at"`
-	State     string         `json:"state" enum:"waiting,accepted,declined"`
+	State     string         `json:"state" enum:"waiting,accepted,declined,gone"`
 }
 
 // RequestAnswer accepts or declines.

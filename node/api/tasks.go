@@ -8,10 +8,12 @@ import (
 
 // Kinds of task.
 const (
-	TaskJoin  = "join"  // entering by passcode
-	TaskOffer = "offer" // a seat offered to a mutual
-	TaskSync  = "sync"  // history that follows a join
-	TaskPrune = "prune" // a branch that is removed
+	TaskJoin     = "join"     // entering by passcode
+	TaskOffer    = "offer"    // a seat offered to a mutual
+	TaskSync     = "sync"     // history that follows a join
+	TaskPrune    = "prune"    // a branch that is removed
+	TaskTransfer = "transfer" // a group offered to its next owner
+	TaskSucceed  = "succeed"  // admins electing an owner
 )
 
 // States of a task.
@@ -35,11 +37,18 @@ const (
 	StageRefused    = "refused"    // state failed
 )
 
-// Stages of an offer.
+// Stages of an offer, of a seat or of a group. A seat's ends as a join does, a
+// group's with accepted. Declined is also where a pending join may end.
 const (
 	StageOffered  = "offered"
 	StageAccepted = "accepted"
-	StageDeclined = "declined"
+	StageDeclined = "declined" // state failed
+)
+
+// Stages of a succession.
+const (
+	StageProposed = "proposed" // progress counts the admins who said yes
+	StageElected  = "elected"  // state done
 )
 
 // Stages of a branch that is removed.
@@ -51,7 +60,7 @@ const (
 // Task is work that outlives a request.
 type Task struct {
 	ID       string      `json:"id"`
-	Kind     string      `json:"kind" enum:"join,offer,sync,prune"`
+	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed"`
 	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
 	Stage    string      `json:"stage"`
 	Progress Progress    `json:"progress"`

@@ -182,6 +182,16 @@ func (c *Client) LeaveGroup(ctx context.Context, g wire.GroupID) (Group, error) 
 	return send[Group](ctx, c, http.MethodDelete, groupPath(g), nil)
 }
 
+// Transfer offers a group to its next owner: POST groups/{g}/transfer.
+func (c *Client) Transfer(ctx context.Context, g wire.GroupID, heir wire.AccountID) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, groupPath(g)+"/transfer", HeirChoice{Account: heir})
+}
+
+// Succeed proposes an owner to the other admins: POST groups/{g}/succeed.
+func (c *Client) Succeed(ctx context.Context, g wire.GroupID, heir wire.AccountID) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, groupPath(g)+"/succeed", HeirChoice{Account: heir})
+}
+
 // Members: GET groups/{g}/members.
 func (c *Client) Members(ctx context.Context, g wire.GroupID) ([]Member, error) {
 	return list[Member](ctx, c, groupPath(g)+"/members")
@@ -307,6 +317,16 @@ func (c *Client) Send(ctx context.Context, g wire.GroupID, in MessageCreate) (Me
 func (c *Client) MarkRead(ctx context.Context, g wire.GroupID, message wire.OpID) error {
 	_, err := send[Settled](ctx, c, http.MethodPut, groupPath(g)+"/read-marker", ReadMarker{Message: message})
 	return err
+}
+
+// Settings: GET settings.
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	return get[Settings](ctx, c, "/settings")
+}
+
+// SetSettings: PATCH settings.
+func (c *Client) SetSettings(ctx context.Context, in SettingsPatch) (Settings, error) {
+	return send[Settings](ctx, c, http.MethodPatch, "/settings", in)
 }
 
 // Snapshot: GET snapshot.

@@ -146,6 +146,32 @@ func (c *Cluster) Stop(p *Person) {
 	p.Node = nil
 }
 
+// Lose ends a person's node for good: its home is deleted.
+func (c *Cluster) Lose(p *Person) {
+	c.T.Helper()
+	c.Stop(p)
+	if err := os.RemoveAll(p.home); err != nil {
+		c.T.Fatal(err)
+	}
+}
+
+// Sleep lets time pass with every node switched off, and switches those on
+// again whose home there is: days cost nothing.
+func (c *Cluster) Sleep(d time.Duration) {
+	c.T.Helper()
+	var on []*Person
+	for _, p := range c.People {
+		if p.Node != nil {
+			on = append(on, p)
+			c.Stop(p)
+		}
+	}
+	time.Sleep(d)
+	for _, p := range on {
+		c.Start(p)
+	}
+}
+
 // Crash ends a person's node as a power cut would: nobody is told, and what do
 // does just before is heard by nobody. The others take its links for alive.
 func (c *Cluster) Crash(p *Person, do func()) {

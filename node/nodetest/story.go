@@ -214,6 +214,12 @@ func (c *Cluster) Promote(by, p *Person) {
 	}
 }
 
+// Yes has somebody accept what another asks of it, once it has come.
+func (c *Cluster) Yes(p *Person, kind string, from *Person) {
+	c.T.Helper()
+	c.yes(p, kind, from)
+}
+
 // nameOf names the person of an account, for messages.
 func (c *Cluster) nameOf(a wire.AccountID) string {
 	for _, p := range c.People {

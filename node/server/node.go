@@ -43,6 +43,8 @@ type Node interface {
 	CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, error)
 	PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch) (api.Group, error)
 	LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error)
+	Transfer(ctx context.Context, g wire.GroupID, heir wire.AccountID) (api.Task, error)
+	Succeed(ctx context.Context, g wire.GroupID, heir wire.AccountID) (api.Task, error)
 	Members(ctx context.Context, g wire.GroupID) ([]api.Member, error)
 	Waitlist(ctx context.Context, g wire.GroupID) ([]api.Member, error)
 	AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) (api.Task, error)
@@ -61,6 +63,9 @@ type Node interface {
 	RevokeInvite(ctx context.Context, g wire.GroupID, id string) (api.Invite, error)
 	Inspect(ctx context.Context, in api.InspectRequest) (api.Inspect, error)
 	JoinByPasscode(ctx context.Context, text string) (api.Task, error)
+
+	Settings(ctx context.Context) (api.Settings, error)
+	PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Settings, error)
 
 	Messages(ctx context.Context, g wire.GroupID, p api.Page) (api.MessagePage, error)
 	Message(ctx context.Context, g wire.GroupID, id string) (api.Message, error)

@@ -102,6 +102,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.peopleVerbs()
 	s.requestVerbs()
 	s.groupVerbs()
+	s.transferVerbs()
 	s.memberVerbs()
 	s.branchVerbs()
 	s.auditVerbs()
@@ -111,6 +112,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.messageVerbs()
 	s.eventVerbs()
 	s.taskVerbs()
+	s.settingsVerbs()
 	spec, err := s.spec()
 	if err != nil {
 		return nil, fmt.Errorf("the API: %w", err)
