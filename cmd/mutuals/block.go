@@ -7,7 +7,15 @@ import (
 )
 
 func newBlock(c *cli) *cobra.Command {
-	return block(c, "block", "Take nothing from somebody any more", true)
+	cmd := block(c, "block", "Take nothing from somebody any more", true)
+	cmd.Long = `Unfollow somebody and take nothing from them any more: follows, offers of seats
+or groups, and requests to join by a passcode are dropped without an answer, and
+your node lets them into no group. They are not told.
+
+In a group you are both in, nothing changes: you read each other, and count as
+members. An admin may remove them (mutuals members remove), or you may leave.
+Another member's node may let them into a group of yours.`
+	return cmd
 }
 
 func newUnblock(c *cli) *cobra.Command {

@@ -2,12 +2,101 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
 )
 
 func newConfig(c *cli) *cobra.Command {
-	return noun("config", "Where this node keeps its things", newConfigPath(c))
+	return noun("config", "How this node behaves, and where it keeps its things", newConfigGet(c), newConfigSet(c), newConfigPath(c))
+}
+
+// setting is one that config get and set know.
+type setting struct {
+	name, about string
+	values      []string
+	get         func(api.Settings) string
+	set         func(*api.SettingsPatch, string)
+}
+
+var settings = []setting{{
+	name: "auto_accept", about: "seats that mutuals offer: off asks you, mutuals takes them at once",
+	values: []string{api.AutoAcceptOff, api.AutoAcceptMutuals},
+	get:    func(s api.Settings) string { return s.AutoAccept },
+	set:    func(p *api.SettingsPatch, v string) { p.AutoAccept = &v },
+}}
+
+func settingNamed(name string) (setting, error) {
+	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
+	if i < 0 {
+		return setting{}, usage("see mutuals config get", "there is no setting %q", name)
+	}
+	return settings[i], nil
+}
+
+func newConfigGet(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "get [NAME]",
+		Short: "The settings of this node",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			which := settings
+			if len(args) == 1 {
+				one, err := settingNamed(args[0])
+				if err != nil {
+					return err
+				}
+				which = []setting{one}
+			}
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			now, err := client.Settings(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return show(c, now, func(now api.Settings) { c.tellSettings(now, which) })
+		},
+	}
+}
+
+func newConfigSet(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set NAME VALUE",
+		Short: "Change a setting of this node",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			one, err := settingNamed(args[0])
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(one.values, args[1]) {
+				return usage(one.about, "%s cannot be %q", one.name, args[1])
+			}
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var in api.SettingsPatch
+			one.set(&in, args[1])
+			now, err := client.SetSettings(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			return show(c, now, func(now api.Settings) { c.tellSettings(now, []setting{one}) })
+		},
+	}
+}
+
+func (c *cli) tellSettings(now api.Settings, which []setting) {
+	rows := make([][]string, len(which))
+	for i, s := range which {
+		rows[i] = []string{s.name, s.get(now), s.about}
+	}
+	c.table("no settings", []string{"NAME", "VALUE", "WHAT IT DOES"}, rows)
 }
 
 func newConfigPath(c *cli) *cobra.Command {

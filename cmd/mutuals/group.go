@@ -12,7 +12,8 @@ import (
 
 func newGroup(c *cli) *cobra.Command {
 	return noun("group", "Make and run groups",
-		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c), newGroupLeave(c))
+		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c),
+		newGroupTransfer(c), newGroupSucceed(c), newGroupLeave(c))
 }
 
 // groupFlags are a group's settings as flags; only those given count.
@@ -205,19 +206,34 @@ func newGroupLeave(c *cli) *cobra.Command {
 
 // tellGroup writes one group.
 func (c *cli) tellGroup(g api.Group) {
-	waiting, succeed := "", ""
+	waiting, succeed, own := "", "", ""
 	if g.Policy.Waitlist > 0 {
 		waiting = fmt.Sprintf("%d of %d", g.Waitlist, g.Policy.Waitlist)
 	}
 	if g.Policy.SucceedDays > 0 {
-		succeed = fmt.Sprintf("admins may elect an owner after %d silent days", g.Policy.SucceedDays)
+		succeed = fmt.Sprintf("admins may elect an owner after %d silent days: from %s on, if the owner is not heard of before", g.Policy.SucceedDays, moment(g.Ownership.OpenAt))
 	}
 	you := g.Role
-	if g.Status != api.MemberSeated {
+	switch {
+	case g.Status == api.MemberWaitlisted && g.Place > 0:
+		you = fmt.Sprintf("number %d in line", g.Place)
+	case g.Status != api.MemberSeated:
 		you = g.Status
 	}
+	if o := g.Ownership; !o.Owner.IsZero() {
+		own = o.Name
+		if own == "" {
+			own = short(o.Owner)
+		}
+		if o.By != api.OwnedByGenesis {
+			own += fmt.Sprintf(", %s %s", map[string]string{api.OwnedByTransfer: "who was handed it", api.OwnedBySucceed: "elected"}[o.By], moment(o.Since))
+			if !o.Settled {
+				own += ", provisional until most members have written three days later"
+			}
+		}
+	}
 	c.facts("name", g.Name, "about", g.Description, "seats", fmt.Sprintf("%d of %d taken", g.Members, g.Cap), "waitlist", waiting,
-		"you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
+		"owner", own, "you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
 		"succession", succeed, "complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
 }
 

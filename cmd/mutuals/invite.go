@@ -50,7 +50,8 @@ func newInvite(c *cli) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&uses, "uses", 0, "how many may join with it (10)")
 	f.StringVar(&in.Expires, "expires", "", "how long it holds: 30m, 12h, 7d (7d)")
-	f.BoolVar(&in.Approve, "approve", false, "each request waits for a yes")
+	f.BoolVar(&in.Approve, "approve", false, "each request waits for an admin's yes")
+	f.StringVar(&in.Redeem, "redeem", "", "whose node may let people in by it: any, admins or me (any)")
 	f.StringVar(&in.Label, "label", "", "a note for yourself")
 	f.StringVar(&in.Lang, "lang", "", "language of the words around it: en or zh (your locale's)")
 	f.BoolVar(&link, "link", false, "print it as a mutuals:// link")
@@ -84,12 +85,21 @@ func newInvitesList(c *cli) *cobra.Command {
 					if inv.Revoked {
 						state = "revoked"
 					}
-					rows[i] = []string{short(inv.ID), inv.Label, fmt.Sprintf("%d of %d", inv.Used, inv.Uses), state, short(inv.Inviter)}
+					rows[i] = []string{short(inv.ID), inv.Label, fmt.Sprintf("%d of %d", inv.Used, inv.Uses), state, admitsBy(inv), short(inv.Inviter)}
 				}
-				c.table("no passcodes yet: mutuals invite GROUP", []string{"ID", "LABEL", "USED", "HOLDS", "BY"}, rows)
+				c.table("no passcodes yet: mutuals invite GROUP", []string{"ID", "LABEL", "USED", "HOLDS", "LETS IN", "BY"}, rows)
 			})
 		},
 	}
+}
+
+// admitsBy tells what lets people in by a passcode.
+func admitsBy(inv api.Invite) string {
+	by := map[string]string{api.RedeemAny: "any member", api.RedeemAdmins: "admins", api.RedeemMe: "its maker", api.RedeemListed: "some devices"}[inv.Redeem]
+	if inv.Approve {
+		return by + ", with an admin's yes"
+	}
+	return by
 }
 
 func newInvitesRevoke(c *cli) *cobra.Command {
@@ -127,7 +137,7 @@ func newInvitesRevoke(c *cli) *cobra.Command {
 func newInvitesRequests(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "requests GROUP",
-		Short: "Who asks to join by a passcode that needs a yes",
+		Short: "Who asks to join by a passcode that needs an admin's yes",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := c.joinRequests(cmd.Context(), args[0])

@@ -154,17 +154,24 @@ func stageWords(t api.Task) string {
 		api.StageAsking:     "asking to be let in…",
 		api.StageJoined:     "joined; mutuals log shows the history as it arrives",
 		api.StageWaitlisted: "the group is full: you wait in line and enter by yourself",
-		api.StagePending:    "a member has to say yes; you are in when they do",
+		api.StagePending:    "an admin has to say yes; you are in when they do",
 		api.StageRefused:    "refused",
 		api.StageOffered:    "a seat is offered; waiting for the answer…",
 		api.StageAccepted:   "accepted…",
 		api.StageDeclined:   "declined",
+		api.StageProposed:   "proposed; waiting for the other admins:",
+		api.StageElected:    "the group has a new owner",
 		api.StageRemoving:   "removing",
 	}[t.Stage]
-	if said == "" {
+	switch {
+	case said == "":
 		said = t.Stage
+	case t.Kind == api.TaskTransfer && t.Stage == api.StageOffered:
+		said = "the group is offered; waiting for the answer…"
+	case t.Kind == api.TaskTransfer && t.Stage == api.StageAccepted:
+		said = "accepted: the group is theirs, you are an admin"
 	}
-	if t.Progress.Total > 0 {
+	if t.Progress.Total > 0 && t.Stage != api.StageElected {
 		said += fmt.Sprintf(" %d of %d %s", t.Progress.Done, t.Progress.Total, t.Progress.Unit)
 	}
 	return said

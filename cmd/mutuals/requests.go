@@ -13,7 +13,7 @@ import (
 func newRequests(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "requests [accept|decline ID]",
-		Short: "What waits for your yes: followers, offered seats, requests to join",
+		Short: "What waits for your yes: followers, offered seats and groups, requests to join, elections",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.connect(cmd.Context())
@@ -97,6 +97,14 @@ func asks(r api.Request) string {
 		return oneLine(who + " offers you a seat in " + r.GroupName)
 	case api.RequestJoin:
 		return oneLine(who + " asks to join " + r.GroupName)
+	case api.RequestOwnership:
+		return oneLine(who + " hands you " + r.GroupName + ": you would own it")
+	case api.RequestSuccession:
+		heir := r.HeirName
+		if heir == "" {
+			heir = short(r.Heir)
+		}
+		return oneLine(who + " proposes " + heir + " as owner of " + r.GroupName)
 	}
 	return oneLine(r.Kind + " from " + who)
 }

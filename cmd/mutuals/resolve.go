@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mutuals/node/api"
@@ -38,7 +39,8 @@ func (c *cli) group(ctx context.Context, typed string) (api.Group, error) {
 	})
 }
 
-// person finds the account a person means, by its id, its name or nickname.
+// person finds the account a person means, by its id, its name or nickname;
+// who is neither followed nor follows is looked for in the groups.
 func (c *cli) person(ctx context.Context, typed string) (p api.Person, err error) {
 	if p.Account.UnmarshalText([]byte(typed)) == nil {
 		return p, nil
@@ -51,10 +53,39 @@ func (c *cli) person(ctx context.Context, typed string) (p api.Person, err error
 	if err != nil {
 		return p, err
 	}
-	found := match(typed, people, func(p api.Person) []string { return []string{p.Account.String(), p.Name, p.Nickname} })
+	names := func(p api.Person) []string { return []string{p.Account.String(), p.Name, p.Nickname} }
+	found := match(typed, people, names)
+	if len(found) == 0 {
+		others, err := c.neighbours(ctx)
+		if err != nil {
+			return p, err
+		}
+		found = match(typed, others, names)
+	}
 	return only(typed, "person", "mutuals follows", found, func(p api.Person) string {
 		return fmt.Sprintf("%s (%s)", oneLine(p.Name), short(p.Account))
 	})
+}
+
+// neighbours lists who shares a group with this account, each once.
+func (c *cli) neighbours(ctx context.Context) ([]api.Person, error) {
+	groups, err := c.client.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Person
+	for _, g := range groups {
+		members, err := c.client.Members(ctx, g.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			if !slices.ContainsFunc(out, func(p api.Person) bool { return p.Account == m.Account }) {
+				out = append(out, api.Person{Account: m.Account, Name: m.Name})
+			}
+		}
+	}
+	return out, nil
 }
 
 // member finds the account a person means among a group's members.

@@ -20,7 +20,13 @@ func newWaitlist(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showList(c, waiting, func(waiting []api.Member) { c.tellMembers(waiting, true) })
+			return showList(c, waiting, func(waiting []api.Member) {
+				if len(waiting) == 0 {
+					c.note("nobody waits for a seat")
+					return
+				}
+				c.tellMembers(waiting, true)
+			})
 		},
 	}
 }
