@@ -207,12 +207,30 @@ func (l *Log) CheckSegment(ops []*Op) *Refusal {
 	return nil
 }
 
+// CheckServed is CheckSegment for a run of content that a member serves: it
+// refuses one in which an operation whose seq is a multiple of SignedEvery has
+// no valid signature of its own. So a contradiction in what is held, or served,
+// can always be proved in a few operations (R45), however it came here.
+func (l *Log) CheckServed(ops []*Op) *Refusal {
+	if r := l.CheckSegment(ops); r != nil {
+		return r
+	}
+	for _, o := range ops {
+		if o.Chain == Content && o.Seq%SignedEvery == 0 && !o.Signed {
+			return refuse(ReasonBadSignature, "seq %d of inc %s in a segment", o.Seq, o.IncID().Short())
+		}
+	}
+	return nil
+}
+
 // keepInner decides what becomes of an inner signature, which a segment does
-// not need: a control operation's is verified and kept, since an admission
-// path is served without successors; any other is dropped unchecked, so that
-// nobody is ever handed a signature we did not check.
+// not need. Verified and kept are those of control operations, since an
+// admission path is served without successors, and of every SignedEvery-th
+// other one; the rest are dropped unchecked, so that nobody is ever handed a
+// signature we did not check.
 func (l *Log) keepInner(o *Op, key wire.DeviceID) {
-	if o.authentic || o.Signed && o.Chain == Control && wire.Verify(wire.DomainOp, key, wire.Context(l.group), o.Core, o.Sig) {
+	wanted := o.Chain == Control || o.Seq%SignedEvery == 0
+	if o.authentic || o.Signed && wanted && wire.Verify(wire.DomainOp, key, wire.Context(l.group), o.Core, o.Sig) {
 		return
 	}
 	o.Signed, o.Sig = false, wire.Sig{}

@@ -115,6 +115,44 @@ func TestSegmentIsAuthenticByItsLastSignature(t *testing.T) {
 	}
 }
 
+// Whoever serves content hands on some signatures, so that what is held can be
+// proved in a few operations.
+func TestServedSegmentKeepsSomeSignatures(t *testing.T) {
+	w, ann, bob := pair(t, groups.DefaultPolicy())
+	var whole []*groups.Op
+	for i := range byte(groups.SignedEvery + 2) {
+		whole = append(whole, say(t, w, bob, i))
+	}
+	served := func(spoil func(*groups.Op)) (out []*groups.Op) {
+		for _, o := range whole {
+			o := decoded(t, o)
+			if o.Seq == groups.SignedEvery {
+				spoil(o)
+			}
+			out = append(out, o)
+		}
+		return out
+	}
+	for name, spoil := range map[string]func(*groups.Op){
+		"without":  func(o *groups.Op) { o.Signed, o.Sig = false, wire.Sig{} },
+		"with bad": func(o *groups.Op) { o.Sig[5] ^= 1 },
+	} {
+		if r := ann.Log.CheckServed(served(spoil)); r == nil || r.Reason != groups.ReasonBadSignature {
+			t.Errorf("a segment %s inner signature: %v", name, r)
+		}
+	}
+	good := served(func(*groups.Op) {})
+	if r := ann.Log.CheckServed(good); r != nil {
+		t.Fatal(r)
+	}
+	for _, o := range good {
+		if kept := o.Seq%groups.SignedEvery == 0 || o == good[len(good)-1]; o.Signed != kept || groups.FrameSigned(o.Frame()) != kept {
+			t.Errorf("seq %d: signature kept: %v", o.Seq, o.Signed)
+		}
+		take(t, w, ann.Log, o, groups.Accept, groups.ReasonNone)
+	}
+}
+
 func TestContentPinsAndHistory(t *testing.T) {
 	w, ann, bob := pair(t, groups.DefaultPolicy())
 	first, second, third := say(t, w, bob, 1), say(t, w, bob, 2), say(t, w, bob, 3)

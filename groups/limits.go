@@ -59,6 +59,10 @@ const (
 	// MaxEvidence bounds the cores of one side of a fault: the operation and
 	// its successors up to a signed one, which segments have within that many.
 	MaxEvidence = 24
+	// SignedEvery is how far apart the signatures of a content chain stand that
+	// every holder has verified and keeps: near enough for evidence, and few
+	// enough that catching up costs hashes, not signatures.
+	SignedEvery = 16
 	// MinSuccessors is how many admins must sign a succession at least: one
 	// alone would be a coup.
 	MinSuccessors = 2

@@ -173,6 +173,13 @@ func Decode(frame []byte) (*Op, *Refusal) {
 	return o.withCipher(rest[sigLen:])
 }
 
+// FrameSigned tells whether a stored frame carries a signature of its own,
+// without decoding it.
+func FrameSigned(frame []byte) bool {
+	_, rest, err := wire.First(frame)
+	return err == nil && len(rest) >= sigLen && wire.Sig(rest[:sigLen]) != wire.Sig{}
+}
+
 // DecodeUnsigned reads a frame of a segment that leaves inner signatures out:
 // core, then what is detachable. CheckSegment makes it authentic.
 func DecodeUnsigned(frame []byte) (*Op, *Refusal) {

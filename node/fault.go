@@ -12,8 +12,8 @@ import (
 // fork is a device caught contradicting itself: two operations of one chain
 // and seq, each authentic. It waits in memory; sync finds it again.
 type fork struct {
-	a, b *groups.Op
-	at   time.Time // when it is this device's turn to prove it
+	a, b []*groups.Op // each up to a signed one
+	at   time.Time    // when it is this device's turn to prove it
 }
 
 // moveHead makes an operation just taken in a head of its chain. A control
@@ -34,9 +34,11 @@ func (r *room) moveHead(op *groups.Op) {
 
 // meetFork looks at an operation that stands where another of its chain is
 // held, or builds on another than that; of control chains both are taken in,
-// and the state tells (groups/SPEC.md R45). It tells whether more must be
-// asked for to see where the two part.
-func (r *room) meetFork(op *groups.Op) (more bool) {
+// and the state tells (groups/SPEC.md R45). run begins with the operation and
+// goes on with what came behind it. It tells whether more must be asked for to
+// see where the two part.
+func (r *room) meetFork(run []*groups.Op) (more bool) {
+	op := run[0]
 	at := chainOf{op.IncID(), op.Chain}
 	head := r.heads[at]
 	inc, known := r.g.State().Inc(at.inc)
@@ -51,29 +53,40 @@ func (r *room) meetFork(op *groups.Op) (more bool) {
 	if op.Seq > head.Seq || slices.ContainsFunc(op.Heads, func(h wire.OpID) bool { return !r.g.Has(h) }) {
 		return false
 	}
-	ours := r.storedAt(at, op.Seq)
-	if ours == nil || ours.ID == op.ID || !ours.Signed || !op.Signed || r.g.Check(op) != nil {
+	ours, theirs := upToSigned(r.storedFrom(at, op.Seq)), upToSigned(run)
+	if ours == nil || theirs == nil || ours[0].ID == op.ID || r.g.CheckSegment(theirs) != nil {
 		return false
 	}
 	delete(r.below, at)
-	r.noteFork(at.inc, ours, op)
+	r.noteFork(at.inc, ours, theirs)
 	return false
+}
+
+// upToSigned is the beginning of a run that its last signature vouches for,
+// short enough for evidence; nil if there is none.
+func upToSigned(run []*groups.Op) []*groups.Op {
+	for i, op := range run[:min(len(run), groups.MaxEvidence)] {
+		if op.Signed {
+			return run[:i+1]
+		}
+	}
+	return nil
 }
 
 // noteFork queues a proof: each seat waits for those before it, so that
 // usually one device writes it.
-func (r *room) noteFork(inc wire.OpID, a, b *groups.Op) {
+func (r *room) noteFork(inc wire.OpID, a, b []*groups.Op) {
 	if inc == r.me || r.forks[inc] != nil {
 		return
 	}
-	r.log.Warn("a device contradicts itself", "inc", inc.Short(), "chain", a.Chain, "seq", a.Seq)
+	r.log.Warn("a device contradicts itself", "inc", inc.Short(), "chain", a[0].Chain, "seq", a[0].Seq)
 	r.forks[inc] = &fork{a: a, b: b, at: r.n.now().Add(time.Duration(r.seatIndex(r.g.State())) * rekeyStep)}
 }
 
 // noteForks queues what the control operations themselves show.
 func (r *room) noteForks(s *groups.State) {
 	for _, f := range s.Forks() {
-		r.noteFork(f.Inc, r.g.Op(f.A), r.g.Op(f.B))
+		r.noteFork(f.Inc, []*groups.Op{r.g.Op(f.A)}, []*groups.Op{r.g.Op(f.B)})
 	}
 }
 
@@ -92,7 +105,7 @@ func (r *room) proveForks() {
 		}
 		delete(r.forks, inc) // if it fails, sync finds it again
 		err := r.commit(func(c *commit) error {
-			body, err := r.g.NewFault([]*groups.Op{f.a}, []*groups.Op{f.b})
+			body, err := r.g.NewFault(f.a, f.b)
 			if err != nil {
 				return err
 			}
@@ -105,22 +118,19 @@ func (r *room) proveForks() {
 	}
 }
 
-// storedAt reads the operation held at one place of a chain, nil if there is
-// none.
-func (r *room) storedAt(at chainOf, seq uint64) *groups.Op {
-	var found *groups.Op
+// storedFrom reads the operations held from one place of a chain on, as many
+// as evidence may have.
+func (r *room) storedFrom(at chainOf, seq uint64) (found []*groups.Op) {
 	err := r.n.store.View(func(tx *store.Tx) error {
-		ops, err := tx.Op(r.group, at.inc, uint8(at.chain), seq)
-		if err != nil || len(ops) == 0 {
-			return err
-		}
-		if op, refusal := groups.Decode(ops[0].Frame); refusal == nil {
-			found = op
-		}
-		return nil
+		return tx.EachOp(r.group, at.inc, uint8(at.chain), seq, seq+groups.MaxEvidence-1, func(o store.StoredOp) error {
+			if op, refusal := groups.Decode(o.Frame); refusal == nil {
+				found = append(found, op)
+			}
+			return nil
+		})
 	})
 	if err != nil {
-		r.log.Warn("reading an operation failed", "inc", at.inc.Short(), "seq", seq, "err", err)
+		r.log.Warn("reading operations failed", "inc", at.inc.Short(), "seq", seq, "err", err)
 	}
 	return found
 }

@@ -36,6 +36,25 @@ func faults(t *testing.T, n *Node, g wire.GroupID) (count int) {
 	return count
 }
 
+// twoBranches tells Ann one thing, and Bo others in the same place.
+func twoBranches(c *commit, r *room, ann, bo *Node, others int) ([]whisper, error) {
+	e, _ := r.sendEpoch()
+	one, err := craft(r, e, "I never said that")
+	if err != nil {
+		return nil, err
+	}
+	said := whisper{to: bo}
+	for range others {
+		op, err := craft(r, e, "I said that, and more")
+		if err != nil {
+			return nil, err
+		}
+		r.take(c, op)
+		said.ops = append(said.ops, op)
+	}
+	return []whisper{{ann, []*groups.Op{one}}, said}, nil
+}
+
 // A device that tells one member this and another member that is found out by
 // whoever compares, and is stopped on every device alike: what it said stays,
 // it says nothing more, and the next epoch is not for it.
@@ -52,21 +71,11 @@ func TestEquivocatorIsStopped(t *testing.T) {
 			return out, nil
 		},
 		"content": func(c *commit, r *room, ann, bo *Node) ([]whisper, error) {
-			e, _ := r.sendEpoch()
-			one, err := craft(r, e, "I never said that")
-			if err != nil {
-				return nil, err
-			}
-			var others []*groups.Op
-			for _, text := range []string{"I said that", "and more"} {
-				op, err := craft(r, e, text)
-				if err != nil {
-					return nil, err
-				}
-				r.take(c, op)
-				others = append(others, op)
-			}
-			return []whisper{{ann, []*groups.Op{one}}, {bo, others}}, nil
+			return twoBranches(c, r, ann, bo, 2)
+		},
+		// What Bo holds is signed at some places only: it came as segments.
+		"content, much of it": func(c *commit, r *room, ann, bo *Node) ([]whisper, error) {
+			return twoBranches(c, r, ann, bo, groups.SignedEvery+4)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,7 @@ func (c *clock) shift(by time.Duration) { c.off.Add(int64(by)) }
 
 // startNode opens a home on loopback, with an identity of that name if it has
 // none yet. Close may be called early.
-func startNode(t *testing.T, dir, name string, change func(*Config)) *Node {
+func startNode(t testing.TB, dir, name string, change func(*Config)) *Node {
 	t.Helper()
 	cfg := Config{
 		Home: dir, NoMDNS: true, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
@@ -50,7 +50,7 @@ func newClockedNode(t *testing.T, name string, c *clock) *Node {
 	return startNode(t, t.TempDir(), name, func(cfg *Config) { cfg.Now = c.now })
 }
 
-func newGroup(t *testing.T, n *Node, in api.GroupCreate) wire.GroupID {
+func newGroup(t testing.TB, n *Node, in api.GroupCreate) wire.GroupID {
 	t.Helper()
 	if in.Name == "" {
 		in.Name = "Hiking"
@@ -58,18 +58,18 @@ func newGroup(t *testing.T, n *Node, in api.GroupCreate) wire.GroupID {
 	return must[api.Group](t)(n.CreateGroup(t.Context(), in)).ID
 }
 
-func invite(t *testing.T, n *Node, g wire.GroupID, uses int, expires string) api.Invite {
+func invite(t testing.TB, n *Node, g wire.GroupID, uses int, expires string) api.Invite {
 	t.Helper()
 	return must[api.Invite](t)(n.CreateInvite(t.Context(), g, api.InviteCreate{Uses: &uses, Expires: expires}))
 }
 
 // tryJoin pastes a passcode and waits for what comes of it.
-func tryJoin(t *testing.T, n *Node, inv api.Invite) api.Task {
+func tryJoin(t testing.TB, n *Node, inv api.Invite) api.Task {
 	t.Helper()
 	return waitTask(t, n, must[api.Task](t)(n.JoinByPasscode(t.Context(), inv.Passcode)).ID)
 }
 
-func join(t *testing.T, n *Node, inv api.Invite) {
+func join(t testing.TB, n *Node, inv api.Invite) {
 	t.Helper()
 	if task := tryJoin(t, n, inv); task.Stage != api.StageJoined {
 		t.Fatalf("%s joins: stage %q, problem %v", n.ownName(), task.Stage, task.Problem)
@@ -84,7 +84,7 @@ func problemCode(task api.Task) api.Code {
 }
 
 // befriend makes two people mutuals.
-func befriend(t *testing.T, a, b *Node) {
+func befriend(t testing.TB, a, b *Node) {
 	t.Helper()
 	follow(t, a, b)
 	within(t, b, patience, "a follow to answer", func() bool { return len(must[[]api.Request](t)(b.Requests(t.Context()))) == 1 })
@@ -94,7 +94,7 @@ func befriend(t *testing.T, a, b *Node) {
 }
 
 // inRoom looks at what only the room's goroutine may.
-func inRoom(t *testing.T, n *Node, g wire.GroupID, look func(r *room)) {
+func inRoom(t testing.TB, n *Node, g wire.GroupID, look func(r *room)) {
 	t.Helper()
 	r := n.room(g)
 	if r == nil {
@@ -106,7 +106,7 @@ func inRoom(t *testing.T, n *Node, g wire.GroupID, look func(r *room)) {
 }
 
 // same waits until two nodes hold the same operations.
-func same(t *testing.T, g wire.GroupID, nodes ...*Node) {
+func same(t testing.TB, g wire.GroupID, nodes ...*Node) {
 	t.Helper()
 	digest := func(n *Node) (d [32]byte) {
 		inRoom(t, n, g, func(r *room) { d = groups.Digest(r.vectorNow()) })

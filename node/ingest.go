@@ -103,9 +103,9 @@ func (r *room) takeArrivals(first arrival) {
 // signatures of ops were verified already.
 func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified bool) int {
 	got := 0
-	for _, op := range ops {
+	for i, op := range ops {
 		if r.holds(op) {
-			r.meetFork(op)
+			r.meetFork(ops[i:])
 			continue
 		}
 		switch r.judge(c, from, op, verified) {
@@ -113,7 +113,7 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 			got++
 			r.unpark(c)
 		case groups.Ignore:
-			if l := r.links[from]; r.meetFork(op) && l != nil {
+			if l := r.links[from]; r.meetFork(ops[i:]) && l != nil {
 				l.pullSoon()
 			}
 		case groups.Park, groups.Hold:

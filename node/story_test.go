@@ -14,7 +14,7 @@ import (
 )
 
 // testNode starts a node on loopback with an identity of that name.
-func testNode(t *testing.T, name string) *Node {
+func testNode(t testing.TB, name string) *Node {
 	t.Helper()
 	n := openNode(t, t.TempDir())
 	if _, err := n.CreateIdentity(t.Context(), api.IdentityCreate{Name: name}); err != nil {
@@ -23,7 +23,7 @@ func testNode(t *testing.T, name string) *Node {
 	return n
 }
 
-func openNode(t *testing.T, dir string) *Node {
+func openNode(t testing.TB, dir string) *Node {
 	t.Helper()
 	level := slog.LevelWarn
 	if os.Getenv("MUTUALS_TEST_LOG") != "" {
@@ -45,7 +45,7 @@ func openNode(t *testing.T, dir string) *Node {
 const patience = 2 * time.Minute
 
 // within waits for a condition, looked at whenever the node's store changes.
-func within(t *testing.T, n *Node, d time.Duration, what string, ok func() bool) {
+func within(t testing.TB, n *Node, d time.Duration, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -59,7 +59,7 @@ func within(t *testing.T, n *Node, d time.Duration, what string, ok func() bool)
 	}
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -69,13 +69,13 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-func follow(t *testing.T, a, b *Node) {
+func follow(t testing.TB, a, b *Node) {
 	t.Helper()
 	card := must[api.Card](t)(b.Card(t.Context()))
 	must[api.Person](t)(a.Follow(t.Context(), b.dev.account(), card.Text))
 }
 
-func waitTask(t *testing.T, n *Node, id string) api.Task {
+func waitTask(t testing.TB, n *Node, id string) api.Task {
 	t.Helper()
 	var task api.Task
 	within(t, n, patience, "task over", func() bool {
@@ -85,7 +85,7 @@ func waitTask(t *testing.T, n *Node, id string) api.Task {
 	return task
 }
 
-func texts(t *testing.T, n *Node, g wire.GroupID) []string {
+func texts(t testing.TB, n *Node, g wire.GroupID) []string {
 	t.Helper()
 	page := must[api.MessagePage](t)(n.Messages(t.Context(), g, api.Page{Limit: 200}))
 	var out []string
@@ -95,12 +95,12 @@ func texts(t *testing.T, n *Node, g wire.GroupID) []string {
 	return out
 }
 
-func say(t *testing.T, n *Node, g wire.GroupID, text string) {
+func say(t testing.TB, n *Node, g wire.GroupID, text string) {
 	t.Helper()
 	must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: text}))
 }
 
-func hears(t *testing.T, n *Node, g wire.GroupID, text string) {
+func hears(t testing.TB, n *Node, g wire.GroupID, text string) {
 	t.Helper()
 	within(t, n, patience, fmt.Sprintf("%s to hear %q, has %q", n.ownName(), text, texts(t, n, g)), func() bool {
 		for _, s := range texts(t, n, g) {

@@ -146,11 +146,29 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	}
 	got := 0
 	err := r.step(ctx, func(c *commit) error {
+		if refusal := r.checkRun(ops); refusal != nil {
+			r.n.blame(peer, refusal)
+			return refusal
+		}
 		got = r.ingest(c, peer, ops, false)
 		r.historyCame(c.content)
 		return nil
 	})
 	return got, err
+}
+
+// checkRun verifies a segment of content by its last signature (SYNC.md Y7).
+// Operations of the other chains are few and each verified by itself; so are
+// those of an inc that is not known yet, which wait for it.
+func (r *room) checkRun(ops []*groups.Op) *groups.Refusal {
+	if ops[0].Chain != groups.Content {
+		return nil
+	}
+	refusal := r.g.CheckServed(ops)
+	if refusal != nil && refusal.Reason.Class() == groups.ClassPark {
+		return nil
+	}
+	return refusal
 }
 
 // serveSync answers one sync stream.
@@ -226,10 +244,18 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 	sent := false
 	for _, w := range want.Wants {
+		ended := false
 		b := groups.SegmentBuilder{Inc: w.Inc, Chain: w.Chain}
 		err := r.n.store.View(func(tx *store.Tx) error {
-			return tx.EachOp(r.group, w.Inc, uint8(w.Chain), w.From, w.To, func(op store.StoredOp) error {
-				seg, full, err := b.Add(op.Frame, true)
+			// A segment ends on a signed operation, which may lie behind the
+			// last one asked for.
+			return tx.EachOp(r.group, w.Inc, uint8(w.Chain), w.From, w.To+groups.SignedEvery, func(op store.StoredOp) error {
+				signed := groups.FrameSigned(op.Frame)
+				if op.Seq > w.To && ended {
+					return nil
+				}
+				ended = signed
+				seg, full, err := b.Add(op.Frame, signed)
 				if err != nil || !full {
 					return err
 				}
