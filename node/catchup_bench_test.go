@@ -53,7 +53,7 @@ func benchCatchUp(b *testing.B, missed int) {
 
 // saySilently writes messages of 300 bytes, many in one transaction, and
 // returns the head of the chain they are in.
-func saySilently(b *testing.B, n *Node, g wire.GroupID, count int) (head groups.VectorEntry) {
+func saySilently(b testing.TB, n *Node, g wire.GroupID, count int) (head groups.VectorEntry) {
 	b.Helper()
 	r := n.room(g)
 	for said := 0; said < count; {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,11 +16,13 @@ import (
 
 // change is a row of the change log with an object of the API in it.
 func (n *Node) change(kind store.ChangeKind, typ string, group wire.GroupID, object any) store.Change {
-	b, err := json.Marshal(object)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(object); err != nil {
 		panic("internal error: encoding an event: " + err.Error())
 	}
-	return store.Change{Kind: kind, Type: typ, Group: group, Ms: n.nowMs(), Data: b}
+	return store.Change{Kind: kind, Type: typ, Group: group, Ms: n.nowMs(), Data: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}
 }
 
 // eventID names a change: the store's epoch tells a store that was rebuilt

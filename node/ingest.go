@@ -1,9 +1,12 @@
 package node
 
 import (
+	"errors"
+
 	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/node/mesh"
+	"mutuals/store"
 )
 
 // arrival is an operation that came by gossip; its signature was verified on
@@ -87,12 +90,22 @@ func (r *room) takeArrivals(first arrival) {
 		}
 		break
 	}
-	err := r.commit(func(c *commit) error {
+	take := func(batch []arrival) error {
+		return r.commit(func(c *commit) error {
+			for _, a := range batch {
+				r.ingest(c, a.from, []*groups.Op{a.op}, true)
+			}
+			return nil
+		})
+	}
+	err := take(batch)
+	if errors.Is(err, store.ErrTooLarge) {
 		for _, a := range batch {
-			r.ingest(c, a.from, []*groups.Op{a.op}, true)
+			if err = take([]arrival{a}); err != nil {
+				break
+			}
 		}
-		return nil
-	})
+	}
 	if err != nil {
 		r.log.Warn("storing what arrived failed", "ops", len(batch), "err", err)
 	}

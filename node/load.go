@@ -65,6 +65,9 @@ func (r *room) load() error {
 		if err := r.loadAsks(tx); err != nil {
 			return err
 		}
+		if err := r.loadRefolds(tx); err != nil {
+			return err
+		}
 		return r.loadSecrets(tx)
 	})
 	if err != nil {
@@ -76,6 +79,8 @@ func (r *room) load() error {
 	r.findMe(r.g.State())
 	r.noteForks(r.g.State())
 	r.seen.loaded(r.g.Ops(), r.heads)
+	r.tell(r.openMore)
+	r.tell(r.refoldMore)
 	return r.countUnread()
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,9 +12,18 @@ import (
 	"mutuals/store"
 )
 
+// refoldStep is how many entries one transaction folds anew, refoldLook how many
+// it looks at: what somebody said over years may change its standing with one
+// operation.
+const (
+	refoldStep = 256
+	refoldLook = 4096
+)
+
 // refold shows or folds entries whose standing a control operation changed:
 // sent before a removal or a silence was known, or by somebody whose admission
-// turned void.
+// turned void. What is too much for the transaction of that operation is noted
+// with it, and follows.
 func (r *room) refold(c *commit, before, after *groups.State) {
 	if before == after || before == nil {
 		return
@@ -26,16 +36,91 @@ func (r *room) refold(c *commit, before, after *groups.State) {
 		if !changed || from > head.Seq {
 			continue
 		}
-		if err := r.refoldChain(c, at.inc, from); err != nil {
-			r.log.Warn("folding again failed", "err", err)
+		if due, ok := r.refolds[at.inc]; ok {
+			from = min(from, due)
 		}
+		r.refolds[at.inc] = from
 	}
+	r.refoldSome(c)
 	// What came in this same commit is not on disk yet.
 	for _, op := range c.taken {
 		if e, ok := r.placing.fresh[groups.HeadOf(op.ID)]; ok && op.Chain == groups.Content {
 			r.foldAnew(c, op, e)
 		}
 	}
+}
+
+// refoldSome does a part of what is due and, if that is not all, has itself
+// called again.
+func (r *room) refoldSome(c *commit) {
+	if len(r.refolds) == 0 && !r.refoldsOn {
+		return
+	}
+	c.dirty = true
+	folded, looked := len(c.changes)+refoldStep, refoldLook
+	for inc, from := range r.refolds {
+		next, err := r.refoldChain(c, inc, from, func() bool {
+			looked--
+			return len(c.changes) < folded && looked >= 0
+		})
+		if err != nil {
+			r.log.Warn("folding again failed", "err", err)
+		}
+		if next == 0 {
+			delete(r.refolds, inc)
+			continue
+		}
+		r.refolds[inc] = next
+		break
+	}
+	r.keepRefolds(c)
+	if len(r.refolds) > 0 {
+		c.then(func() { r.tell(r.refoldMore) })
+	}
+}
+
+func (r *room) refoldMore(c *commit) error {
+	r.refoldSome(c)
+	return nil
+}
+
+// keepRefolds notes what is still due, for after a restart.
+func (r *room) keepRefolds(c *commit) {
+	if len(r.refolds) == 0 && !r.refoldsOn {
+		return
+	}
+	due := make([]refoldRow, 0, len(r.refolds))
+	for inc, from := range r.refolds {
+		due = append(due, refoldRow{Inc: inc, From: from})
+	}
+	r.refoldsOn = len(due) > 0
+	c.row(func(tx *store.Tx) error { return tx.PutSetting(r.refoldsKey(), wire.Marshal(due)) })
+}
+
+func (r *room) refoldsKey() string { return "refolds/" + r.group.String() }
+
+// refoldRow is one chain whose standing is to be shown from a seq on.
+type refoldRow struct {
+	_    struct{} `cbor:",toarray"`
+	Inc  wire.OpID
+	From uint64
+}
+
+func (r *room) loadRefolds(tx *store.Tx) error {
+	r.refolds, r.refoldsOn = map[wire.OpID]uint64{}, false
+	b, ok, err := tx.Setting(r.refoldsKey())
+	if err != nil || !ok {
+		return err
+	}
+	var due []refoldRow
+	if err := wire.Unmarshal(b, &due); err != nil {
+		return fmt.Errorf("reading what is to be folded: %w", err)
+	}
+	for _, d := range due {
+		r.refolds[d.Inc] = d.From
+	}
+	r.refoldsOn = len(due) > 0
+	return nil
 }
 
 // firstChanged is the first seq whose standing may differ between two bounds.
@@ -56,9 +141,15 @@ func firstChanged(a, b groups.ContentBounds) (from uint64, changed bool) {
 	return from + 1, changed // below the larger of two bounds: no overflow
 }
 
-func (r *room) refoldChain(c *commit, inc wire.OpID, from uint64) error {
-	return r.n.store.View(func(tx *store.Tx) error {
+// refoldChain looks at the entries of one chain as long as more says so; it
+// returns the seq to go on from, zero at the end.
+func (r *room) refoldChain(c *commit, inc wire.OpID, from uint64, more func() bool) (next uint64, err error) {
+	err = r.n.store.View(func(tx *store.Tx) error {
 		return tx.EachOp(r.group, inc, uint8(groups.Content), from, 1<<47, func(o store.StoredOp) error {
+			if !more() {
+				next = o.Seq
+				return errEnough
+			}
 			row, ok, err := tx.Entry(r.group, o.ID)
 			if err != nil || !ok {
 				return err
@@ -75,7 +166,14 @@ func (r *room) refoldChain(c *commit, inc wire.OpID, from uint64) error {
 			return nil
 		})
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return next, err
 }
+
+// errEnough ends a look at a chain early.
+var errEnough = errors.New("enough for one transaction")
 
 // foldAnew gives an entry the standing its operation has now.
 func (r *room) foldAnew(c *commit, op *groups.Op, e timeline.Entry) {

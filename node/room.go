@@ -48,6 +48,8 @@ type room struct {
 	branches   map[chainOf]groups.Vector // other heads of forked control chains
 	forks      map[wire.OpID]*fork       // contradictions to be proved, by inc
 	below      map[chainOf]uint64        // where to ask again: what came builds on another branch
+	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
+	refoldsOn  bool                      // and the disk knows
 	placing    placing
 	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
 	refused    map[refusal]bool
@@ -118,6 +120,7 @@ type commit struct {
 	rows    []func(*store.Tx) error
 	changes []store.Change
 	control []*groups.Op // accepted control operations, others' and own
+	heads   map[chainOf]store.Head
 	own     []*groups.Op // own operations, to be published once they are on disk
 	taken   []*groups.Op // everything accepted
 	content int          // content operations accepted
@@ -209,6 +212,11 @@ func (r *room) commit(fn func(*commit) error) error {
 		err = r.n.store.Update(r.n.ctx, func(tx *store.Tx) error {
 			for _, row := range c.rows {
 				if err := row(tx); err != nil {
+					return err
+				}
+			}
+			for at, head := range c.heads {
+				if err := tx.PutHead(r.group, at.inc, uint8(at.chain), head); err != nil {
 					return err
 				}
 			}
@@ -363,12 +371,11 @@ func (r *room) take(c *commit, op *groups.Op) {
 	c.dirty = true
 	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
 	r.moveHead(op)
-	c.row(func(tx *store.Tx) error {
-		if err := tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame); err != nil {
-			return err
-		}
-		return tx.PutHead(r.group, inc, chain, store.Head{Seq: op.Seq, ID: op.ID})
-	})
+	c.row(func(tx *store.Tx) error { return tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame) })
+	if c.heads == nil {
+		c.heads = map[chainOf]store.Head{}
+	}
+	c.heads[chainOf{inc, op.Chain}] = store.Head{Seq: op.Seq, ID: op.ID}
 	switch op.Chain {
 	case groups.Control:
 		c.control = append(c.control, op)

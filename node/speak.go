@@ -266,8 +266,18 @@ type lockedRow struct {
 	Seq uint64
 }
 
-// openLocked opens what waited for keys that are here now.
+// openStep is how many locked messages are opened in one transaction, unless
+// they are heavy: what they become on disk has to fit into it.
+const openStep = 256
+
+// openStepBytes is the same for what they weigh; a message may weigh six times
+// that once it is an event (store.MaxChangeData).
+const openStepBytes = 128 << 10
+
+// openLocked opens what waited for keys that are here now: as much as one
+// transaction takes, and the rest soon.
 func (r *room) openLocked(c *commit) {
+	opened, bytes := 0, 0
 	for eid, ops := range r.locked {
 		for id, at := range ops {
 			if !r.keys.has(eid) {
@@ -275,10 +285,15 @@ func (r *room) openLocked(c *commit) {
 					continue
 				}
 			}
+			if opened == openStep || bytes >= openStepBytes {
+				c.then(func() { r.tell(r.openMore) })
+				return
+			}
 			op := r.stored(at.inc, groups.Content, at.seq, id)
 			if op == nil {
 				continue // in this same commit: opened when it was taken
 			}
+			opened, bytes = opened+1, bytes+len(op.Cipher)
 			delete(ops, id)
 			c.dirty = true
 			c.row(func(tx *store.Tx) error { return tx.DeleteParked(r.group, id) })
@@ -288,6 +303,13 @@ func (r *room) openLocked(c *commit) {
 			delete(r.locked, eid)
 		}
 	}
+}
+
+// openMore goes on with what was too much for one transaction, or was not
+// reached before the node stopped.
+func (r *room) openMore(c *commit) error {
+	r.openLocked(c)
+	return nil
 }
 
 // stored reads one operation back from disk; nil if it is not there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"mutuals/groups"
@@ -67,6 +68,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		return err
 	}
 	r.noteHeld(ctx, peer, vector)
+	keyed := false
 	for range maxPullRounds {
 		mine, err := r.lacking(ctx)
 		if err != nil {
@@ -75,6 +77,13 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		wants := r.wants(mine, vector)
 		if len(wants) == 0 {
 			return nil
+		}
+		if !keyed && groups.ChainKind(wants[0].Chain) == groups.Content {
+			// The keys first: else content is stored shut, read back and opened.
+			keyed = true
+			if err := r.fetchKeys(ctx, peer); err != nil {
+				r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
+			}
 		}
 		got := 0
 		for window, rest := groups.Window(wants, false); window != nil; window, rest = groups.Window(rest, false) {
@@ -106,55 +115,155 @@ func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
 	return all
 }
 
+// fetchAhead is how many segments are read and decoded while those before them
+// are taken in: with one of 512 KiB in each hand, a bound of 2 MiB a peer.
+const fetchAhead = 2
+
 // fetch asks for one window and takes in what comes; it returns how many
-// operations were new.
-func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, want *groups.SyncWant) (int, error) {
+// operations were new. What comes is read and decoded ahead, beside the room.
+func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, want *groups.SyncWant) (got int, err error) {
 	if err := writeSync(s, want); err != nil {
 		return 0, err
 	}
-	got := 0
+	runs := make(chan run, fetchAhead)
+	var readErr error
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(runs)
+		readErr = r.readRuns(s, peer, runs)
+	})
+	for first := range runs {
+		batch := gather(first, runs)
+		var n int
+		n, err = r.takeRuns(ctx, peer, batch)
+		if got += n; err != nil {
+			s.Reset() // ends the reader
+			for range runs {
+			}
+			break
+		}
+	}
+	reader.Wait()
+	if err == nil {
+		err = readErr
+	}
+	return got, err
+}
+
+// run is a decoded segment.
+type run struct {
+	ops   []*groups.Op
+	bytes int
+}
+
+// readRuns reads segments until the peer says done.
+func (r *room) readRuns(s *mesh.Stream, peer wire.PeerKey, to chan<- run) error {
 	for {
 		m, err := readSync(s)
 		if err != nil {
-			return got, err
+			return err
 		}
 		switch m := m.(type) {
 		case *groups.SyncDone:
-			return got, nil
+			return nil
 		case *groups.Segment:
-			n, err := r.takeSegment(ctx, peer, m)
-			got += n
+			run, err := r.decodeRun(peer, m)
 			if err != nil {
-				return got, err
+				return err
 			}
+			to <- run
 		default:
-			return got, fmt.Errorf("%w: neither segment nor done", errStep)
+			return fmt.Errorf("%w: neither segment nor done", errStep)
 		}
 	}
 }
 
-// takeSegment takes in a run of operations; it returns how many were new.
-func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.Segment) (int, error) {
-	ops := make([]*groups.Op, 0, len(seg.Frames))
+func (r *room) decodeRun(peer wire.PeerKey, seg *groups.Segment) (run, error) {
+	out := run{ops: make([]*groups.Op, 0, len(seg.Frames))}
 	for _, frame := range seg.Frames {
 		op, refusal := groups.Decode(frame)
 		if refusal != nil {
 			r.n.blame(peer, refusal)
-			return 0, refusal
+			return run{}, refusal
 		}
-		ops = append(ops, op)
+		out.ops = append(out.ops, op)
+		out.bytes += len(frame)
 	}
-	got := 0
-	err := r.step(ctx, func(c *commit) error {
-		if refusal := r.checkRun(ops); refusal != nil {
-			r.n.blame(peer, refusal)
-			return refusal
+	return out, nil
+}
+
+// gather adds to a run those that are here already, as long as together they
+// weigh no more than one may: they share a transaction.
+func gather(first run, more <-chan run) []run {
+	batch := []run{first}
+	for bytes := first.bytes; bytes < groups.MaxSegmentBytes/2; {
+		select {
+		case next, ok := <-more:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, next)
+			bytes += next.bytes
+		default:
+			return batch
 		}
-		got = r.ingest(c, peer, ops, false)
-		r.historyCame(c.content)
+	}
+	return batch
+}
+
+// takeSegment takes in a segment that was told; it returns how many operations
+// were new.
+func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.Segment) (int, error) {
+	one, err := r.decodeRun(peer, seg)
+	if err != nil {
+		return 0, err
+	}
+	return r.takeRuns(ctx, peer, []run{one})
+}
+
+// takeRuns takes in runs of operations, up to the first that is refused; it
+// returns how many operations were new. What is too much for one transaction
+// is taken in two: a message may weigh several times its frame on disk.
+func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run) (got int, err error) {
+	var refusal *groups.Refusal
+	err = r.step(ctx, func(c *commit) error {
+		got = 0
+		for _, run := range runs {
+			if refusal = r.checkRun(run.ops); refusal != nil {
+				r.n.blame(peer, refusal)
+				break
+			}
+			got += r.ingest(c, peer, run.ops, false)
+		}
+		c.then(func() { r.historyCame(c.content) })
 		return nil
 	})
+	if errors.Is(err, store.ErrTooLarge) {
+		if a, b := halves(runs); b != nil {
+			some, err := r.takeRuns(ctx, peer, a)
+			if err != nil {
+				return some, err
+			}
+			rest, err := r.takeRuns(ctx, peer, b)
+			return some + rest, err
+		}
+	}
+	if err == nil && refusal != nil {
+		err = refusal
+	}
 	return got, err
+}
+
+// halves parts what was found to be authentic; b is nil if it is one operation.
+func halves(runs []run) (a, b []run) {
+	if n := len(runs); n > 1 {
+		return runs[:n/2], runs[n/2:]
+	}
+	ops := runs[0].ops
+	if n := len(ops); n > 1 {
+		return []run{{ops: ops[:n/2]}}, []run{{ops: ops[n/2:]}}
+	}
+	return runs, nil
 }
 
 // checkRun verifies a segment of content by its last signature (SYNC.md Y7).

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"strings"
 	"testing"
 
 	"mutuals/groups"
 	"mutuals/identity/wire"
+	"mutuals/node/api"
 )
 
 // TestControlFirst: content of all chains is asked for together, but only once
@@ -38,5 +40,29 @@ func TestControlFirst(t *testing.T) {
 				t.Errorf("%s: asks for chain %d", c.name, w.Chain)
 			}
 		}
+	}
+}
+
+// A row on disk may be several times the message it is of: what fills a
+// segment with such messages is taken in all the same, in smaller steps.
+func TestHeavySegment(t *testing.T) {
+	home := t.TempDir()
+	ann, bo := testNode(t, "Ann"), startNode(t, home, "Bo", nil)
+	g := newGroup(t, ann, api.GroupCreate{})
+	join(t, bo, invite(t, ann, g, 1, ""))
+	same(t, g, ann, bo)
+	if err := bo.Close(); err != nil {
+		t.Fatal(err)
+	}
+	heavy := strings.Repeat("<", groups.MaxText) // six times as long in JSON
+	const count = 64
+	for range count {
+		say(t, ann, g, heavy)
+	}
+	bo = startNode(t, home, "Bo", nil)
+	same(t, g, ann, bo)
+	page := must[api.MessagePage](t)(bo.Messages(t.Context(), g, api.Page{Limit: count}))
+	if n := len(page.Items); n != count || page.Items[0].Text != heavy {
+		t.Errorf("%d messages, want %d", n, count)
 	}
 }

@@ -31,8 +31,9 @@ const (
 
 	// maxType bounds the type of a change: its length is one byte.
 	maxType = 255
-	// MaxChangeData bounds the event object of one change.
-	MaxChangeData = 60 << 10
+	// MaxChangeData bounds the event object of one change: a message of 16 KiB
+	// of control characters takes six times that in JSON, and has mentions.
+	MaxChangeData = 160 << 10
 	// changeRecordBytes closes a record of changes, so that a reader who wants
 	// one change does not read thousands.
 	changeRecordBytes = 16 << 10
