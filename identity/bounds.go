@@ -48,6 +48,17 @@ const (
 	MaxProfileFrame    = 4 << 10
 	MaxCardFrame       = 2 << 10
 
+	// KEMPublicLen is the length of a public KEM key (groups/seal/SPEC.md S6);
+	// what it holds is not judged here.
+	KEMPublicLen = 1216
+	// MaxLinkCode bounds a link code: 63 bytes and three relayed IPv6 hints
+	// without their peer keys, 51 each.
+	MaxLinkCode = 512
+	// MaxLinkHello bounds a new machine's hello: a KEM key and 110 bytes.
+	MaxLinkHello = 2 << 10
+	// maxTypedNumber bounds, in bytes, what is read as six digits.
+	maxTypedNumber = 64
+
 	// MaxKeyFile bounds keys.sealed and root.sealed; both are below 300 bytes.
 	MaxKeyFile = 1 << 10
 	// MaxWordsText bounds what is typed as 24 words; the longest 24 take 215

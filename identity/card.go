@@ -74,15 +74,23 @@ func (c *Card) check() error {
 	if err := CheckName(c.Name); err != nil {
 		return err
 	}
-	if len(c.Hints) > MaxHints {
-		return fmt.Errorf("%w: %d hints", ErrBounds, len(c.Hints))
+	if err := checkHints(c.Hints); err != nil {
+		return err
 	}
-	for _, h := range c.Hints {
+	return checkMs("time", c.Ms)
+}
+
+// checkHints judges how many addresses there are, and their lengths.
+func checkHints(hints [][]byte) error {
+	if len(hints) > MaxHints {
+		return fmt.Errorf("%w: %d hints", ErrBounds, len(hints))
+	}
+	for _, h := range hints {
 		if len(h) == 0 || len(h) > MaxHintBytes {
 			return fmt.Errorf("%w: hint of %d bytes", ErrBounds, len(h))
 		}
 	}
-	return checkMs("time", c.Ms)
+	return nil
 }
 
 // Text returns the card as letters to copy, armoured like a passcode (W7).

@@ -17,6 +17,24 @@ func decode[T any, P interface {
 	*T
 	shaped
 }](what string, frame []byte, max int) (T, error) {
+	return decodeAs[T, P](what, frame, max, newer)
+}
+
+// decodeFlat is decode for what travels without signature and chain around it:
+// the version is the frame's own first number.
+func decodeFlat[T any, P interface {
+	*T
+	shaped
+}](what string, frame []byte, max int) (T, error) {
+	return decodeAs[T, P](what, frame, max, func(frame []byte) bool {
+		return wire.Canonical(frame) == nil && versionOf(frame) > Version
+	})
+}
+
+func decodeAs[T any, P interface {
+	*T
+	shaped
+}](what string, frame []byte, max int, newer func([]byte) bool) (T, error) {
 	var v, none T
 	if len(frame) > max {
 		return none, fmt.Errorf("reading %s: %w: %d bytes", what, ErrBounds, len(frame))

@@ -92,6 +92,51 @@ func FuzzParseCard(f *testing.F) {
 	})
 }
 
+func FuzzDecodeLinkHello(f *testing.F) {
+	code := linkCode(newPerson(1), nil)
+	fuzzFrame(f, "link-hello", DecodeLinkHello, func(h LinkHello) error {
+		return h.Verify(code.Secret, code.Peer, newKeys(2).PeerKey())
+	})
+}
+
+func FuzzDecodeLinkCode(f *testing.F) {
+	fuzzFrame(f, "link-code", DecodeLinkCode, func(LinkCode) error { return nil })
+}
+
+// FuzzParseLinkCode: any pasted text.
+func FuzzParseLinkCode(f *testing.F) {
+	f.Add("")
+	for _, v := range linkCodeVectors() {
+		f.Add(v.Text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		code, err := ParseLinkCode(text)
+		if reasonOf(t, err) != "" {
+			return
+		}
+		if again, err := ParseLinkCode(code.Text()); err != nil || !bytes.Equal(wire.Marshal(again), wire.Marshal(code)) {
+			t.Errorf("%q: read a code that does not come back: %v", text, err)
+		}
+	})
+}
+
+// FuzzReadNumber: whatever is typed gives six digits, which read as themselves,
+// or nothing.
+func FuzzReadNumber(f *testing.F) {
+	for _, s := range []string{"", "123456", "123 456", "１２３-４５６\n", "12345", "1234567", "12345a", "٣٤٥٦٧٨"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		digits, ok := ReadNumber(typed)
+		if !ok {
+			return
+		}
+		if again, ok := ReadNumber(digits); len(digits) != NumberDigits || !ok || again != digits {
+			t.Errorf("%q was read as %q", typed, digits)
+		}
+	})
+}
+
 // FuzzParseWords: any typed text gives words that give it back, or an error
 // that holds none of them.
 func FuzzParseWords(f *testing.F) {

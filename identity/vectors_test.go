@@ -48,6 +48,9 @@ var formats = map[string]format{
 	"root-sealed": {rootFileVectors, readRootFile},
 	"words":       {wordsVectors, readWords},
 	"safety":      {safetyVectors, readSafety},
+	"link-code":   {linkCodeVectors, readLinkCode},
+	"link-hello":  {linkHelloVectors, readLinkHello},
+	"sas":         {sasVectors, readSAS},
 }
 
 func TestVectors(t *testing.T) {

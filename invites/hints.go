@@ -259,3 +259,24 @@ func splitHints(b []byte) ([][]byte, bool) {
 	}
 	return hints, true
 }
+
+// WithoutPeer shortens a packed hint for a text that names its peer beside the
+// hints, as a link code does (SPEC.md V5, identity/SPEC.md I22). The error
+// wraps ErrBadHint.
+func WithoutPeer(hint []byte, peer W.PeerKey) ([]byte, error) {
+	if h, err := UnpackHint(hint); err != nil || h.Peer != peer {
+		return nil, fmt.Errorf("%w: %d packed bytes of another peer", ErrBadHint, len(hint))
+	}
+	short := bytes.Clone(hint[:len(hint)-len(peer)])
+	short[0] |= hintSamePeer
+	return short, nil
+}
+
+// WithPeer is the reverse of WithoutPeer; the error wraps ErrBadHint.
+func WithPeer(short []byte, peer W.PeerKey) (Hint, error) {
+	h, rest, ok := cutHint(short, peer[:])
+	if !ok || len(rest) > 0 || short[0]&hintSamePeer == 0 {
+		return Hint{}, fmt.Errorf("%w: %d packed bytes without a peer", ErrBadHint, len(short))
+	}
+	return h.hint()
+}

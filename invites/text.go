@@ -76,6 +76,9 @@ type Found struct {
 	Passcode Passcode
 	// Card is a contact card's armour, for identity.ParseCard; "" if none.
 	Card string
+	// LinkCode is the armour of a code that links a device to its account, for
+	// identity.ParseLinkCode; "" if none. It is given only where nothing else is.
+	LinkCode string
 }
 
 // Extract finds a passcode, else a contact card, in any pasted text: bare, in
@@ -87,13 +90,19 @@ func Extract(text string, now time.Time) (Found, error) {
 	if err != nil {
 		return Found{}, explain(err, text)
 	}
-	var card string
+	var card, link string
 	var old *Passcode
 	var first error
 	for _, a := range all {
 		if a.Mark == W.MarkCard {
 			if card == "" {
 				card = W.Armour(a.Mark, a.Payload)
+			}
+			continue
+		}
+		if a.Mark == W.MarkLink {
+			if link == "" {
+				link = W.Armour(a.Mark, a.Payload)
 			}
 			continue
 		}
@@ -112,6 +121,8 @@ func Extract(text string, now time.Time) (Found, error) {
 		return Found{Card: card}, nil
 	case old != nil:
 		return Found{Passcode: *old}, &Error{Code: Expired}
+	case link != "" && first == nil:
+		return Found{LinkCode: link}, nil
 	}
 	return Found{}, first
 }

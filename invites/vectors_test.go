@@ -84,14 +84,15 @@ type badBytes struct {
 }
 
 type pasted struct {
-	Name    string `json:"name"`
-	Text    string `json:"text"`
-	NowUnix int64  `json:"now"`
-	Is      string `json:"is"`             // the passcode's bytes, or empty
-	Card    string `json:"card,omitempty"` // a card's armour
-	Reason  string `json:"reason,omitempty"`
-	Group   int    `json:"group,omitempty"`
-	Letters string `json:"letters,omitempty"`
+	Name     string `json:"name"`
+	Text     string `json:"text"`
+	NowUnix  int64  `json:"now"`
+	Is       string `json:"is"`                  // the passcode's bytes, or empty
+	Card     string `json:"card,omitempty"`      // a card's armour
+	LinkCode string `json:"link_code,omitempty"` // a link code's armour
+	Reason   string `json:"reason,omitempty"`
+	Group    int    `json:"group,omitempty"`
+	Letters  string `json:"letters,omitempty"`
 }
 
 func exampleHints(t *testing.T) [][]byte {
@@ -315,6 +316,18 @@ func TestPastedVectors(t *testing.T) {
 		bad("version 2", newer.Text(), Newer, 0, "")
 		return vs
 	})
+	vs = append(vs, vectors(t, "pasted_link_code.json", func() []pasted {
+		p := examples(t)[1]
+		newer := p
+		newer.V = 2
+		link := W.Armour(W.MarkLink, []byte("not a real link code"))
+		return []pasted{
+			{Name: "link code", Text: "on the new computer: " + link, NowUnix: now, LinkCode: link},
+			{Name: "link code before a passcode", Text: link + "\n" + p.Text(), NowUnix: now, Is: hex.EncodeToString(p.Encode())},
+			{Name: "link code before a newer passcode", Text: link + "\n" + newer.Text(), NowUnix: now, Reason: Newer.String()},
+			{Name: "link code cut off", Text: link[:20], NowUnix: now, Reason: CutOff.String(), Group: 3, Letters: link[18:20]},
+		}
+	})...)
 	for _, v := range vs {
 		f, err := Extract(v.Text, time.Unix(v.NowUnix, 0))
 		var e Error
@@ -329,7 +342,7 @@ func TestPastedVectors(t *testing.T) {
 		if err != nil {
 			reason = e.Code.String()
 		}
-		if is != v.Is || f.Card != v.Card || reason != v.Reason || e.Group != v.Group || e.Letters != v.Letters {
+		if is != v.Is || f.Card != v.Card || f.LinkCode != v.LinkCode || reason != v.Reason || e.Group != v.Group || e.Letters != v.Letters {
 			t.Errorf("%s: got %q, card %q, %q in group %d %q", v.Name, is, f.Card, reason, e.Group, e.Letters)
 		}
 	}

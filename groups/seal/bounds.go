@@ -39,6 +39,12 @@ const (
 	MaxReplyBody = 256 << 10
 	// MaxReply is a sealed reply of that size.
 	MaxReply = encLen + MaxReplyBody + tagLen
+
+	// MaxLinkBody bounds what a new device is told in its link: some 4 000
+	// edges and profiles; what is older comes by the devices' own synchronising.
+	MaxLinkBody = 3 << 20
+	// MaxLink is a sealed link reply of that size.
+	MaxLink = encLen + MaxLinkBody + tagLen
 	// MaxRequestEIDs bounds the epochs asked for at once: a member away for a
 	// year of weekly rekeys needs 52.
 	MaxRequestEIDs = 64

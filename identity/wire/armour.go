@@ -15,10 +15,11 @@ type Mark string
 const (
 	MarkPasscode Mark = "MUTP"
 	MarkCard     Mark = "MUTC"
+	MarkLink     Mark = "MUTD" // of another device: L is no letter of the alphabet
 )
 
 // marks is what a finder looks for.
-var marks = [...]Mark{MarkPasscode, MarkCard}
+var marks = [...]Mark{MarkPasscode, MarkCard, MarkLink}
 
 // alphabet holds no two letters that look alike in one case or the other:
 // neither 0 nor O, none of 1, I and L. What is left is 31 letters, a prime,
