@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -83,4 +84,40 @@ func processorTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkBurst is one sender in a group of three who says as much as it can,
+// sixteen requests at once, until every member holds all of it: what it costs
+// this process, which is all three nodes, for each delivery to another.
+func BenchmarkBurst(b *testing.B) {
+	ann, bo, cy := testNode(b, "Ann"), testNode(b, "Bo"), testNode(b, "Cy")
+	g := newGroup(b, ann, api.GroupCreate{})
+	inv := invite(b, ann, g, 2, "")
+	for _, n := range []*Node{bo, cy} {
+		join(b, n, inv)
+		say(b, n, g, "here")
+	}
+	same(b, g, ann, bo, cy)
+	const burst, atOnce = 4096, 16
+	var wall, cpu time.Duration
+	for b.Loop() {
+		wallBefore, cpuBefore := time.Now(), processorTime(b)
+		var wg sync.WaitGroup
+		for k := range atOnce {
+			wg.Go(func() {
+				for i := range burst / atOnce {
+					if _, err := ann.Send(b.Context(), g, api.MessageCreate{Text: fmt.Sprintf("%0300d", k*burst+i)}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		same(b, g, ann, bo, cy)
+		wall, cpu = wall+time.Since(wallBefore), cpu+processorTime(b)-cpuBefore
+	}
+	said := float64(b.N * burst)
+	b.ReportMetric(said/wall.Seconds(), "messages/s")
+	b.ReportMetric(float64(cpu.Microseconds())/said/2, "cpu-µs/delivery")
 }
