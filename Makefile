@@ -48,6 +48,7 @@ test:
 # The same tests run in make test too, and are skipped there without the rights.
 test-net:
 	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./node/nodetest/netlab
+	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./cmd/mutuals -run TestNetScripts
 
 check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi

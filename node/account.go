@@ -258,7 +258,7 @@ func (n *Node) SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile
 	if err != nil {
 		return api.Profile{}, err
 	}
-	n.people.learnProfile(p)
+	n.learnProfile(p)
 	for _, c := range contacts {
 		n.flush(c.Account)
 	}

@@ -134,6 +134,6 @@ func (n *Node) takeContactProfile(ctx context.Context, p identity.SignedProfile)
 	if err := n.storeProfile(ctx, p); err != nil {
 		return err
 	}
-	n.people.learnProfile(p)
+	n.learnProfile(p)
 	return nil
 }

@@ -111,7 +111,7 @@ func (r *room) keepSecret(c *commit, ctx, eid [32]byte, e seal.Secret) bool {
 		return false
 	}
 	now := r.n.nowMs()
-	c.dirty = true
+	c.dirty, c.keyed = true, true
 	c.row(func(tx *store.Tx) error { return tx.PutEpoch(r.group, eid, e, now) })
 	return true
 }
@@ -268,6 +268,7 @@ func (r *room) tick() {
 			r.log.Warn("taking in what waited failed", "err", err)
 		}
 	}
+	r.tickKeys()
 	r.staleAsks()
 	r.staleProposals()
 	r.tickGroup()

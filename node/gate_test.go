@@ -327,7 +327,7 @@ func TestRemovedAtTheGate(t *testing.T) {
 
 	must[api.Member](t)(a.RemoveMember(t.Context(), g, cy.Account, ""))
 	within(t, b, patience, "B to see the removal", func() bool { return !b.room(g).view.Load().member(cy.Peer) })
-	within(t, b, patience, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e > 0 && e == a.room(g).view.Load().epoch })
+	within(t, b, patience, "B to have the new epoch", func() bool { e := b.room(g).view.Load().epoch; return e.Gen > 0 && e == a.room(g).view.Load().epoch })
 	c.kill()
 	now, _ := topicOf(t, a, g)
 	if now == old {

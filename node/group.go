@@ -208,14 +208,21 @@ func (n *Node) LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error
 	return r.api(r.view.Load()), nil
 }
 
-// groupChanged tells readers that a group's name, rules or own standing
+// tellGroup tells readers that a group's name, rules, epoch or own standing
 // changed.
-func (r *room) groupChanged(c *commit) {
-	if r.view.Load() == nil || r.me.IsZero() {
+func (r *room) tellGroup(c *commit) {
+	old := r.view.Load()
+	if old == nil || r.me.IsZero() {
 		return
 	}
-	v := *r.view.Load()
+	v := *old
 	v.state, v.me, v.meta = r.g.State(), r.me, r.meta
+	if c.keyed || len(c.control) > 0 {
+		v.epoch, _ = r.sendEpoch()
+	}
+	if !c.regroup && v.epoch.Rekey == old.epoch.Rekey {
+		return
+	}
 	c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupUpdated, r.group, r.api(&v)))
 }
 
@@ -224,7 +231,7 @@ func (r *room) api(v *view) api.Group {
 	s := v.state
 	out := api.Group{
 		ID: r.group, Name: v.meta.Name, Description: v.meta.Description, Cap: s.Cap(), Members: s.SeatCount(), Waitlist: s.WaitCount(),
-		Role: s.Role(r.n.dev.account()).String(), Policy: policyAPI(s.Policy()), Epoch: v.epoch, Synced: v.synced,
+		Role: s.Role(r.n.dev.account()).String(), Policy: policyAPI(s.Policy()), Epoch: v.epoch.Gen, EpochID: v.epoch.Rekey, Synced: v.synced,
 		CreatedAt: msTime(v.meta.CreatedMs), IceBreakers: v.meta.IceBreakers, Unread: v.unread, Status: api.MemberSeated,
 	}
 	if m, ok := s.Member(r.n.dev.account()); ok {

@@ -141,6 +141,7 @@ func (r *room) pulled(peer wire.PeerKey) {
 	defer r.historyHere()
 	if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
 		r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
+		r.tell(func(*commit) error { r.askKeysAgain(peer); return nil })
 	}
 }
 

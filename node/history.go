@@ -88,7 +88,7 @@ func (r *room) callIt(ctx context.Context, name string) error {
 		}
 		r.meta.Name = name
 		r.saveMeta(c)
-		r.groupChanged(c)
+		c.regroup = true
 		return nil
 	})
 }

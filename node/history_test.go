@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -92,4 +93,29 @@ func TestNameOutlivesFounder(t *testing.T) {
 	say(t, b, g, "hello")
 	hears(t, c, g, "hello")
 	named(c)
+}
+
+// A member that had not got a key itself when it was asked for it is asked
+// again, though nothing it says shows that it has it now.
+func TestKeysOfALateHolder(t *testing.T) {
+	policy := "all"
+	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
+	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{History: &policy}})
+	join(t, b, invite(t, a, g, 1, ""))
+	say(t, a, g, "old")
+	hears(t, b, g, "old")
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	held := map[[32]byte]*epochKeys{}
+	inRoom(t, b, g, func(r *room) { held, r.keys.epochs = r.keys.epochs, held })
+	join(t, c, invite(t, b, g, 1, ""))
+	within(t, c, patience, "Cy to be refused a key", func() (refused bool) {
+		inRoom(t, c, g, func(r *room) {
+			refused = slices.ContainsFunc(r.wanted(), func(e groups.Epoch) bool { return held[e.EID] != nil && r.refused[refusal{b.dev.peer(), e.EID}] })
+		})
+		return refused
+	})
+	inRoom(t, b, g, func(r *room) { maps.Copy(r.keys.epochs, held) })
+	hears(t, c, g, "old")
 }

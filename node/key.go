@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"mutuals/groups"
@@ -23,6 +24,11 @@ const (
 	// maxSingles bounds keys of single messages: one profile for each seat of
 	// the largest group and the group-info, from two who answer differently.
 	maxSingles = 1024
+	// keysAgainFirst and keysAgainMost bound the wait before a member is asked
+	// again for what it did not give: it may have had it a moment later, or
+	// been asked too often; or it never had it, and then nobody should be asked
+	// for ever.
+	keysAgainFirst, keysAgainMost = 2 * time.Second, 10 * time.Minute
 )
 
 // opRef names a content operation so that its message key can be derived
@@ -124,10 +130,32 @@ type keyMsg struct {
 }
 
 // refusal remembers that a peer did not give an epoch, so that it is not asked
-// for it again until the group's state has changed.
+// for it again until the group's state has changed, or askKeysAgain says so.
 type refusal struct {
 	peer wire.PeerKey
 	eid  [32]byte
+}
+
+// askKeysAgain has a linked member asked again in a while, longer each time
+// until the group's state changes: that it has got what it lacked shows in
+// nothing else.
+func (r *room) askKeysAgain(peer wire.PeerKey) {
+	if l := r.links[peer]; l != nil {
+		l.keysWait = min(max(2*l.keysWait, keysAgainFirst), keysAgainMost)
+		l.keysAt = r.n.now().Add(l.keysWait)
+	}
+}
+
+// tickKeys asks those again whose time has come.
+func (r *room) tickKeys() {
+	for peer, l := range r.links {
+		if l.keysAt.IsZero() || r.n.now().Before(l.keysAt) {
+			continue
+		}
+		l.keysAt = time.Time{}
+		maps.DeleteFunc(r.refused, func(f refusal, _ bool) bool { return f.peer == peer })
+		l.pullSoon()
+	}
 }
 
 // takeBundle takes in what a member handed over.
@@ -144,10 +172,15 @@ func (r *room) takeBundle(c *commit, peer wire.PeerKey, asked [][32]byte, b seal
 			r.keys.single[m.Op] = m.Key
 		}
 	}
+	lacks := false
 	for _, eid := range asked {
 		if !r.keys.has(eid) {
 			r.refused[refusal{peer, eid}] = true
+			lacks = lacks || len(r.locked[eid]) > 0 || r.g.MayHaveKey(r.me, eid)
 		}
+	}
+	if lacks {
+		r.askKeysAgain(peer)
 	}
 	r.openLocked(c)
 }

@@ -40,6 +40,10 @@ type link struct {
 	urgent chan struct{} // capacity one: do not wait for a retry, something changed
 	cancel context.CancelFunc
 	told   groups.Vector // what was told last
+	// keysAt is when to ask for keys it did not give, zero if none; keysWait
+	// the wait before that.
+	keysAt   time.Time
+	keysWait time.Duration
 }
 
 // tellIt queues a message; it is dropped when the peer is far behind.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mutuals/groups"
+	"mutuals/identity"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -149,6 +150,25 @@ func (n *Node) nameOf(a wire.AccountID) string {
 	return n.people.name(a)
 }
 
+// learnProfile takes a stored profile over into memory, and tells the readers
+// of each group of the account by what name it goes now.
+func (n *Node) learnProfile(p identity.SignedProfile) {
+	if !n.people.learnProfile(p) {
+		return
+	}
+	a := p.Profile.Account
+	for _, r := range n.openRooms() {
+		r.tell(func(c *commit) error {
+			s := r.g.State()
+			if m, ok := s.Member(a); ok && !r.me.IsZero() {
+				c.changes = append(c.changes, n.change(store.Update, api.EventMemberRole, r.group, n.memberOf(m)))
+				c.regroup = s.Owner() == a // it is called by its owner's name
+			}
+			return nil
+		})
+	}
+}
+
 // tellMembers tells readers who came, went or changed rank.
 func (r *room) tellMembers(c *commit, before, after *groups.State) {
 	if before == after {
@@ -176,6 +196,8 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			typ = api.EventMemberRole
 		case was.WaitPos != m.WaitPos:
 			typ = api.EventMemberWaitlisted // another place in line
+		case was.Provisional != m.Provisional:
+			typ = api.EventMemberRole // the same role, confirmed
 		}
 		if typ == "" {
 			continue
@@ -193,8 +215,6 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
 		}
 	}
-	if changed {
-		r.groupChanged(c)
-	}
+	c.regroup = c.regroup || changed
 	r.tellInvites(c, before, after)
 }

@@ -66,7 +66,7 @@ func (r *room) awaitKey(ctx context.Context) {
 	defer cancel()
 	for {
 		changed := r.changed.wait()
-		if v := r.view.Load(); v.epoch > 0 || !v.seated() {
+		if v := r.view.Load(); v.epoch.Gen > 0 || !v.seated() {
 			return
 		}
 		select {

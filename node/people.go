@@ -181,15 +181,19 @@ func (ps *people) putProfile(tx *store.Tx, p identity.SignedProfile) error {
 	return tx.PutPerson(store.Profile, p.Profile.Account, wire.Marshal(p))
 }
 
-// learnProfile takes a stored profile over into memory.
-func (ps *people) learnProfile(v identity.SignedProfile) {
+// learnProfile takes a stored profile over into memory; renamed tells whether
+// it says another name than was known.
+func (ps *people) learnProfile(v identity.SignedProfile) (renamed bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := ps.get(v.Profile.Account)
 	if p.profile == nil || p.profile.Profile.N < v.Profile.N {
+		old := p.name()
 		p.profile = &v
 		p.meet(v.Chain)
+		return p.name() != old
 	}
+	return false
 }
 
 // name returns what an account calls itself, "" if it never said.

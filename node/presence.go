@@ -98,6 +98,7 @@ func (r *room) rewire(old, now *view) {
 	r.n.tuneKeeps()
 	clear(r.refused)
 	for _, l := range r.links {
+		l.keysAt, l.keysWait = time.Time{}, 0
 		l.pullSoon() // new epochs, new rights: look again what can be had
 	}
 	if now.seated() {

@@ -75,7 +75,7 @@ type view struct {
 	meta    groupMeta
 	peers   map[wire.PeerKey]wire.OpID // live devices of those seated
 	waiting map[wire.PeerKey]wire.OpID // live devices of those in the waitlist
-	epoch   uint64                     // generation sent under, 0 for none
+	epoch   groups.Epoch               // sent under, of generation 0 for none
 	synced  bool
 	latest  *timeline.Entry
 	unread  int
@@ -125,6 +125,8 @@ type commit struct {
 	taken   []*groups.Op // everything accepted
 	content int          // content operations accepted
 	dirty   bool         // memory is ahead of the disk
+	keyed   bool         // an epoch's secret came
+	regroup bool         // readers are owed the group as it is now
 	after   []func()     // once it is on disk
 }
 
@@ -311,9 +313,7 @@ func (r *room) show() {
 	} else {
 		v.peers, v.waiting = linkable(s)
 	}
-	if e, ok := r.sendEpoch(); ok {
-		v.epoch = e.Gen
-	}
+	v.epoch, _ = r.sendEpoch()
 	r.view.Store(v)
 	if old == nil || old.state != s {
 		r.rewire(old, v)
@@ -405,6 +405,7 @@ func (r *room) settle(c *commit) error {
 		}
 		r.openLocked(c)
 	}
+	r.tellGroup(c)
 	return nil
 }
 

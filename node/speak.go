@@ -232,7 +232,7 @@ func (r *room) takeProfile(c *commit, op *groups.Op, e timeline.Entry) {
 	}
 	r.nameOp(c, e.Author, op)
 	c.row(func(tx *store.Tx) error { return r.n.people.putProfile(tx, p) })
-	c.then(func() { r.n.people.learnProfile(p) })
+	c.then(func() { r.n.learnProfile(p) })
 }
 
 // takeInfo takes over a group-info if it is newer than the one that holds.
@@ -245,7 +245,7 @@ func (r *room) takeInfo(c *commit, op *groups.Op, e timeline.Entry) {
 	r.meta.InfoOp, r.meta.InfoHLC = wire.SomeID(op.ID), op.HLC
 	r.nameOp(c, wire.AccountID{}, op)
 	r.saveMeta(c)
-	r.groupChanged(c)
+	c.regroup = true
 }
 
 // lock notes content whose key is missing.

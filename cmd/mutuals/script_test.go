@@ -40,28 +40,37 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+			prepare(t, env, bin)
 			// Nothing but loopback, and ports that are free.
-			env.Setenv("MUTUALS_API", "127.0.0.1:0")
 			env.Setenv("MUTUALS_LISTEN", "/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1")
 			env.Setenv("MUTUALS_MDNS", "off")
-			env.Setenv("LC_ALL", "C.UTF-8")
-			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("XDG_RUNTIME_DIR", "")
-			env.Defer(func() { endDaemons(t, env.WorkDir) })
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"waitfor": waitfor,
-			"field":   field,
-			"lines":   lines,
-			"wrap":    wrap,
-			"kill9":   kill9,
-			"say":     say,
-			"inorder": inorder,
-		},
+		Cmds: commands,
 	})
+}
+
+// commands are those of every script.
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits":   exits,
+	"waitfor": waitfor,
+	"field":   field,
+	"lines":   lines,
+	"wrap":    wrap,
+	"kill9":   kill9,
+	"say":     say,
+	"inorder": inorder,
+}
+
+// prepare gives a script the programs of bin, and nodes that leave nothing
+// behind.
+func prepare(t *testing.T, env *testscript.Env, bin string) {
+	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("MUTUALS_API", "127.0.0.1:0")
+	env.Setenv("LC_ALL", "C.UTF-8")
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("XDG_RUNTIME_DIR", "")
+	env.Defer(func() { endDaemons(t, env.WorkDir) })
 }
 
 // buildPrograms builds mutuals and mutualsd into a folder of the test.

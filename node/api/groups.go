@@ -35,6 +35,7 @@ type Group struct {
 	Unread      int           `json:"unread"`
 	LastMessage *Message      `json:"last_message" doc:"newest entry, null while there is none"`
 	Epoch       uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
+	EpochID     wire.OpID     `json:"epoch_id,omitzero" doc:"the operation that made that key; absent while there is none"`
 	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
 	CreatedAt   time.Time     `json:"created_at"`
 	IceBreakers Array[string] `json:"ice_breakers"`

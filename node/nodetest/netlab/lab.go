@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -47,8 +48,9 @@ func New(tb testing.TB) *Lab {
 	return &Lab{tb: tb, name: fmt.Sprintf("%s-%d-%s-%d", prefix, os.Getpid(), me, labs.Add(1))}
 }
 
-// possible says what is missing for a lab, by making the smallest one.
-func possible() error {
+// possible says what is missing for a lab, by making the smallest one, once:
+// labs of one process may be made at the same time.
+var possible = sync.OnceValue(func() error {
 	if runtime.GOOS != "linux" {
 		return errors.New("they need linux")
 	}
@@ -68,7 +70,7 @@ func possible() error {
 		ip("-n", probe, "link", "add", "name", "v0", "type", "veth", "peer", "name", "v1"),
 		ip("netns", "exec", probe, "true"),
 		ip("netns", "del", probe))
-}
+})
 
 // namespace makes one that is removed, with what runs in it, when the test ends.
 func (l *Lab) namespace(name string) string {
