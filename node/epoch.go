@@ -13,9 +13,19 @@ import (
 	"mutuals/store"
 )
 
-// rekeyStep is how long each seat waits for the one before it to make an
-// epoch that the group needs: two clock ticks and a round trip.
-const rekeyStep = 2 * time.Second
+const (
+	// rekeyStep is how long each seat waits for the one before it to make an
+	// epoch that the group needs: two clock ticks and a round trip.
+	rekeyStep = 2 * time.Second
+	// admitShare is how long after an admission that needed an epoch the next
+	// such admissions wait to share one: a person who joins does not notice,
+	// and twenty who join at once cost two epochs instead of twenty.
+	admitShare = 2 * time.Second
+	// wrapPatience is how long a device that cannot open the epoch the group is
+	// under waits before it makes another: until then its own wrap and a key
+	// request to each linked member have come back or failed.
+	wrapPatience = 15 * time.Second
+)
 
 // sendEpoch is the epoch to write under: of the eligible ones whose secret is
 // here, the one of highest generation, then lowest order key; none if a valid
@@ -32,22 +42,90 @@ func (r *room) sendEpoch() (groups.Epoch, bool) {
 	return groups.Epoch{}, false
 }
 
+// freshEpoch is sendEpoch for who is about to write: none either if the epoch
+// is to be replaced before the next message (R35).
+func (r *room) freshEpoch() (groups.Epoch, bool) {
+	e, ok := r.sendEpoch()
+	return e, ok && !r.g.Stale(e, r.n.nowMs())
+}
+
 // minimumEpoch sees to it that the group gets an epoch every seated device can
 // read. Who made the change makes the epoch in the same commit, so that a
 // removal and its rekey leave together; the others wait their turn.
 func (r *room) minimumEpoch(c *commit, s *groups.State) error {
 	me, ok := s.Inc(r.me)
-	if !ok || !me.Live || me.Cut || !me.Seated || !r.g.NeedRekey() {
+	if !ok || !me.Live || me.Cut || !me.Seated {
 		r.rekeyAt = time.Time{}
 		return nil
 	}
-	if len(c.own) > 0 {
+	now, wait := r.n.now(), time.Duration(r.seatIndex(s))*rekeyStep
+	switch e, held := r.sendEpoch(); {
+	case r.g.NeedRekey() && len(c.own) > 0:
+		if !admitsOnly(c.own) {
+			return r.rekey(c)
+		}
+		if shared := r.sharedAt.Add(admitShare); now.Before(shared) {
+			r.rekeyAt = shared
+			return nil
+		}
+		r.sharedAt = now
 		return r.rekey(c)
+	case r.g.NeedRekey():
+	case !held:
+		wait += wrapPatience
+	case withdraws(c.own) && r.g.Stale(e, r.n.nowMs()):
+		return r.rekey(c)
+	default:
+		r.rekeyAt = time.Time{}
+		return nil
 	}
 	if r.rekeyAt.IsZero() {
-		r.rekeyAt = r.n.now().Add(time.Duration(r.seatIndex(s)) * rekeyStep)
+		r.rekeyAt = now.Add(wait)
 	}
 	return nil
+}
+
+// admitsOnly tells whether all a commit wrote that could end an epoch are
+// admissions.
+func admitsOnly(own []*groups.Op) bool {
+	return !slices.ContainsFunc(own, func(op *groups.Op) bool {
+		return op.Chain == groups.Control && op.Kind != groups.KindAdmit
+	})
+}
+
+// withdraws tells whether a commit may have taken a harbor's office.
+func withdraws(own []*groups.Op) bool {
+	return slices.ContainsFunc(own, func(op *groups.Op) bool { return op.Chain == groups.Control && op.Kind == groups.KindHarbor })
+}
+
+// lateEpoch makes the epoch that was due, if it still is.
+func (r *room) lateEpoch(c *commit) error {
+	if _, held := r.sendEpoch(); held || !r.view.Load().seated() {
+		return nil
+	}
+	// Whose wrap fails while nobody is linked has nobody to talk to either.
+	if !r.g.NeedRekey() && len(r.links) == 0 {
+		r.rekeyAt = r.n.now().Add(wrapPatience)
+		return nil
+	}
+	return r.rekey(c)
+}
+
+// answerableEpoch sees to it that who is answered about keys can go on under an
+// epoch it may read. When one is about to be made, by its turn or for several
+// newcomers, wait says how long that takes, but not past until.
+func (r *room) answerableEpoch(c *commit, until time.Time) (wait time.Duration, _ error) {
+	if !r.g.NeedRekey() {
+		return 0, nil
+	}
+	due := r.rekeyAt
+	if due.After(until) {
+		due = until
+	}
+	if wait := due.Sub(r.n.now()); wait > 0 {
+		return wait, nil
+	}
+	return 0, r.rekey(c)
 }
 
 // seatIndex counts the seated members with a linked device that come before
@@ -252,12 +330,7 @@ func (r *room) tick() {
 	r.proveForks()
 	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
 		r.rekeyAt = time.Time{}
-		if err := r.commit(func(c *commit) error {
-			if !r.g.NeedRekey() {
-				return nil
-			}
-			return r.rekey(c)
-		}); err != nil {
+		if err := r.commit(r.lateEpoch); err != nil {
 			r.log.Warn("making an epoch failed", "err", err)
 			r.rekeyAt = r.n.now().Add(rekeyStep)
 		}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -222,8 +223,8 @@ func (n *Node) answerKey(ctx context.Context, s *mesh.Stream) error {
 	inc, ok := v.state.Inc(req.Inc)
 	now := n.nowMs()
 	switch {
-	case !ok || !inc.Live || inc.Cut || !inc.Seated || v.peers[s.Peer()] != req.Inc:
-		return fmt.Errorf("a key request by nobody seated")
+	case !ok || !inc.Seated || v.peers[s.Peer()] != req.Inc:
+		return errUnseated
 	case req.Responder != n.mesh.Self():
 		return fmt.Errorf("a key request for another responder")
 	case req.Ms > now+requestSkew || req.Ms+requestSkew < now:
@@ -232,18 +233,8 @@ func (n *Node) answerKey(ctx context.Context, s *mesh.Stream) error {
 	if err := signed.Verify(r.group, inc.Device); err != nil {
 		return fmt.Errorf("%w: %v", errForged, err)
 	}
-	var bundle seal.Bundle
-	if err := r.step(ctx, func(c *commit) error {
-		// Who answers has an epoch that everybody seated can read: what a
-		// newcomer writes next is under it.
-		if len(r.g.Eligible()) == 0 || r.g.NeedRekey() {
-			if err := r.rekey(c); err != nil {
-				return err
-			}
-		}
-		bundle = r.bundleFor(req)
-		return nil
-	}); err != nil {
+	bundle, err := r.bundle(ctx, req)
+	if err != nil {
 		return err
 	}
 	body, err := seal.EncodeBundle(bundle)
@@ -256,6 +247,38 @@ func (n *Node) answerKey(ctx context.Context, s *mesh.Stream) error {
 	}
 	s.SetDeadline(time.Now().Add(keyStep))
 	return s.WriteFrame(box)
+}
+
+// errUnseated ends a key request of a device that has no seat, or another's.
+var errUnseated = errors.New("a key request by nobody seated")
+
+// bundle gathers what a member may have, once there is an epoch here that
+// everybody seated can read: what a newcomer writes next is under it.
+func (r *room) bundle(ctx context.Context, req seal.Request) (b seal.Bundle, err error) {
+	until := r.n.now().Add(admitShare)
+	for {
+		var wait time.Duration
+		changed := r.changed.wait()
+		err := r.step(ctx, func(c *commit) (err error) {
+			if inc, ok := r.g.State().Inc(req.Inc); !ok || !inc.Seated {
+				return errUnseated // while it waited
+			}
+			if wait, err = r.answerableEpoch(c, until); err == nil && wait == 0 {
+				b = r.bundleFor(req)
+			}
+			return err
+		})
+		if err != nil || wait == 0 {
+			return b, err
+		}
+		due := time.NewTimer(wait)
+		select {
+		case <-changed:
+		case <-due.C:
+		case <-ctx.Done():
+		}
+		due.Stop()
+	}
 }
 
 // bundleFor gathers what a member may have: epochs by the rules, and the

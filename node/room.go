@@ -44,6 +44,7 @@ type room struct {
 	topics     map[[32]byte]*topic
 	wroteOn    [32]byte  // eid of the topic written on last
 	rekeyAt    time.Time // when to make an epoch if nobody else did; zero: no need
+	sharedAt   time.Time // when an own admission was given an epoch of its own
 	heads      map[chainOf]groups.VectorEntry
 	branches   map[chainOf]groups.Vector // other heads of forked control chains
 	forks      map[wire.OpID]*fork       // contradictions to be proved, by inc

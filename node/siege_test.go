@@ -32,10 +32,16 @@ type siege struct {
 	logs []string // of Ann, warnings and errors
 }
 
-func newSiege(t *testing.T) *siege {
+func newSiege(t *testing.T) *siege { return newSiegeAt(t, func(*Config) {}) }
+
+// newSiegeAt is newSiege with nodes that are configured otherwise.
+func newSiegeAt(t *testing.T, change func(*Config)) *siege {
 	s := &siege{}
-	s.ann = startNode(t, t.TempDir(), "Ann", func(c *Config) { c.Log = slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn})) })
-	s.bo = startNode(t, t.TempDir(), "Bo", nil)
+	s.ann = startNode(t, t.TempDir(), "Ann", func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		change(c)
+	})
+	s.bo = startNode(t, t.TempDir(), "Bo", change)
 	s.group = newGroup(t, s.ann, api.GroupCreate{})
 	join(t, s.bo, invite(t, s.ann, s.group, 1, ""))
 	s.flows(t)

@@ -78,13 +78,14 @@ func (r *room) takeWords(first word) {
 }
 
 // say encrypts one content payload under the epoch of the moment and takes it
-// in. With no epoch to write under it makes one first: somebody is waiting.
+// in. With no epoch to write under, or one that has become stale, it makes one
+// first: somebody is waiting.
 func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error) {
 	me, ok := r.g.State().Inc(r.me)
 	if !ok || !me.Live || me.Cut || !me.Seated {
 		return nil, r.notSeated()
 	}
-	e, ok := r.sendEpoch()
+	e, ok := r.freshEpoch()
 	if !ok {
 		if err := r.rekey(c); err != nil {
 			return nil, err

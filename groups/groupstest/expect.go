@@ -56,6 +56,9 @@ func (p *play) holds(l *groups.Log, st Step) error {
 		got = []string{want[0], s.Role(q.Account).String()}
 	case "rekey":
 		got = []string{yesNo(l.NeedRekey())}
+	case "stale":
+		e := l.Eligible()
+		got = []string{yesNo(len(e) > 0 && l.Stale(e[0], p.NowMs))}
 	case "devices":
 		q, err := p.Person(want[0])
 		if err != nil {

@@ -47,6 +47,7 @@ type Step struct {
 //	expect waitlist NAME…  in order         expect gone NAME…
 //	expect role NAME owner|admin|member
 //	expect rekey yes|no    whether a rekey is needed
+//	expect stale yes|no    whether the best epoch is to be replaced before the next message
 //	expect used CODE N
 //	expect reader NAME yes|no   is NAME's device a recipient of the best epoch
 //	expect devices NAME N       devices of NAME with a seat
