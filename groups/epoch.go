@@ -424,18 +424,20 @@ func (l *Log) Epochs() []Epoch {
 	return out
 }
 
-// MayHaveKey tells whether the secret of an epoch may be given to a device
-// that asks (R37): its inc is seated, and it or a sibling was a recipient, or
-// the history policy grants the epoch, counted from its account's admission.
-// Two cases are the caller's to add: asker and responder are of one account;
-// and for days of history, epochs under which it holds content from
-// HistoryFrom on, or content whose control heads have the asker's admit.
-func (l *Log) MayHaveKey(asker wire.OpID, eid [32]byte) bool {
+// MayHaveKey tells whether the inc by may give the secret of an epoch to a
+// device that asks (R37): the asker's inc is seated; and it or a sibling was a
+// recipient, or asks a sibling, or the history policy grants the epoch, counted
+// from its account's admission. One case is the caller's to add: for days of
+// history, epochs under which it holds content from HistoryFrom on.
+func (l *Log) MayHaveKey(asker, by wire.OpID, eid [32]byte) bool {
 	s := l.State()
 	info, ok := s.Inc(asker)
 	k, named := s.named(eid)
 	if !ok || !info.Seated || !named {
 		return false
+	}
+	if sibling, ok := s.Inc(by); ok && sibling.Account == info.Account {
+		return true
 	}
 	for _, i := range l.rekeyPast(k).recipients {
 		if s.r.nodes[i].isDevice() && s.r.nodes[i].account == info.Account {

@@ -177,7 +177,7 @@ func (r *room) takeBundle(c *commit, peer wire.PeerKey, asked [][32]byte, b seal
 	for _, eid := range asked {
 		if !r.keys.has(eid) {
 			r.refused[refusal{peer, eid}] = true
-			lacks = lacks || len(r.locked[eid]) > 0 || r.g.MayHaveKey(r.me, eid)
+			lacks = lacks || len(r.locked[eid]) > 0 || r.g.MayHaveKey(r.me, r.view.Load().peers[peer], eid)
 		}
 	}
 	if lacks {
@@ -287,7 +287,7 @@ func (r *room) bundleFor(req seal.Request) seal.Bundle {
 	var b seal.Bundle
 	given := map[[32]byte]bool{}
 	for _, eid := range req.EIDs {
-		if e := r.keys.epochs[eid]; e != nil && r.g.MayHaveKey(req.Inc, eid) {
+		if e := r.keys.epochs[eid]; e != nil && r.g.MayHaveKey(req.Inc, r.me, eid) {
 			b.Epochs = append(b.Epochs, seal.EpochSecret{EID: eid, Secret: e.secret})
 			given[eid] = true
 		}

@@ -59,6 +59,22 @@ func (p *play) holds(l *groups.Log, st Step) error {
 	case "stale":
 		e := l.Eligible()
 		got = []string{yesNo(len(e) > 0 && l.Stale(e[0], p.NowMs))}
+	case "keys":
+		q, err := p.Person(want[0])
+		if err != nil {
+			return err
+		}
+		by, err := p.Person(want[2])
+		if err != nil {
+			return err
+		}
+		n := 0
+		for _, e := range l.Epochs() {
+			if l.MayHaveKey(q.Inc, by.Inc, e.EID) {
+				n++
+			}
+		}
+		got = []string{want[0], "from", want[2], strconv.Itoa(n)}
 	case "devices":
 		q, err := p.Person(want[0])
 		if err != nil {

@@ -50,6 +50,7 @@ type Step struct {
 //	expect stale yes|no    whether the best epoch is to be replaced before the next message
 //	expect used CODE N
 //	expect reader NAME yes|no   is NAME's device a recipient of the best epoch
+//	expect keys NAME from NAME N   of how many epochs the second may give the first the secret
 //	expect devices NAME N       devices of NAME with a seat
 //	expect harbor NAME yes|no   in office
 //	expect shown TAG…           expect folded TAG…      by their standing

@@ -39,7 +39,7 @@ func (p *Performance) expect(st groupstest.Step) error {
 // blind tells of expectations about what no API shows: keys, which nodes make
 // by themselves, contradictions, and what an ownership rests on.
 func blind(what string) bool {
-	return slices.Contains([]string{"rekey", "stale", "reader", "forks", "settled", "harbor"}, what)
+	return slices.Contains([]string{"rekey", "stale", "reader", "keys", "forks", "settled", "harbor"}, what)
 }
 
 func (p *Performance) holds(q *Person, st groupstest.Step) error {
