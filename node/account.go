@@ -58,7 +58,7 @@ func (n *Node) unbegin() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
-	n.dev, n.mesh, n.store, n.people = nil, nil, nil, nil
+	n.dev, n.mesh, n.store, n.people, n.devices = nil, nil, nil, nil, nil
 	errs = append(errs, n.home.remove(fileKeys))
 	if err := errors.Join(errs...); err != nil {
 		return err

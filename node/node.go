@@ -36,10 +36,11 @@ type Node struct {
 	begun     atomic.Bool
 
 	// Set once, before begun.
-	dev    *device
-	store  *store.Store
-	mesh   *mesh.Mesh
-	people *people
+	dev     *device
+	store   *store.Store
+	mesh    *mesh.Mesh
+	people  *people
+	devices *devices
 
 	edges   sync.Mutex // one follow edge is made or taken at a time
 	opening sync.Mutex // one room of a group is opened at a time
@@ -110,6 +111,9 @@ func (n *Node) begin(dev *device) (err error) {
 	}
 	if n.people, err = loadPeople(n.store); err != nil {
 		return fmt.Errorf("reading people: %w", err)
+	}
+	if err := n.loadDevices(); err != nil {
+		return err
 	}
 	if err := n.loadRecords(); err != nil {
 		return fmt.Errorf("reading addresses: %w", err)

@@ -80,6 +80,11 @@ func (c *Client) Words(ctx context.Context, confirmed bool) (Words, error) {
 // Card: GET identity/card.
 func (c *Client) Card(ctx context.Context) (Card, error) { return get[Card](ctx, c, "/identity/card") }
 
+// Devices: GET devices.
+func (c *Client) Devices(ctx context.Context) ([]Device, error) {
+	return list[Device](ctx, c, "/devices")
+}
+
 // Profile: GET profile.
 func (c *Client) Profile(ctx context.Context) (Profile, error) {
 	return get[Profile](ctx, c, "/profile")

@@ -27,6 +27,8 @@ type Node interface {
 	Profile(ctx context.Context) (api.Profile, error)
 	SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile, error)
 
+	Devices(ctx context.Context) ([]api.Device, error)
+
 	People(ctx context.Context) ([]api.Person, error)
 	Person(ctx context.Context, a wire.AccountID) (api.Person, error)
 	Follows(ctx context.Context) ([]api.Person, error)

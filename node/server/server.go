@@ -98,6 +98,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.api = newAPI(mux)
 	s.statusVerbs()
 	s.identityVerbs()
+	s.deviceVerbs()
 	s.profileVerbs()
 	s.peopleVerbs()
 	s.requestVerbs()
