@@ -39,7 +39,7 @@ func (n *Node) Audit(ctx context.Context, g wire.GroupID, at time.Time) (api.Aud
 	for _, m := range s.Members() {
 		right := s.Right(m)
 		out.Members = append(out.Members, api.AuditMember{
-			Member: n.memberOf(m), Way: right.Way.String(), Admission: right.Via, Invite: right.Invite, Sponsor: right.Sponsor, RoleBy: right.RoleBy,
+			Member: n.memberOf(s, m), Way: right.Way.String(), Admission: right.Via, Invite: right.Invite, Sponsor: right.Sponsor, RoleBy: right.RoleBy,
 		})
 	}
 	return out, r.addReasons(out.Acts)
@@ -67,7 +67,7 @@ func (r *room) members(s *groups.State, accounts []wire.AccountID) []api.Member 
 	out := make([]api.Member, 0, len(accounts))
 	for _, a := range accounts {
 		if m, ok := s.Member(a); ok {
-			out = append(out, r.n.memberOf(m))
+			out = append(out, r.n.memberOf(s, m))
 		}
 	}
 	return out

@@ -30,6 +30,8 @@ func (n *Node) Branch(_ context.Context, g wire.GroupID, a wire.AccountID) (api.
 func (r *room) branch(s *groups.State, a wire.AccountID) (out, stay []wire.AccountID, _ error) {
 	self := r.n.dev.account()
 	switch _, known := s.Member(a); {
+	case isDirect(s):
+		return nil, nil, api.NewProblem(api.DirectConversation)
 	case a == self:
 		return nil, nil, api.NewProblem(api.NotAllowed).Explain("to give up your own seat, leave the group")
 	case !known:
@@ -59,6 +61,9 @@ func (n *Node) RemoveBranch(ctx context.Context, g wire.GroupID, a wire.AccountI
 		return api.Task{}, err
 	}
 	if err := checkReason(in.Reason); err != nil {
+		return api.Task{}, err
+	}
+	if err := notDirect(r.view.Load().state); err != nil {
 		return api.Task{}, err
 	}
 	if _, _, err := r.branch(r.view.Load().state, a); err != nil {

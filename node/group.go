@@ -21,9 +21,11 @@ import (
 func (n *Node) Groups(context.Context) ([]api.Group, error) {
 	var out []api.Group
 	for _, r := range n.openRooms() {
-		if v := r.view.Load(); !v.me.IsZero() {
-			out = append(out, r.api(v))
+		v := r.view.Load()
+		if v.me.IsZero() || r.conversation(v)[0].r != r {
+			continue // not let in, or shown with the one that is written in
 		}
+		out = append(out, r.api(v))
 	}
 	slices.SortFunc(out, func(a, b api.Group) int { return lastTime(b).Compare(lastTime(a)) })
 	return out, nil
@@ -50,6 +52,9 @@ func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, 
 	if !n.begun.Load() {
 		return api.Group{}, api.NewProblem(api.NoIdentity)
 	}
+	if !in.Direct.IsZero() {
+		return n.direct(ctx, in)
+	}
 	limit := uint64(groups.DefaultCap)
 	if in.Cap != nil {
 		limit = uint64(*in.Cap)
@@ -62,37 +67,49 @@ func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, 
 	if err := info.Check(); err != nil {
 		return api.Group{}, api.NewProblem(api.BadRequest).Explain("%v", err)
 	}
-	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)
+	r, err := n.found(ctx, limit, policy, &info)
 	if err != nil {
 		return api.Group{}, err
 	}
+	return r.api(r.view.Load()), nil
+}
+
+// found makes a group and its first epoch; without an info it has no name of
+// its own.
+func (n *Node) found(ctx context.Context, limit uint64, policy groups.Policy, info *groups.GroupInfo) (*room, error) {
+	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)
+	if err != nil {
+		return nil, err
+	}
 	var nonce [16]byte
 	if _, err := io.ReadFull(n.cfg.Rand, nonce[:]); err != nil {
-		return api.Group{}, fmt.Errorf("drawing a nonce: %w", err)
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
 	}
 	genesis := groups.ComposeGenesis(n.dev.keys, n.dev.chain, pk, nonce, limit, policy, n.nowMs())
 	r, err := n.prepareRoom(ctx, genesis, pk, seed, wire.PeerKey{})
 	if err != nil {
-		return api.Group{}, err
+		return nil, err
 	}
 	err = r.step(ctx, func(c *commit) error {
 		if err := r.rekey(c); err != nil {
 			return err
 		}
-		if _, err := r.say(c, groups.ContentGroupInfo, info.Encode()); err != nil {
-			return err
+		if info != nil {
+			if _, err := r.say(c, groups.ContentGroupInfo, info.Encode()); err != nil {
+				return err
+			}
 		}
 		return r.sayProfile(c)
 	})
 	if err != nil {
 		n.dropRoom(r)
-		return api.Group{}, err
+		return nil, err
 	}
 	r.tell(func(c *commit) error {
 		c.changes = append(c.changes, r.n.change(store.Add, api.EventGroupCreated, r.group, r.api(r.view.Load())))
 		return nil
 	})
-	return r.api(r.view.Load()), nil
+	return r, nil
 }
 
 // PatchGroup changes a group's name, description, rules or cap.
@@ -109,6 +126,9 @@ func (n *Node) PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch
 	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
+		if err := notDirect(s); err != nil {
+			return err
+		}
 		switch rules := in.Cap != nil || in.Policy != nil; {
 		case !s.Seated(n.dev.account()):
 			return r.notSeated()
@@ -185,27 +205,42 @@ func (r *room) postingPins(p groups.Policy) []groups.Pin {
 	return pins
 }
 
-// LeaveGroup gives the own seat up. The history stays on this disk.
+// LeaveGroup gives the own seat up, in a conversation of two all there are. The
+// history stays on this disk; seats that were offered are not any more.
 func (n *Node) LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error) {
 	r, err := n.memberRoom(g)
 	if err != nil {
 		return api.Group{}, err
 	}
-	err = r.step(ctx, func(c *commit) error {
+	parts := slices.DeleteFunc(r.roomsOf(), func(part *room) bool { return !part.view.Load().inIt() })
+	if len(parts) == 0 {
+		parts = []*room{r} // refused, and told why
+	}
+	for _, part := range parts {
+		if err := part.leave(ctx); err != nil {
+			return api.Group{}, err
+		}
+		for _, t := range n.tasks.open(part.group, api.TaskOffer) {
+			if _, err := n.CancelTask(ctx, t.t.ID); err != nil {
+				return api.Group{}, err
+			}
+		}
+	}
+	return r.api(r.view.Load()), nil
+}
+
+func (r *room) leave(ctx context.Context) error {
+	return r.step(ctx, func(c *commit) error {
 		s := r.g.State()
-		if s.Owner() == n.dev.account() && len(s.Policy().Direct) == 0 {
+		if s.Owner() == r.n.dev.account() && !isDirect(s) {
 			return api.NewProblem(api.OwnerStays)
 		}
 		if me, ok := s.Inc(r.me); !ok || !me.Live {
 			return r.notSeated()
 		}
-		_, err := r.own(c, groups.KindLeave, &groups.LeaveBody{Pins: r.g.PinsFor(n.dev.account())})
+		_, err := r.own(c, groups.KindLeave, &groups.LeaveBody{Pins: r.g.PinsFor(r.n.dev.account())})
 		return err
 	})
-	if err != nil {
-		return api.Group{}, err
-	}
-	return r.api(r.view.Load()), nil
 }
 
 // tellGroup tells readers that a group's name, rules, epoch or own standing
@@ -226,8 +261,19 @@ func (r *room) tellGroup(c *commit) {
 	c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupUpdated, r.group, r.api(&v)))
 }
 
-// api is the group as its readers see it.
+// api is the group as its readers see it: of a conversation, the one that is
+// written in.
 func (r *room) api(v *view) api.Group {
+	parts := r.conversation(v)
+	out := parts[0].r.plain(parts[0].v)
+	if isDirect(v.state) {
+		r.asDirect(&out, parts)
+	}
+	return out
+}
+
+// plain is the group without regard to others.
+func (r *room) plain(v *view) api.Group {
 	s := v.state
 	out := api.Group{
 		ID: r.group, Name: v.meta.Name, Description: v.meta.Description, Cap: s.Cap(), Members: s.SeatCount(), Waitlist: s.WaitCount(),

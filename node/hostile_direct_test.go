@@ -147,12 +147,18 @@ func TestForgedOffers(t *testing.T) {
 	third.befriend(t, s.ann)
 	requests := func() []api.Request { return must[[]api.Request](t)(s.ann.Requests(t.Context())) }
 	waiting := len(requests())
-	offer := func(by *applicant, name string) offerMsg {
+	offerOf := func(by *applicant, name string, limit uint64, p groups.Policy) offerMsg {
 		_, pk := must2(t)(seal.GenerateKEM(rand.Reader))
 		var nonce [16]byte
 		rand.Read(nonce[:])
-		g := groups.ComposeGenesis(by.keys, by.chain, pk, nonce, 10, groups.DefaultPolicy(), s.ann.nowMs())
+		g := groups.ComposeGenesis(by.keys, by.chain, pk, nonce, limit, p, s.ann.nowMs())
 		return offerMsg{Inviter: by.account(), Genesis: g.Frame(), Preview: offerPreview{Name: name}, Nonce: nonce}
+	}
+	offer := func(by *applicant, name string) offerMsg { return offerOf(by, name, 10, groups.DefaultPolicy()) }
+	direct := func(by *applicant, to wire.AccountID) offerMsg {
+		p := groups.DefaultPolicy()
+		p.Waitlist, p.Direct = 0, to[:]
+		return offerOf(by, "", 2, p)
 	}
 	s.attack(t, "offers", 2, func(t *testing.T) {
 		byStranger := offer(stranger, "x")
@@ -170,10 +176,15 @@ func TestForgedOffers(t *testing.T) {
 		})
 		message := offer(friend, "x")
 		message.Genesis = content
+		others := direct(friend, third.account())
+		foreign := direct(third, s.ann.dev.account())
+		foreign.Inviter = friend.account()
+		talk := direct(stranger, s.ann.dev.account())
 		for name, try := range map[string]struct {
 			by *applicant
 			o  offerMsg
-		}{"by a stranger": {stranger, byStranger}, "brought by another": {stranger, borrowed}, "with a forged genesis": {friend, forged}, "of a message": {friend, message}} {
+		}{"by a stranger": {stranger, byStranger}, "brought by another": {stranger, borrowed}, "with a forged genesis": {friend, forged}, "of a message": {friend, message},
+			"of a conversation of others": {friend, others}, "of a conversation with another": {friend, foreign}, "of a conversation by a stranger": {stranger, talk}} {
 			if ack, err := try.by.direct(t, s.ann, directOffer, wire.Marshal(try.o)); err != nil || ack.OK != 0 {
 				t.Errorf("an offer %s: %+v, %v", name, ack, err)
 			}
@@ -200,6 +211,23 @@ func TestForgedOffers(t *testing.T) {
 		}
 		if err := s.ann.takeOffer(t.Context(), third.mesh.Self(), wire.Marshal(offer(third, "mine"))); err != nil {
 			t.Errorf("an offer of somebody else: %v", err)
+		}
+	})
+	s.attack(t, "conversations without end", 2, func(t *testing.T) {
+		for range 3 * maxParts {
+			s.ann.takeOffer(t.Context(), third.mesh.Self(), wire.Marshal(direct(third, s.ann.dev.account())))
+		}
+		opened := 0
+		for _, r := range s.ann.openRooms() {
+			if v := r.view.Load(); v.state.Owner() == third.account() {
+				opened++
+			}
+		}
+		if opened == 0 || opened > maxParts {
+			t.Errorf("%d conversations of one mutual were opened unasked", opened)
+		}
+		if groups := must[[]api.Group](t)(s.ann.Groups(t.Context())); len(groups) != 1 {
+			t.Errorf("%d groups are listed that nobody was let into", len(groups)-1)
 		}
 	})
 	s.attack(t, "answers and declines by others", 2, func(t *testing.T) {

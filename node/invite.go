@@ -45,6 +45,9 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 	if !v.seated() {
 		return api.Invite{}, r.notSeated()
 	}
+	if err := notDirect(v.state); err != nil {
+		return api.Invite{}, err
+	}
 	if !v.state.MayInvite(n.dev.account()) {
 		return api.Invite{}, api.NewProblem(api.RoleNeeded)
 	}

@@ -62,8 +62,12 @@ func (r *room) nameOp(c *commit, of wire.AccountID, op *groups.Op) {
 
 func (r *room) namesKey() string { return "names/" + r.group.String() }
 
-// lacksNames tells whether the group's name is not known here yet.
-func (r *room) lacksNames() bool { return len(r.view.Load().meta.InfoOp) == 0 }
+// lacksNames tells whether the group's name is not known here yet; a
+// conversation of two goes by the other's.
+func (r *room) lacksNames() bool {
+	v := r.view.Load()
+	return len(v.meta.InfoOp) == 0 && !isDirect(v.state)
+}
 
 // requestKeys asks one member for epochs and for the words that name the
 // group (groups/seal/SPEC.md S8).

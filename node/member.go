@@ -17,9 +17,10 @@ func (n *Node) Members(_ context.Context, g wire.GroupID) ([]api.Member, error) 
 	if err != nil {
 		return nil, err
 	}
+	s := r.roomsOf()[0].view.Load().state
 	var out []api.Member
-	for _, m := range r.view.Load().state.Members() {
-		out = append(out, n.memberOf(m))
+	for _, m := range s.Members() {
+		out = append(out, n.memberOf(s, m))
 	}
 	return out, nil
 }
@@ -30,10 +31,11 @@ func (n *Node) Waitlist(_ context.Context, g wire.GroupID) ([]api.Member, error)
 	if err != nil {
 		return nil, err
 	}
+	s := r.view.Load().state
 	var out []api.Member
-	for _, m := range r.view.Load().state.Members() {
+	for _, m := range s.Members() {
 		if m.Status == groups.StatusWaitlisted {
-			out = append(out, n.memberOf(m))
+			out = append(out, n.memberOf(s, m))
 		}
 	}
 	return out, nil
@@ -55,6 +57,9 @@ func (n *Node) PatchMember(ctx context.Context, g wire.GroupID, a wire.AccountID
 	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
+		if err := notDirect(s); err != nil {
+			return err
+		}
 		if s.Owner() != n.dev.account() {
 			return api.NewProblem(api.RoleNeeded, "role", api.RoleOwner)
 		}
@@ -95,6 +100,9 @@ func (n *Node) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountI
 	}
 	err = r.step(ctx, func(c *commit) error {
 		s := r.g.State()
+		if err := notDirect(s); err != nil {
+			return err
+		}
 		m, ok := s.Member(a)
 		switch self := n.dev.account(); {
 		case a == self:
@@ -117,17 +125,25 @@ func (n *Node) RemoveMember(ctx context.Context, g wire.GroupID, a wire.AccountI
 }
 
 func (r *room) member(a wire.AccountID) (api.Member, error) {
-	m, ok := r.view.Load().state.Member(a)
+	s := r.view.Load().state
+	m, ok := s.Member(a)
 	if !ok {
 		return api.Member{}, api.NewProblem(api.NotMember)
 	}
-	return r.n.memberOf(m), nil
+	return r.n.memberOf(s, m), nil
 }
 
-func (n *Node) memberOf(m groups.Member) api.Member {
+// provisional tells whether a seat may yet be undone by somebody who did not
+// know of it: never the owner's, whom nobody outranks.
+func provisional(m groups.Member) bool { return m.Provisional && m.Role != groups.RoleOwner }
+
+func (n *Node) memberOf(s *groups.State, m groups.Member) api.Member {
 	out := api.Member{
 		Account: m.Account, Name: n.nameOf(m.Account), Role: m.Role.String(), Status: statusAPI(m.Status), Inviter: m.Inviter,
-		JoinedAt: msTime(m.JoinedMs), Provisional: m.Provisional, Place: m.WaitPos,
+		JoinedAt: msTime(m.JoinedMs), Provisional: provisional(m), Place: m.WaitPos,
+	}
+	if isDirect(s) {
+		out.Role, out.Provisional = api.RoleMember, false // no ranks, and nobody to undo it
 	}
 	for _, inc := range m.Incs {
 		if !inc.Live || inc.Cut {
@@ -161,8 +177,8 @@ func (n *Node) learnProfile(p identity.SignedProfile) {
 		r.tell(func(c *commit) error {
 			s := r.g.State()
 			if m, ok := s.Member(a); ok && !r.me.IsZero() {
-				c.changes = append(c.changes, n.change(store.Update, api.EventMemberRole, r.group, n.memberOf(m)))
-				c.regroup = s.Owner() == a // it is called by its owner's name
+				c.changes = append(c.changes, n.change(store.Update, api.EventMemberRole, r.group, n.memberOf(s, m)))
+				c.regroup = s.Owner() == a || isDirect(s) // it is called by its owner's name, or by the other's
 			}
 			return nil
 		})
@@ -203,7 +219,7 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			continue
 		}
 		changed = true
-		c.changes = append(c.changes, r.n.change(store.Update, typ, r.group, r.n.memberOf(m)))
+		c.changes = append(c.changes, r.n.change(store.Update, typ, r.group, r.n.memberOf(after, m)))
 		if m.Account == self && m.Status == groups.StatusSeated && (!known || was.Status != m.Status) && before != nil {
 			v := *r.view.Load()
 			v.state, v.me, v.meta = after, r.me, r.meta

@@ -20,6 +20,9 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	if err != nil {
 		return api.Message{}, err
 	}
+	if r, err = r.speaker(); err != nil {
+		return api.Message{}, err
+	}
 	text := groups.Text{Text: in.Text, Mentions: in.Mentions}
 	if !in.ReplyTo.IsZero() {
 		text.ReplyTo = wire.SomeID(in.ReplyTo)
@@ -52,7 +55,7 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	if said != nil && said.ID == op.ID {
 		return n.messageOf(r, *said), nil
 	}
-	return n.Message(ctx, g, op.ID.String())
+	return n.Message(ctx, r.group, op.ID.String())
 }
 
 // keyWait is how long a message of somebody just let in waits for the keys of
@@ -83,32 +86,37 @@ func (n *Node) Message(_ context.Context, g wire.GroupID, id string) (api.Messag
 	if err != nil {
 		return api.Message{}, err
 	}
-	e, err := r.entry(id)
+	r, e, err := r.entry(id)
 	if err != nil {
 		return api.Message{}, err
 	}
 	return n.messageOf(r, e), nil
 }
 
-func (r *room) entry(id string) (timeline.Entry, error) {
+// entry finds what a message id names, and the room it was said in: r, or one
+// that is shown as one with it.
+func (r *room) entry(id string) (*room, timeline.Entry, error) {
+	var e timeline.Entry
 	missing := api.NewProblem(api.NotFound).Explain("no message %q in this group", id)
 	op, err := wire.ParseOpID(id)
 	if err != nil {
-		return timeline.Entry{}, missing
+		return r, e, missing
 	}
-	var e timeline.Entry
 	err = r.n.store.View(func(tx *store.Tx) error {
-		row, ok, err := tx.Entry(r.group, op)
-		if err != nil {
-			return err
+		for _, part := range r.roomsOf() {
+			row, ok, err := tx.Entry(part.group, op)
+			if err != nil {
+				return err
+			}
+			if ok {
+				r = part
+				e, err = timeline.Decode(row.Data)
+				return err
+			}
 		}
-		if !ok {
-			return missing
-		}
-		e, err = timeline.Decode(row.Data)
-		return err
+		return missing
 	})
-	return e, err
+	return r, e, err
 }
 
 // spokenIn tells whether an entry is something a person said to be read: not
@@ -127,19 +135,20 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 		p.Limit = api.DefaultPage
 	}
 	p.Limit = min(p.Limit, api.MaxPage)
+	said := spoken{n, r.roomsOf()}
 	var out api.MessagePage
 	err = n.store.View(func(tx *store.Tx) error {
 		switch {
 		case p.After != "":
-			at, err := r.cursor(tx, p.After)
+			at, err := said.cursor(tx, p.After)
 			if err != nil {
 				return err
 			}
-			items, more, err := r.page(tx, at, store.After, p.Limit)
+			items, more, err := said.page(tx, at, store.After, p.Limit)
 			if err != nil {
 				return err
 			}
-			out = r.window(items)
+			out = said.window(items)
 			if len(items) > 0 {
 				out.Before = cursorText(items[0].Key())
 			}
@@ -147,20 +156,20 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 				out.After = cursorText(items[len(items)-1].Key())
 			}
 		case p.Around != "":
-			at, err := r.cursor(tx, p.Around)
+			at, err := said.cursor(tx, p.Around)
 			if err != nil {
 				return err
 			}
-			older, moreOld, err := r.page(tx, at, store.Before, p.Limit/2)
+			older, moreOld, err := said.page(tx, at, store.Before, p.Limit/2)
 			if err != nil {
 				return err
 			}
-			newer, moreNew, err := r.page(tx, justBefore(at), store.After, p.Limit-len(older))
+			newer, moreNew, err := said.page(tx, justBefore(at), store.After, p.Limit-len(older))
 			if err != nil {
 				return err
 			}
 			items := append(older, newer...)
-			out = r.window(items)
+			out = said.window(items)
 			if moreOld {
 				out.Before = cursorText(items[0].Key())
 			}
@@ -170,15 +179,15 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 		default:
 			at := store.Cursor{OrderMs: wire.MaxMs}
 			if p.Before != "" {
-				if at, err = r.cursor(tx, p.Before); err != nil {
+				if at, err = said.cursor(tx, p.Before); err != nil {
 					return err
 				}
 			}
-			items, more, err := r.page(tx, at, store.Before, p.Limit)
+			items, more, err := said.page(tx, at, store.Before, p.Limit)
 			if err != nil {
 				return err
 			}
-			out = r.window(items)
+			out = said.window(items)
 			if more {
 				out.Before = cursorText(items[0].Key())
 			}
@@ -191,37 +200,46 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 	return out, err
 }
 
+// spoken is the timeline of a group: of a conversation, of all groups that are
+// shown as one.
+type spoken struct {
+	n     *Node
+	rooms []*room
+}
+
 // page reads entries on one side of a cursor, oldest first, and tells whether
 // there are more. Those that are folded are among them: what was hidden is said
 // to be there.
-func (r *room) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int) (out []timeline.Entry, more bool, err error) {
-	rows, err := tx.PageEntries(r.group, at, d, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	if d == store.Before {
-		slices.Reverse(rows)
-	}
-	for _, row := range rows {
-		e, err := timeline.Decode(row.Data)
+func (s spoken) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int) (out []timeline.Entry, more bool, err error) {
+	for _, r := range s.rooms {
+		rows, err := tx.PageEntries(r.group, at, d, limit+1)
 		if err != nil {
 			return nil, false, err
 		}
-		out = append(out, e)
+		for _, row := range rows {
+			e, err := timeline.Decode(row.Data)
+			if err != nil {
+				return nil, false, err
+			}
+			out = append(out, e)
+		}
 	}
-	if len(out) > limit {
-		out, more = out[:limit], true
+	if len(s.rooms) > 1 {
+		slices.SortFunc(out, func(a, b timeline.Entry) int { return a.Key().Compare(b.Key()) })
 	}
-	if d == store.Before {
-		slices.Reverse(out)
+	if more = len(out) > limit; more && d == store.Before {
+		out = out[len(out)-limit:]
+	} else if more {
+		out = out[:limit]
 	}
 	return out, more, nil
 }
 
-func (r *room) window(items []timeline.Entry) api.MessagePage {
+func (s spoken) window(items []timeline.Entry) api.MessagePage {
 	page := api.MessagePage{}
 	for _, e := range items {
-		page.Items = append(page.Items, r.n.messageOf(r, e))
+		i := slices.IndexFunc(s.rooms, func(r *room) bool { return r.group == e.Group })
+		page.Items = append(page.Items, s.n.messageOf(s.rooms[max(i, 0)], e))
 	}
 	return page
 }
@@ -250,18 +268,20 @@ type cursorMsg struct {
 }
 
 // cursor reads a cursor or a message's id.
-func (r *room) cursor(tx *store.Tx, s string) (store.Cursor, error) {
-	if id, err := wire.ParseOpID(s); err == nil {
-		row, ok, err := tx.Entry(r.group, id)
-		if err != nil {
-			return store.Cursor{}, err
-		}
-		if ok {
-			return row.Cursor, nil
+func (s spoken) cursor(tx *store.Tx, text string) (store.Cursor, error) {
+	if id, err := wire.ParseOpID(text); err == nil {
+		for _, r := range s.rooms {
+			row, ok, err := tx.Entry(r.group, id)
+			if err != nil {
+				return store.Cursor{}, err
+			}
+			if ok {
+				return row.Cursor, nil
+			}
 		}
 		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
 	}
-	b, err := base64.RawURLEncoding.DecodeString(s)
+	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
 	}
@@ -307,7 +327,7 @@ func (n *Node) messageIn(r *room, s *groups.State, e timeline.Entry) api.Message
 		m.State = api.StateSent
 	}
 	if p, ok := s.Member(e.Author); ok {
-		m.Provisional = p.Provisional
+		m.Provisional = provisional(p)
 	}
 	return m
 }
@@ -318,10 +338,20 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 	if err != nil {
 		return err
 	}
-	e, err := r.entry(id)
+	_, e, err := r.entry(id)
 	if err != nil {
 		return err
 	}
+	for _, part := range r.roomsOf() {
+		if err := part.read(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read moves the read marker to an entry, or to where it would stand.
+func (r *room) read(ctx context.Context, e timeline.Entry) error {
 	return r.step(ctx, func(c *commit) error {
 		if e.Key().Compare(r.readMark()) <= 0 {
 			return nil

@@ -44,6 +44,7 @@ type Node struct {
 
 	edges   sync.Mutex // one follow edge is made or taken at a time
 	opening sync.Mutex // one room of a group is opened at a time
+	pairing sync.Mutex // one direct conversation is begun at a time
 	roomsMu sync.RWMutex
 	rooms   map[wire.GroupID]*room
 

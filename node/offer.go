@@ -24,22 +24,30 @@ func (n *Node) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) 
 		return api.Task{}, err
 	}
 	v := r.view.Load()
-	s := v.state
 	switch {
 	case !v.seated():
 		return api.Task{}, r.notSeated()
+	case isDirect(v.state):
+		return api.Task{}, api.NewProblem(api.DirectConversation)
 	case !n.people.mutual(a):
 		return api.Task{}, api.NewProblem(api.NotMutual)
-	case !s.MayInvite(n.dev.account()):
+	case !v.state.MayInvite(n.dev.account()):
 		return api.Task{}, api.NewProblem(api.RoleNeeded)
 	}
+	return n.offerSeat(ctx, r, a)
+}
+
+// offerSeat offers a seat to a mutual whom the rules would let in, once.
+func (n *Node) offerSeat(ctx context.Context, r *room, a wire.AccountID) (api.Task, error) {
+	v := r.view.Load()
+	s := v.state
 	if m, ok := s.Member(a); ok && (m.Status == groups.StatusSeated || m.Status == groups.StatusWaitlisted) {
 		return api.Task{}, api.NewProblem(api.AlreadyMember)
 	}
 	if s.SeatCount()+s.WaitCount() >= s.Cap()+int(s.Policy().Waitlist) {
 		return api.Task{}, api.NewProblem(api.GroupFull)
 	}
-	for _, t := range n.tasks.open(g, api.TaskOffer) {
+	for _, t := range n.tasks.open(r.group, api.TaskOffer) {
 		if w, _ := t.what(); slices.Contains(w.Asked, a) {
 			return n.Task(ctx, t.t.ID)
 		}
@@ -58,7 +66,7 @@ func (n *Node) AddMember(ctx context.Context, g wire.GroupID, a wire.AccountID) 
 		return api.Task{}, err
 	}
 	t := n.tasks.begin(api.TaskOffer, api.StageOffered, nil)
-	err = n.wait(ctx, t, waiting{Group: r.group, Nonce: offer.Nonce, Asked: []wire.AccountID{a}},
+	err := n.wait(ctx, t, waiting{Group: r.group, Nonce: offer.Nonce, Asked: []wire.AccountID{a}},
 		func(k *api.Task) { k.Result = &api.TaskResult{Group: r.group, Account: a} },
 		func(tx *store.Tx) error {
 			return n.queue(tx, a, directOffer, nonceKey(offer.Nonce), wire.Marshal(offer))
@@ -75,9 +83,9 @@ func offerID(g wire.GroupID) string { return "group-" + wire.OpID(g).String() }
 
 // takeOffer keeps an offer of a seat until the person answers. Only a mutual
 // may offer.
-func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) error {
+func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, frame []byte) error {
 	var o offerMsg
-	if err := wire.Unmarshal(body, &o); err != nil {
+	if err := wire.Unmarshal(frame, &o); err != nil {
 		return fmt.Errorf("%w: %v", errDirectRefused, err)
 	}
 	if !n.people.mutual(o.Inviter) || !slices.Contains(n.people.devices(o.Inviter), from) {
@@ -93,17 +101,22 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, body []byte) er
 	if refusal != nil {
 		return fmt.Errorf("%w: an offer without a genesis", errDirectRefused)
 	}
+	body := op.Body.(*groups.GenesisBody)
+	direct := len(body.Policy.Direct) > 0
+	if self := n.dev.account(); direct && (wire.AccountID(body.Policy.Direct) != self || body.Owner != o.Inviter) {
+		return fmt.Errorf("%w: a conversation of two others", errDirectRefused)
+	}
 	r := n.room(wire.GroupID(op.ID))
 	if r != nil && r.view.Load().seated() {
 		return nil
 	}
-	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: body}
+	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: frame}
 	id := offerID(wire.GroupID(op.ID))
 	if waiting, err := n.offersFrom(o.Inviter, id); err != nil || waiting >= maxOffers {
 		return errors.Join(err, fmt.Errorf("%w: too many offers wait", errDirectRefused))
 	}
 	// A group this account knows is one it left or was put out of: it is asked.
-	if known := r != nil && !r.view.Load().me.IsZero(); !known && n.acceptsOffers() && n.rates.autoAccept(o.Inviter) {
+	if known := r != nil && !r.view.Load().me.IsZero(); !known && n.acceptsOffers(direct) && (!direct || n.takesDirect(o.Inviter)) && n.rates.autoAccept(o.Inviter) {
 		return n.answerOffer(ctx, row, true)
 	}
 	return n.store.Update(ctx, func(tx *store.Tx) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -34,6 +35,9 @@ func (row requestRow) api(n *Node, id string) api.Request {
 			out.Heir, out.HeirName = m.Heir, n.nameOf(m.Heir)
 		}
 	}
+	if row.Kind == api.RequestGroup {
+		out.Direct = row.direct()
+	}
 	if out.State == "" {
 		out.State = api.RequestWaiting
 	}
@@ -41,6 +45,20 @@ func (row requestRow) api(n *Node, id string) api.Request {
 		out.Group = wire.GroupID(g)
 	}
 	return out
+}
+
+// direct tells whether a seat is offered in a conversation of two.
+func (row requestRow) direct() bool {
+	var m offerMsg
+	if wire.Unmarshal(row.Body, &m) != nil {
+		return false
+	}
+	op, refusal := groups.Decode(m.Genesis)
+	if refusal != nil {
+		return false
+	}
+	body, ok := op.Body.(*groups.GenesisBody)
+	return ok && len(body.Policy.Direct) > 0
 }
 
 // errDirectRefused means that what came by a direct stream is refused for

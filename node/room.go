@@ -94,6 +94,9 @@ func (v *view) seated() bool {
 	return ok && inc.Live && inc.Seated
 }
 
+// inIt tells whether this account has a seat or waits for one.
+func (v *view) inIt() bool { return v.seated() || v.waits() }
+
 // groupMeta is what a node keeps of a group beside its operations.
 // Evolution: fields are added at the end, with a new V.
 type groupMeta struct {

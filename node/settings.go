@@ -28,7 +28,7 @@ func (n *Node) Settings(context.Context) (api.Settings, error) {
 func (row settingsRow) api() api.Settings {
 	out := api.Settings{AutoAccept: row.AutoAccept}
 	if out.AutoAccept == "" {
-		out.AutoAccept = api.AutoAcceptOff
+		out.AutoAccept = api.AutoAcceptDirect
 	}
 	return out
 }
@@ -55,8 +55,8 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	}
 	row.V = 1
 	if a := in.AutoAccept; a != nil {
-		if *a != api.AutoAcceptOff && *a != api.AutoAcceptMutuals {
-			return api.Settings{}, api.NewProblem(api.BadRequest).Explain("auto_accept is off or mutuals, not %q", *a)
+		if *a != api.AutoAcceptOff && *a != api.AutoAcceptDirect && *a != api.AutoAcceptMutuals {
+			return api.Settings{}, api.NewProblem(api.BadRequest).Explain("auto_accept is off, direct or mutuals, not %q", *a)
 		}
 		row.AutoAccept = *a
 	}
@@ -64,11 +64,12 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	return row.api(), err
 }
 
-// acceptsOffers tells whether seats that mutuals offer are taken unasked.
-func (n *Node) acceptsOffers() bool {
+// acceptsOffers tells whether seats that mutuals offer are taken unasked, in a
+// direct conversation or in any other group.
+func (n *Node) acceptsOffers(direct bool) bool {
 	row, err := n.settings()
 	if err != nil {
 		n.log.Warn("reading settings failed", "err", err)
 	}
-	return row.AutoAccept == api.AutoAcceptMutuals
+	return row.AutoAccept == api.AutoAcceptMutuals || direct && row.api().AutoAccept == api.AutoAcceptDirect
 }

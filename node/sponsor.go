@@ -204,4 +204,5 @@ var reasonCodes = map[groups.Reason]api.Code{
 	groups.ReasonRoleNeeded:    api.RoleNeeded,
 	groups.ReasonOwnerStays:    api.OwnerStays,
 	groups.ReasonNoSuccession:  api.NoSuccession,
+	groups.ReasonDirect:        api.DirectConversation,
 }

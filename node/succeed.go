@@ -29,6 +29,8 @@ func (n *Node) Succeed(ctx context.Context, g wire.GroupID, heir wire.AccountID)
 	switch {
 	case !v.seated():
 		return api.Task{}, r.notSeated()
+	case isDirect(s):
+		return api.Task{}, api.NewProblem(api.DirectConversation)
 	case s.Owner() == self:
 		return api.Task{}, api.NewProblem(api.NotAllowed).Explain("you own the group: mutuals group transfer hands it over")
 	case s.Role(self) != groups.RoleAdmin:

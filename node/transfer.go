@@ -24,10 +24,10 @@ func (n *Node) Transfer(ctx context.Context, g wire.GroupID, heir wire.AccountID
 	switch {
 	case !v.seated():
 		return api.Task{}, r.notSeated()
+	case isDirect(v.state):
+		return api.Task{}, api.NewProblem(api.DirectConversation)
 	case v.state.Owner() != n.dev.account():
 		return api.Task{}, api.NewProblem(api.RoleNeeded, "role", api.RoleOwner)
-	case len(v.state.Policy().Direct) > 0:
-		return api.Task{}, api.NewProblem(api.NotAllowed).Explain("a conversation of two has no owner to be handed over")
 	case heir == n.dev.account():
 		return api.Task{}, api.NewProblem(api.BadRequest).Explain("you own the group already")
 	case !v.state.Seated(heir):

@@ -26,7 +26,7 @@ func newChat(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c.note("%s: type a line and press Enter; /quit or Ctrl-D ends.", oneLine(g.Name))
+			c.note("%s: type a line and press Enter; /quit or Ctrl-D ends.", oneLine(nameOfGroup(g)))
 			return c.chat(ctx, g)
 		},
 	}

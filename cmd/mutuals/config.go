@@ -22,8 +22,8 @@ type setting struct {
 }
 
 var settings = []setting{{
-	name: "auto_accept", about: "seats that mutuals offer: off asks you, mutuals takes them at once",
-	values: []string{api.AutoAcceptOff, api.AutoAcceptMutuals},
+	name: "auto_accept", about: "seats that mutuals offer: off asks you, direct takes conversations of two at once, mutuals all",
+	values: []string{api.AutoAcceptOff, api.AutoAcceptDirect, api.AutoAcceptMutuals},
 	get:    func(s api.Settings) string { return s.AutoAccept },
 	set:    func(p *api.SettingsPatch, v string) { p.AutoAccept = &v },
 }}

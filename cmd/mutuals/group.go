@@ -111,7 +111,11 @@ func newGroupList(c *cli) *cobra.Command {
 					if g.LastMessage != nil {
 						last = moment(g.LastMessage.SentAt)
 					}
-					rows[i] = []string{g.Name, fmt.Sprintf("%d/%d", g.Members, g.Cap), role, unread, last, short(g.ID)}
+					seats := fmt.Sprintf("%d/%d", g.Members, g.Cap)
+					if g.Direct != nil {
+						seats, role = "", directWords(g)
+					}
+					rows[i] = []string{nameOfGroup(g), seats, role, unread, last, short(g.ID)}
 				}
 				c.table("no groups yet: mutuals group create NAME, or mutuals join", []string{"NAME", "SEATS", "YOU", "NEW", "LAST", "ID"}, rows)
 			})
@@ -192,20 +196,29 @@ func newGroupLeave(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(fmt.Sprintf("Leave %s? You come back only by a new invitation.", oneLine(g.Name))); err != nil {
+			what := "Leave %s? You come back only by a new invitation."
+			if g.Direct != nil {
+				what = "Leave the conversation with %s? What was said stays on this disk."
+			}
+			if err := c.confirm(fmt.Sprintf(what, oneLine(nameOfGroup(g)))); err != nil {
 				return err
 			}
 			g, err = c.client.LeaveGroup(cmd.Context(), g.ID)
 			if err != nil {
 				return err
 			}
-			return show(c, g, func(g api.Group) { c.say("left %s", c.bold(oneLine(g.Name))) })
+			return show(c, g, func(g api.Group) { c.say("left %s", c.bold(oneLine(nameOfGroup(g)))) })
 		},
 	}
 }
 
 // tellGroup writes one group.
 func (c *cli) tellGroup(g api.Group) {
+	if g.Direct != nil {
+		c.facts("with", nameOfGroup(g), "account", g.Direct.Account.String(), "state", directWords(g),
+			"complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
+		return
+	}
 	waiting, succeed, own := "", "", ""
 	if g.Policy.Waitlist > 0 {
 		waiting = fmt.Sprintf("%d of %d", g.Waitlist, g.Policy.Waitlist)
@@ -235,6 +248,19 @@ func (c *cli) tellGroup(g api.Group) {
 	c.facts("name", g.Name, "about", g.Description, "seats", fmt.Sprintf("%d of %d taken", g.Members, g.Cap), "waitlist", waiting,
 		"owner", own, "you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
 		"succession", succeed, "complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
+}
+
+// directWords tells how a conversation of two stands.
+func directWords(g api.Group) string {
+	switch {
+	case g.Status != api.MemberSeated:
+		return "you left"
+	case g.Direct.Status == api.DirectOffered:
+		return "not answered yet"
+	case g.Direct.Status == api.DirectLeft:
+		return "they left"
+	}
+	return "you two"
 }
 
 // historyWords tells what newcomers read.

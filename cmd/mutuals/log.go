@@ -99,7 +99,12 @@ func (r *reader) follow(ctx context.Context, after string, known []api.Message) 
 		if err != nil {
 			return err
 		}
-		if e.Type != api.EventMessageCreated || e.Group != r.group.ID {
+		if e.Type == api.EventGroupUpdated || e.Type == api.EventGroupCreated {
+			if err := r.learn(e); err != nil {
+				return err
+			}
+		}
+		if e.Type != api.EventMessageCreated || !r.group.Holds(e.Group) {
 			continue
 		}
 		var m api.Message
@@ -113,6 +118,19 @@ func (r *reader) follow(ctx context.Context, after string, known []api.Message) 
 		if err := r.show(ctx, m); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// learn takes a group over as it is now: both of two people may have begun
+// their conversation, which is one as soon as they know.
+func (r *reader) learn(e api.Event) error {
+	var g api.Group
+	if err := json.Unmarshal(e.Object, &g); err != nil {
+		return fmt.Errorf("reading an event: %w", err)
+	}
+	if g.Holds(r.group.ID) || r.group.Holds(g.ID) {
+		r.group = g
 	}
 	return nil
 }

@@ -94,6 +94,9 @@ func asks(r api.Request) string {
 	case api.RequestFollow:
 		return oneLine(who + " follows you")
 	case api.RequestGroup:
+		if r.Direct {
+			return oneLine(who + " wants to talk with you")
+		}
 		return oneLine(who + " offers you a seat in " + r.GroupName)
 	case api.RequestJoin:
 		return oneLine(who + " asks to join " + r.GroupName)

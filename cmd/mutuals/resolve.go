@@ -29,13 +29,22 @@ func (c *cli) group(ctx context.Context, typed string) (api.Group, error) {
 			here = append(here, g)
 		}
 	}
-	names := func(g api.Group) []string { return []string{g.ID.String(), g.Name} }
+	names := func(g api.Group) []string {
+		names := []string{g.ID.String(), g.Name}
+		if g.Direct != nil {
+			names = append(names, g.Direct.Account.String())
+			for _, id := range g.Direct.Also {
+				names = append(names, id.String())
+			}
+		}
+		return names
+	}
 	found := match(typed, here, names)
 	if len(found) == 0 {
 		found = match(typed, gone, names)
 	}
 	return only(typed, "group", "mutuals group list", found, func(g api.Group) string {
-		return fmt.Sprintf("%s (%s)", oneLine(g.Name), short(g.ID))
+		return fmt.Sprintf("%s (%s)", oneLine(nameOfGroup(g)), short(g.ID))
 	})
 }
 

@@ -37,7 +37,7 @@ func newSend(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(c, m, func(m api.Message) { c.say("%s in %s", held(m), oneLine(g.Name)) })
+			return show(c, m, func(m api.Message) { c.say("%s in %s", held(m), oneLine(nameOfGroup(g))) })
 		},
 	}
 	cmd.Flags().StringVar(&reply, "reply", "", "id of the message this answers")

@@ -43,6 +43,8 @@ const (
 	OwnerStays          Code = "owner_stays"
 	CapTooLow           Code = "cap_too_low"   // args cap, taken
 	NoSuccession        Code = "no_succession" // args from (a time), or none
+	DirectConversation  Code = "direct_conversation"
+	OtherLeft           Code = "other_left"
 )
 
 // Exit is the exit code of a command.
@@ -230,4 +232,10 @@ var codes = map[Code]entry{
 	NoSuccession: {409, true, ExitNotAllowed,
 		words{"Admins cannot elect an owner now", "It is possible from {from}, unless the owner is heard of before.", "Talk to the owner; only the owner can set the days of silence: mutuals group set GROUP --succeed-days N."},
 		words{"现在还不能由管理员推选群主", "如果群主在那之前没有动静，从 {from} 起可以推选。", "请联系群主；只有群主能设置沉默天数：mutuals group set GROUP --succeed-days N。"}},
+	DirectConversation: {403, false, ExitNotAllowed,
+		words{"A conversation of two has none of this", "It has no invites, ranks, removals, rules or other members.", "Make a group for more people: mutuals group create NAME."},
+		words{"两个人的对话没有这些", "它没有口令、角色、移出、规则，也没有其他成员。", "想和更多人聊，请建群：mutuals group create NAME。"}},
+	OtherLeft: {409, false, ExitConflict,
+		words{"The other has left this conversation", "Nobody would read it.", "Begin a new one: mutuals direct WHO."},
+		words{"对方已离开这个对话", "没有人会看到这条消息。", "重新开始：mutuals direct WHO。"}},
 }

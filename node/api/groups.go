@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"mutuals/identity/wire"
@@ -41,6 +42,28 @@ type Group struct {
 	IceBreakers Array[string] `json:"ice_breakers"`
 	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
 	Ownership   Ownership     `json:"ownership"`
+	Direct      *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
+}
+
+// States of a direct conversation.
+const (
+	DirectOffered = "offered"
+	DirectJoined  = "joined"
+	DirectLeft    = "left"
+)
+
+// Direct is what a group is that two mutuals talk in alone.
+type Direct struct {
+	Account wire.AccountID `json:"account" doc:"the other one"`
+	Name    string         `json:"name"`
+	Status  string         `json:"status" enum:"offered,joined,left" doc:"whether the other is in it"`
+	// Also is not empty when both made one before they heard of the other's.
+	Also []wire.GroupID `json:"also,omitempty" doc:"groups of the same two that are shown as this one; their ids mean it too"`
+}
+
+// Holds tells whether an id means this group.
+func (g Group) Holds(id wire.GroupID) bool {
+	return g.ID == id || g.Direct != nil && slices.Contains(g.Direct.Also, id)
 }
 
 // Ways to come to own a group.
@@ -88,11 +111,13 @@ type PolicyPatch struct {
 
 // GroupCreate makes a group.
 type GroupCreate struct {
-	Name        string       `json:"name" minLength:"1" maxLength:"64"`
+	Name        string       `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"needed unless it is direct"`
 	Description string       `json:"description,omitempty" maxLength:"1024"`
 	Cap         *int         `json:"cap,omitempty" minimum:"2" maximum:"500" doc:"seats; 100 unless given"`
 	Policy      *PolicyPatch `json:"policy,omitempty"`
 	IceBreakers []string     `json:"ice_breakers,omitempty" maxItems:"8" doc:"lines a newcomer may say with one tap"`
+	// Direct answers with the conversation there is, if there is one.
+	Direct wire.AccountID `json:"direct,omitzero" doc:"a mutual to talk with alone; then nothing else is given"`
 }
 
 // GroupPatch changes what is given.

@@ -50,6 +50,7 @@ type Request struct {
 	FromName  string         `json:"from_name,omitempty"`
 	Group     wire.GroupID   `json:"group,omitzero"`
 	GroupName string         `json:"group_name,omitempty" doc:"as the one who offers says"`
+	Direct    bool           `json:"direct,omitempty" doc:"of a group: a conversation with nobody else"`
 	Heir      wire.AccountID `json:"heir,omitzero" doc:"of a succession: who is to own the group"`
 	HeirName  string         `json:"heir_name,omitempty"`
 	At        time.Time      `json:"at"`

@@ -67,7 +67,7 @@ func lacking(st groupstest.Step) string {
 	}
 	for option, why := range map[string]string{
 		"back":   "all nodes have one clock here",
-		"direct": "direct conversations have no verb yet",
+		"direct": "a node refuses ahead of the rules what a conversation of two lacks (cmd/mutuals/testdata/direct.txtar)",
 		"asleep": "sleep-proof codes have no verb yet",
 		"redeem": "lists of redeemers have no verb yet",
 	} {

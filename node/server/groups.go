@@ -14,8 +14,11 @@ func (s *Server) groupVerbs() {
 		func(ctx context.Context, _ *none) (*body[api.List[api.Group]], error) {
 			return replyList(s.node.Groups(ctx))
 		})
-	handle(s, verb{method: "POST", path: "/groups", id: "createGroup", doc: "Make a group", status: http.StatusCreated},
+	handle(s, verb{method: "POST", path: "/groups", id: "createGroup", doc: "Make a group, or open the conversation with a mutual", status: http.StatusCreated},
 		func(ctx context.Context, in *struct{ Body api.GroupCreate }) (*body[api.Group], error) {
+			if in.Body.Name == "" && in.Body.Direct.IsZero() {
+				return nil, api.NewProblem(api.BadRequest).Explain("a group needs a name, or direct, the one to talk with alone")
+			}
 			return reply(s.node.CreateGroup(ctx, in.Body))
 		})
 	handle(s, verb{method: "GET", path: "/groups/{g}", id: "group", doc: "One group"},
