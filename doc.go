@@ -43,6 +43,7 @@
 //	where a passcode is parsed        invites/text.go (Extract: found in pasted text), invites/passcode.go (Decode: its bytes);
 //	                                  the letters between, with their checks: identity/wire/find.go and armour.go
 //	where somebody is let in          node/sponsor.go holds the dialogue; it asks groups/admission.go
+//	where a device comes back        node/restore.go asks, node/welcome.go answers (node/PROTOCOLS.md N9)
 //	where an admission is judged      groups/rules.go (mayAdmit: by its past), groups/resolve.go (admitValid: by all
 //	                                  that is known); rules R19 and R25 of groups/SPEC.md
 //	where a message is stored         node/room.go: take lists the rows, commit writes them in one transaction;

@@ -97,6 +97,19 @@ func (l *Log) AdmissionPath(invite, sponsorInc wire.OpID) []*Op {
 	return opsOf(l.g.nodes, l.g.way(i, j))
 }
 
+// ReturnPath is what a device of a candidate is shown before it asks to be
+// added by another's device (R42): genesis, then the admission paths of its
+// account and of the inc that would add it. Nil for one that is not in.
+func (l *Log) ReturnPath(a wire.AccountID, inc wire.OpID) []*Op {
+	m, ok := l.State().Member(a)
+	i, known := l.g.find(m.Via)
+	j, ok2 := l.g.find(inc)
+	if !ok || !known || !ok2 || m.Status != StatusSeated && m.Status != StatusWaitlisted {
+		return nil
+	}
+	return opsOf(l.g.nodes, l.g.way(i, j))
+}
+
 // way is what some operations rest on, themselves and the genesis included:
 // the inc that wrote each, the invite it cites, the admission of an added
 // device's account, and what those rest on.
@@ -247,6 +260,17 @@ func (p *Path) Invite(pk [32]byte) (id wire.OpID, b *InviteBody, inviter wire.Ac
 		}
 	}
 	return id, nil, inviter, false
+}
+
+// Admits tells whether the path shows that an account was let in, which it
+// signed itself: as founder, or by its request.
+func (p *Path) Admits(a wire.AccountID) bool {
+	for _, n := range p.byID {
+		if n.isAdmission() && n.account == a {
+			return true
+		}
+	}
+	return false
 }
 
 // Device gives the inc on the path that certifies a peer key: the newest by

@@ -56,6 +56,9 @@ const (
 	MaxLinkCode = 512
 	// MaxLinkHello bounds a new machine's hello: a KEM key and 110 bytes.
 	MaxLinkHello = 2 << 10
+	// MaxRestoreHello bounds what a restored device says: one certificate and
+	// two proofs, sealed, about 400 bytes.
+	MaxRestoreHello = 1 << 10
 	// maxTypedNumber bounds, in bytes, what is read as six digits.
 	maxTypedNumber = 64
 

@@ -99,6 +99,14 @@ func FuzzDecodeLinkHello(f *testing.F) {
 	})
 }
 
+func FuzzDecodeRestoreHello(f *testing.F) {
+	ada, m := newPerson(1), newKeys(2).PeerKey()
+	fuzzFrame(f, "restore-hello", DecodeRestoreHello, func(h RestoreHello) error {
+		_, _, _, err := h.Open(ada.root.Account(), ada.keys.PeerKey(), m)
+		return err
+	})
+}
+
 func FuzzDecodeLinkCode(f *testing.F) {
 	fuzzFrame(f, "link-code", DecodeLinkCode, func(LinkCode) error { return nil })
 }

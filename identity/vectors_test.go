@@ -51,6 +51,8 @@ var formats = map[string]format{
 	"link-code":   {linkCodeVectors, readLinkCode},
 	"link-hello":  {linkHelloVectors, readLinkHello},
 	"sas":         {sasVectors, readSAS},
+
+	"restore-hello": {restoreHelloVectors, readRestoreHello}, // I25
 }
 
 func TestVectors(t *testing.T) {

@@ -35,6 +35,9 @@ func (n *Node) CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.I
 	if err != nil {
 		return api.Identity{}, err
 	}
+	if in.Words != "" {
+		n.beginRestored()
+	}
 	if err := n.begin(dev); err != nil {
 		return api.Identity{}, errors.Join(err, n.unbegin())
 	}
@@ -58,7 +61,7 @@ func (n *Node) unbegin() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
-	n.dev, n.mesh, n.store, n.people, n.devices = nil, nil, nil, nil, nil
+	n.dev, n.mesh, n.store, n.people, n.devices, n.restored = nil, nil, nil, nil, nil, nil
 	errs = append(errs, n.home.remove(fileKeys))
 	if err := errors.Join(errs...); err != nil {
 		return err

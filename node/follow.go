@@ -42,7 +42,7 @@ func (n *Node) Follow(ctx context.Context, a wire.AccountID, card string) (api.P
 func (n *Node) Unfollow(ctx context.Context, a wire.AccountID) (api.Person, error) {
 	n.people.mu.Lock()
 	p := n.people.byID[a]
-	following := p != nil && p.following()
+	following := p != nil && (p.following() || p.said())
 	n.people.mu.Unlock()
 	if p == nil {
 		return api.Person{}, api.NewProblem(api.NotFound).Explain("nothing is known of %v", a)
@@ -115,9 +115,9 @@ func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) erro
 	defer n.edges.Unlock()
 	n.people.mu.Lock()
 	p := n.people.get(a)
-	var last uint64
+	last := p.saidN
 	if p.out != nil {
-		last = p.out.Edge.N
+		last = max(last, p.out.Edge.N)
 	}
 	now := n.nowMs()
 	e := identity.SignEdge(n.dev.keys, n.dev.chain, a, identity.NextN(last, now), state, now)
@@ -277,6 +277,13 @@ func (n *Node) followBack(p promise) {
 	done := who != nil && (who.blocked || who.following() || who.out != nil && who.out.Edge.N >= p.ms)
 	n.people.mu.Unlock()
 	if done {
+		return
+	}
+	if n.restored.before(p.ms) {
+		// Another device consented, and may have thought better of it since.
+		if err := n.noteSaid(n.ctx, saidRow{Account: p.to, N: p.ms, State: 1}); err != nil && n.ctx.Err() == nil {
+			n.log.Warn("noting a promised edge failed", "account", p.to.Short(), "err", err)
+		}
 		return
 	}
 	if err := n.setEdge(n.ctx, p.to, 1); err != nil && n.ctx.Err() == nil {

@@ -55,6 +55,14 @@ func FuzzOffer(f *testing.F) {
 }
 func FuzzAnswer(f *testing.F) { decodes(f, answerMsg{Request: groups.JoinRequest{V: 1}}) }
 
+func FuzzList(f *testing.F) {
+	decodes(f, listMsg{V: 1, Step: restoreList, Groups: []wire.GroupID{{1}}, Said: []byte{1}, Revoked: [][]byte{{1}, {}}})
+}
+func FuzzShow(f *testing.F) { decodes(f, showMsg{V: 1, Step: restoreShow}) }
+func FuzzReturn(f *testing.F) {
+	decodes(f, returnMsg{V: 1, Step: restoreAsk, Request: groups.JoinRequest{V: 1, Follow: 1}})
+}
+
 // A key message and the request inside it.
 func FuzzKey(f *testing.F) {
 	signed := wire.Marshal(seal.SignedRequest{Request: seal.Request{V: 1, EIDs: [][32]byte{{1}}}})

@@ -97,6 +97,10 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 			continue
 		}
 		t.set(func(a *api.Task) { a.Stage = api.StageAsking })
+		if r := n.returnTo(ctx, c.peer, code); r != nil {
+			n.enter(ctx, t, r, c.peer)
+			return
+		}
 		answer, err := n.askPatiently(ctx, c, code)
 		if err != nil {
 			n.log.Debug("asking to join failed", "peer", c.peer.Short(), "err", err)

@@ -42,6 +42,8 @@ type Node struct {
 	people  *people
 	devices *devices
 
+	restored *restored // nil: not made from words
+
 	edges   sync.Mutex // one follow edge is made or taken at a time
 	opening sync.Mutex // one room of a group is opened at a time
 	pairing sync.Mutex // one direct conversation is begun at a time
@@ -116,6 +118,10 @@ func (n *Node) begin(dev *device) (err error) {
 	if err := n.loadDevices(); err != nil {
 		return err
 	}
+	if err := n.loadRestored(); err != nil {
+		return fmt.Errorf("reading how this device was restored: %w", err)
+	}
+	n.loadSaid()
 	if err := n.loadRecords(); err != nil {
 		return fmt.Errorf("reading addresses: %w", err)
 	}
@@ -185,6 +191,7 @@ func (n *Node) serve() {
 	n.mesh.Handle(protocolJoin, maxJoinStreams, n.serveJoin)
 	n.mesh.Handle(protocolKey, maxKeyStreams, n.serveKey)
 	n.mesh.Handle(protocolDirect, maxDirectStreams, n.serveDirect)
+	n.mesh.Handle(protocolRestore, maxRestoreStreams, n.serveRestore)
 }
 
 // bootstrap dials the peers that the configuration names.
@@ -221,6 +228,7 @@ func (n *Node) housekeep() {
 		if err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.PruneAnswers(n.nowMs()) }); err != nil && n.ctx.Err() == nil {
 			n.log.Warn("forgetting old answers failed", "err", err)
 		}
+		n.seekAll()
 	}
 }
 

@@ -36,6 +36,8 @@ type person struct {
 	note    personNote
 	blocked bool
 	peers   []wire.PeerKey // devices seen in chains that its root vouches for
+	// The own edge as others show it, after a restore from words; n 0: none.
+	saidN, saidState uint64
 }
 
 // personNote is what the user keeps of somebody.
@@ -253,7 +255,7 @@ func (ps *people) strangers() int {
 func (p *person) api() api.Person {
 	out := api.Person{
 		Account: p.account, Name: p.name(), Nickname: p.note.Nickname, Following: p.following(), FollowsYou: p.followsUs(),
-		Mutual: p.mutual(), Verified: p.note.Verified, Blocked: p.blocked,
+		Mutual: p.mutual(), Verified: p.note.Verified, Blocked: p.blocked, Said: p.said(),
 	}
 	if p.out != nil {
 		out.Delivered = p.note.Delivered >= p.out.Edge.N
@@ -288,9 +290,10 @@ func (n *Node) People(context.Context) ([]api.Person, error) {
 	return n.people.list(func(p *person) bool { return p.following() || p.followsUs() || p.blocked }), nil
 }
 
-// Follows returns whom this account follows.
+// Follows returns whom this account follows, and after a restore whom others
+// say it does.
 func (n *Node) Follows(context.Context) ([]api.Person, error) {
-	return n.people.list((*person).following), nil
+	return n.people.list(func(p *person) bool { return p.following() || p.said() }), nil
 }
 
 // Followers returns who follows this account.

@@ -41,6 +41,9 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 		for _, a := range n.accountsOf(peer) {
 			n.deliverTo(peer, a)
 		}
+		n.seek(peer)
+	} else {
+		n.restored.gone(peer)
 	}
 	n.networkChanged()
 }

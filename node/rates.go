@@ -18,7 +18,7 @@ const maxLimiters = 4096
 type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
-	blames, lines, autos                    limiters
+	blames, lines, autos, restores, welcome limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -36,8 +36,11 @@ func newRates() *rates {
 		content: limiters{every: 1000, burst: 10_000},                  // far above what people say
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
 		autos:   limiters{every: rate.Every(3 * time.Hour), burst: 8},  // past it a person looks
-		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
-		lines:   limiters{every: rate.Every(10 * time.Minute), burst: 2},
+		// A dialogue at a link and one every ten minutes; all peers together.
+		restores: limiters{every: rate.Every(time.Minute / restoresPerMinute), burst: restoresPerMinute},
+		welcome:  limiters{every: rate.Every(time.Minute / restoresOfAll), burst: restoresOfAll},
+		blames:   limiters{every: rate.Every(time.Minute), burst: 5},
+		lines:    limiters{every: rate.Every(10 * time.Minute), burst: 2},
 	}
 }
 
@@ -58,6 +61,10 @@ func (r *rates) ask(l *limiters, who [32]byte) bool {
 func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
+
+func (r *rates) restore(p wire.PeerKey) bool {
+	return r.ask(&r.restores, p) && r.ask(&r.welcome, wire.PeerKey{})
+}
 
 // autoAccept tells whether one more seat that a mutual offers is taken unasked.
 func (r *rates) autoAccept(a wire.AccountID) bool { return r.ask(&r.autos, a) }

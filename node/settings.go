@@ -65,11 +65,13 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 }
 
 // acceptsOffers tells whether seats that mutuals offer are taken unasked, in a
-// direct conversation or in any other group.
+// direct conversation or in any other group: not by a restored account whose
+// person has not said yet whom it follows.
 func (n *Node) acceptsOffers(direct bool) bool {
 	row, err := n.settings()
 	if err != nil {
 		n.log.Warn("reading settings failed", "err", err)
 	}
-	return row.AutoAccept == api.AutoAcceptMutuals || direct && row.api().AutoAccept == api.AutoAcceptDirect
+	wanted := row.AutoAccept == api.AutoAcceptMutuals || direct && row.api().AutoAccept == api.AutoAcceptDirect
+	return wanted && !n.restored.unconfirmed()
 }

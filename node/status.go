@@ -82,6 +82,11 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 	} else {
 		add("network", "ok", fmt.Sprintf("listening on %d addresses, linked to %d peers", len(addrs), len(n.mesh.Peers())), "")
 	}
+	if n.restored.unconfirmed() {
+		said := len(n.people.list((*person).said))
+		add("restore", "warning", fmt.Sprintf("this device was made from the words; others say that you follow %d people, which was not confirmed", said),
+			"run \"mutuals follows\", then \"mutuals follows --confirm\"")
+	}
 	if lost := n.stats.dropped.Load(); lost > 0 {
 		add("gossip", "warning", fmt.Sprintf("%d arrivals overflowed and were fetched by sync instead", lost), "")
 	}

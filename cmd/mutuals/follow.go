@@ -76,7 +76,50 @@ func newUnfollow(c *cli) *cobra.Command {
 }
 
 func newFollows(c *cli) *cobra.Command {
-	return people(c, "follows", "Whom you follow", "you follow nobody yet", (*api.Client).Follows)
+	cmd := people(c, "follows", "Whom you follow", "you follow nobody yet", (*api.Client).Follows)
+	confirm := false
+	cmd.Flags().BoolVar(&confirm, "confirm", false, "after a restore from words: follow those named whom others say you follow, or all of them")
+	cmd.Use = "follows [--confirm [ID|NAME…]]"
+	cmd.Args = cobra.ArbitraryArgs
+	list := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case confirm:
+			return c.confirmFollows(cmd.Context(), args)
+		case len(args) > 0:
+			return usage("mutuals follows, or mutuals follow "+args[0], "follows takes a name with --confirm only")
+		}
+		return list(cmd, args)
+	}
+	return cmd
+}
+
+// confirmFollows follows whom others say this account follows.
+func (c *cli) confirmFollows(ctx context.Context, names []string) error {
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	var said []api.Person
+	for _, name := range names {
+		who, err := c.person(ctx, name)
+		if err != nil {
+			return err
+		}
+		said = append(said, who)
+	}
+	done, err := client.ConfirmFollows(ctx, said)
+	if err != nil {
+		return err
+	}
+	return showList(c, done, func(done []api.Person) {
+		for _, p := range done {
+			c.tellPerson("following", p)
+		}
+		if len(done) == 0 {
+			c.say("nobody is said to be followed")
+		}
+	})
 }
 
 func newFollowers(c *cli) *cobra.Command {
@@ -126,6 +169,10 @@ func standing(p api.Person) string {
 		return "followed, not told yet"
 	case p.Following:
 		return "followed"
+	case p.Said && p.FollowsYou:
+		return "follows you; you are said to follow them, not confirmed"
+	case p.Said:
+		return "said to be followed, not confirmed"
 	case p.FollowsYou:
 		return "follows you"
 	}

@@ -37,6 +37,7 @@ const (
 	LabelInviteTop  Label = "mutuals/1/invite-topic"
 	LabelStore      Label = "mutuals/1/store"
 	LabelKeyfile    Label = "mutuals/1/keyfile"
+	LabelRestore    Label = "mutuals/1/restore"
 )
 
 // Extract is HKDF-Extract with SHA-256 (RFC 5869 section 2.2).

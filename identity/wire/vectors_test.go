@@ -276,7 +276,7 @@ var labels = []Label{
 	LabelRoot, LabelEID, LabelTopic, LabelRdv, LabelSender, LabelMsg, LabelKey, LabelKC, LabelChunk,
 	LabelManifest, LabelWrap, LabelKeyRep, LabelLink, LabelLinkRep, LabelSAS, LabelSASCommit, LabelDoor,
 	LabelSafety, LabelInvite, LabelInviteSign, LabelInviteKEM, LabelInviteRdv, LabelInviteLob, LabelInviteTop,
-	LabelStore, LabelKeyfile,
+	LabelStore, LabelKeyfile, LabelRestore,
 }
 
 // What is signed in every domain, and a signature carried where it does not

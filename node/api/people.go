@@ -18,6 +18,12 @@ type Person struct {
 	Verified   bool           `json:"verified" doc:"safety number compared"`
 	Delivered  bool           `json:"delivered" doc:"the person's device reports the own edge on its disk"`
 	Blocked    bool           `json:"blocked"`
+	Said       bool           `json:"said,omitempty" doc:"after a restore: others say that this account follows them; counts once it is confirmed"`
+}
+
+// FollowsConfirm names some of those this account is said to follow; none: all.
+type FollowsConfirm struct {
+	Accounts Array[wire.AccountID] `json:"accounts,omitempty" maxItems:"1000"`
 }
 
 // FollowRequest may carry the card of somebody not known yet.

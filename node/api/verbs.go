@@ -140,6 +140,17 @@ func (c *Client) Follow(ctx context.Context, account wire.AccountID, card string
 	return send[Person](ctx, c, http.MethodPut, followPath(account), FollowRequest{Card: card})
 }
 
+// ConfirmFollows follows whom others say this account follows, all of them if
+// none is named: POST follows/confirm.
+func (c *Client) ConfirmFollows(ctx context.Context, said []Person) ([]Person, error) {
+	var in FollowsConfirm
+	for _, p := range said {
+		in.Accounts = append(in.Accounts, p.Account)
+	}
+	l, err := send[List[Person]](ctx, c, http.MethodPost, "/follows/confirm", in)
+	return l.Items, err
+}
+
 // Unfollow: DELETE follows/{a}.
 func (c *Client) Unfollow(ctx context.Context, a wire.AccountID) (Person, error) {
 	return send[Person](ctx, c, http.MethodDelete, followPath(a), nil)

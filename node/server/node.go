@@ -36,6 +36,9 @@ type Node interface {
 	Mutuals(ctx context.Context) ([]api.Person, error)
 	Follow(ctx context.Context, a wire.AccountID, card string) (api.Person, error)
 	Unfollow(ctx context.Context, a wire.AccountID) (api.Person, error)
+	// ConfirmFollows makes edges that others say this account has; of none
+	// named, all.
+	ConfirmFollows(ctx context.Context, accounts []wire.AccountID) ([]api.Person, error)
 	Block(ctx context.Context, a wire.AccountID, on bool) (api.Person, error)
 	Requests(ctx context.Context) ([]api.Request, error)
 	AnswerRequest(ctx context.Context, id string, accept bool) (api.Request, error)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
 
@@ -52,6 +53,14 @@ func (s *Server) peopleVerbs() {
 				return nil, err
 			}
 			return reply(s.node.Unfollow(ctx, a))
+		})
+	handle(s, verb{method: "POST", path: "/follows/confirm", id: "confirmFollows", doc: "After a restore: follow whom others say this account follows"},
+		func(ctx context.Context, in *struct{ Body *api.FollowsConfirm }) (*body[api.List[api.Person]], error) {
+			var accounts []wire.AccountID
+			if in.Body != nil {
+				accounts = in.Body.Accounts
+			}
+			return replyList(s.node.ConfirmFollows(ctx, accounts))
 		})
 	for method, on := range map[string]bool{"PUT": true, "DELETE": false} {
 		id, doc := "unblock", "Stop blocking"
