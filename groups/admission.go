@@ -2,7 +2,6 @@ package groups
 
 import (
 	"bytes"
-	"slices"
 
 	"mutuals/identity"
 	"mutuals/identity/wire"
@@ -76,8 +75,8 @@ func (l *Log) checkRequest(s *State, b *AdmitBody, nowMs uint64) *Refusal {
 
 // standing finds the live admit of a request.
 func (s *State) standing(hash [32]byte) (int, bool) {
-	for _, i := range s.r.in {
-		if n := s.r.nodes[i]; n.op.Kind == KindAdmit && n.request == hash && slices.Contains(s.r.live[n.account], i) {
+	for _, i := range s.g.admits(hash) {
+		if s.r.live.has(i) {
 			return i, true
 		}
 	}

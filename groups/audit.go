@@ -9,11 +9,11 @@ import (
 // written by then. ok is false before the group began.
 func (l *Log) Until(ms uint64) (s *State, ok bool) {
 	var set indexes
-	l.all.each(func(i int) {
+	for i := range l.all.all() {
 		if l.g.nodes[i].op.HLC <= ms {
 			set = set.with(i)
 		}
-	})
+	}
 	switch {
 	case !set.has(0):
 		return nil, false
@@ -49,9 +49,9 @@ func (s *State) Right(m Member) Right {
 	case RoleOwner:
 		out.RoleBy = s.OwnOp()
 	case RoleAdmin:
-		last := -1
-		for _, g := range s.r.grants[m.Account] {
-			if s.r.holds(m.Account, g, func(int) bool { return false }) && (last < 0 || s.r.nodes[last].key.Less(s.r.nodes[g].key)) {
+		last, p := -1, s.r.of(m.Account)
+		for _, g := range p.grants {
+			if s.r.holds(p, g, func(int) bool { return false }) && (last < 0 || s.r.nodes[last].key.Less(s.r.nodes[g].key)) {
 				last = g
 			}
 		}
@@ -90,7 +90,7 @@ type Act struct {
 // rekeys and acknowledgements (R67).
 func (s *State) Acts() []Act {
 	var list []int
-	for _, i := range s.r.in {
+	for i := range s.r.set.all() {
 		if k := s.r.nodes[i].op.Kind; k != KindRekey && k != KindAck {
 			list = append(list, i)
 		}
@@ -128,7 +128,7 @@ func (s *State) ActsOf(ids []wire.OpID, most int) []Act {
 func (s *State) act(i int, ranks map[wire.AccountID]indexes) Act {
 	n := s.r.nodes[i]
 	a := Act{ID: n.op.ID, AtMs: n.op.HLC, Kind: n.op.Kind, Actor: n.author, Device: wire.DeviceID(s.r.nodes[n.inc].leaf.OpKey),
-		InForce: s.r.valid[i], Settled: true}
+		InForce: s.r.valid.has(i), Settled: true}
 	for _, seen := range ranks {
 		a.Settled = a.Settled && seen.has(i)
 	}

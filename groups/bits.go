@@ -1,6 +1,10 @@
 package groups
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+	"slices"
+)
 
 // indexes is a set of small numbers: places of operations in a graph. The
 // zero value is empty; words past the end count as zero.
@@ -44,11 +48,65 @@ func (b indexes) within(o indexes) bool {
 	return true
 }
 
-// each calls f with every member, ascending.
-func (b indexes) each(f func(i int)) {
-	for w, x := range b {
-		for ; x != 0; x &= x - 1 {
-			f(w<<6 + bits.TrailingZeros64(x))
+// without returns b with i out of it; b itself may be changed.
+func (b indexes) without(i int) indexes {
+	if b.has(i) {
+		b[i>>6] &^= 1 << (i & 63)
+	}
+	return b
+}
+
+// and is what b and o have in common; both stay.
+func (b indexes) and(o indexes) indexes {
+	out := slices.Clone(b[:min(len(b), len(o))])
+	for w := range out {
+		out[w] &= o[w]
+	}
+	return out
+}
+
+// minus is b without the members of o; b itself stays.
+func (b indexes) minus(o indexes) indexes {
+	out := slices.Clone(b)
+	for w := range min(len(out), len(o)) {
+		out[w] &^= o[w]
+	}
+	return out
+}
+
+// count is how many members b has.
+func (b indexes) count() int {
+	n := 0
+	for _, x := range b {
+		n += bits.OnesCount64(x)
+	}
+	return n
+}
+
+// all gives every member, ascending.
+func (b indexes) all() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for w, x := range b {
+			for ; x != 0; x &= x - 1 {
+				if !yield(w<<6 + bits.TrailingZeros64(x)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// down gives every member, descending.
+func (b indexes) down() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for w := len(b) - 1; w >= 0; w-- {
+			for x := b[w]; x != 0; {
+				top := bits.Len64(x) - 1
+				if !yield(w<<6 + top) {
+					return
+				}
+				x &^= 1 << top
+			}
 		}
 	}
 }

@@ -23,7 +23,7 @@ type Descent struct {
 func (s *State) Tree() []Descent {
 	t := s.descents()
 	var out []Descent
-	t.walk(s.r.in[0], 0, func(d Descent) bool {
+	t.walk(genesisAt, 0, func(d Descent) bool {
 		out = append(out, d)
 		return true
 	})
@@ -106,7 +106,7 @@ func (t descents) walk(at, depth int, each func(Descent) bool) {
 func (r *resolution) parent(at int) int {
 	n := r.nodes[at]
 	switch {
-	case at == r.in[0]:
+	case at == genesisAt:
 		return -1
 	case n.cites >= 0:
 		return r.base(r.nodes[n.cites].inc)

@@ -38,7 +38,7 @@ func (c Cause) String() string { return causeWords[c] }
 // R26) in the same order.
 func (r *resolution) why(o int) (c Cause, by int) {
 	n := r.nodes[o]
-	if r.valid[o] {
+	if r.valid.has(o) {
 		return CauseNone, -1
 	}
 	switch b := n.op.Body.(type) {
@@ -85,7 +85,7 @@ func (r *resolution) whyAuthor(o int) (Cause, int) {
 	if r.cut(o) {
 		return CauseStopped, r.first(r.cutBy(o), never)
 	}
-	if !r.incValid[n.inc] {
+	if !r.incValid.has(n.inc) {
 		return CauseAuthorVoid, n.inc
 	}
 	return CauseAuthorGone, r.touched(o, n.author, n.inc, nil)
@@ -93,12 +93,12 @@ func (r *resolution) whyAuthor(o int) (Cause, int) {
 
 // touched is the first removal or leave that outlives minds; -1 if none.
 func (r *resolution) touched(o int, a wire.AccountID, inc int, spares func(int) bool) int {
-	base := r.base(inc)
+	base, p := r.base(inc), r.of(a)
 	clear := func(v int) bool { return r.before(v, base) || r.before(o, v) }
-	if v := r.first(r.removes[a], clear); v >= 0 {
+	if v := r.first(p.removes, clear); v >= 0 {
 		return v
 	}
-	return r.first(r.leaves[a], func(v int) bool { return clear(v) || spares != nil && spares(v) })
+	return r.first(p.leaves, func(v int) bool { return clear(v) || spares != nil && spares(v) })
 }
 
 // whyNotOwner: an act of the owner's by somebody who was not, or under an
@@ -124,7 +124,7 @@ func (r *resolution) whyOutranked(o int, x wire.AccountID) (Cause, int) {
 	case !r.adminAt(author, o):
 		return CauseRank, r.demoted(author, o)
 	}
-	grants := slices.DeleteFunc(slices.Clone(r.grants[x]), func(g int) bool { return r.before(o, g) })
+	grants := slices.DeleteFunc(slices.Clone(r.of(x).grants), func(g int) bool { return r.before(o, g) })
 	return CauseTargetRank, r.first(grants, never)
 }
 
@@ -134,15 +134,15 @@ func (r *resolution) demoted(a wire.AccountID, o int) int {
 	if at := r.ownership(o); at >= 0 && at < len(r.owners)-1 && r.owners[at].owner == a && !r.before(o, r.owners[at+1].op) {
 		return r.owners[at+1].op
 	}
-	if v := r.first(r.revokes[a], func(v int) bool { return r.before(o, v) }); v >= 0 {
+	if v := r.first(r.of(a).revokes, func(v int) bool { return r.before(o, v) }); v >= 0 {
 		return v
 	}
-	for _, i := range r.in {
+	for i := range r.set.all() {
 		b, ok := r.nodes[i].op.Body.(*RoleBody)
-		if ok && b.Account == a && b.Role == uint64(RoleAdmin) && r.before(i, o) && !r.valid[i] {
+		if ok && b.Account == a && b.Role == uint64(RoleAdmin) && r.before(i, o) && !r.valid.has(i) {
 			return i
 		}
-		if heirOf(r.nodes[i].op) == a && r.before(i, o) && !r.valid[i] {
+		if heirOf(r.nodes[i].op) == a && r.before(i, o) && !r.valid.has(i) {
 			return i
 		}
 	}
@@ -159,7 +159,7 @@ func (r *resolution) whyNoHeir(o int, under wire.OpID, heir wire.AccountID) (Cau
 	if r.cut(o) {
 		return CauseStopped, r.first(r.cutBy(o), never)
 	}
-	for _, i := range r.in {
+	for i := range r.set.all() {
 		n := r.nodes[i]
 		if !r.concurrent(i, o) || r.cut(i) {
 			continue
@@ -182,8 +182,8 @@ func (r *resolution) whyNotAdmitted(o int, b *AdmitBody) (Cause, int) {
 		return CauseStopped, v
 	}
 	if !r.sponsorValid(o) {
-		if r.nodes[n.inc].isHarbor() && r.incValid[n.inc] {
-			return CauseRank, r.first(r.harborActs(n.inc), func(t int) bool {
+		if r.nodes[n.inc].isHarbor() && r.incValid.has(n.inc) {
+			return CauseRank, r.first(r.acts[n.inc], func(t int) bool {
 				return r.nodes[t].op.Body.(*HarborBody).Rights&RightSponsor != 0 || r.before(o, t)
 			})
 		}
@@ -196,28 +196,28 @@ func (r *resolution) whyNotAdmitted(o int, b *AdmitBody) (Cause, int) {
 	if i < 0 {
 		return CauseNone, -1
 	}
-	invite := r.nodes[i]
+	invite, became := r.nodes[i], r.issue(i)
 	base := r.base(invite.inc)
-	if !r.valid[i] {
-		if !r.incValid[base] {
+	if !r.valid.has(i) {
+		if !r.incValid.has(base) {
 			return CauseInviteVoid, i
 		}
 		if v := r.first(r.voiders(i), spares); v >= 0 {
 			return CauseInviteVoid, v
 		}
 	}
-	if most := invite.op.Body.(*InviteBody).MaxUses; uint64(slices.Index(r.uses[i], o)) >= most {
-		return CauseInviteUsed, r.uses[i][most-1]
+	if most := invite.op.Body.(*InviteBody).MaxUses; uint64(slices.Index(became.uses, o)) >= most {
+		return CauseInviteUsed, became.uses[most-1]
 	}
 	after := func(v int) bool { return r.before(o, v) }
-	if v := r.first(r.recalls[i], func(v int) bool { return after(v) || spares(v) }); v >= 0 {
+	if v := r.first(became.recalls, func(v int) bool { return after(v) || spares(v) }); v >= 0 {
 		return CauseInviteRevoked, v
 	}
-	if v := r.first(r.ends[i], after); v >= 0 {
+	if v := r.first(became.ends, after); v >= 0 {
 		return CauseInviteRevoked, v
 	}
 	if v := r.touched(o, invite.author, invite.inc, spares); v >= 0 {
 		return CauseInviterGone, v
 	}
-	return CauseTargetRemoved, r.first(r.removes[b.Request.Newcomer], func(v int) bool { return !r.before(v, o) || r.before(v, i) })
+	return CauseTargetRemoved, r.first(r.of(b.Request.Newcomer).removes, func(v int) bool { return !r.before(v, o) || r.before(v, i) })
 }

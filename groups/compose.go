@@ -210,7 +210,7 @@ func aadOf(group wire.GroupID, c contentCore) []byte {
 // below what was shown would hide what people have read.
 func (l *Log) PinsFor(a wire.AccountID) []Pin {
 	var out []Pin
-	for _, i := range l.State().r.incs[a] {
+	for _, i := range l.State().r.of(a).incs {
 		out = append(out, l.PinsForInc(l.g.nodes[i].op.ID)...)
 	}
 	slices.SortFunc(out, func(a, b Pin) int { return compareIDs(a.Inc, b.Inc) })

@@ -72,7 +72,13 @@ type graph struct {
 	mu    sync.RWMutex
 	index map[wire.OpID]int
 	nodes []*node
+	// What hands the group over, and what may cut.
+	handovers, cutters indexes
+	// What is looked for by a hash: admits by their request, rekeys by eid.
+	named map[[32]byte][]int
 }
+
+func newGraph() *graph { return &graph{index: map[wire.OpID]int{}, named: map[[32]byte][]int{}} }
 
 func (g *graph) find(id wire.OpID) (int, bool) {
 	g.mu.RLock()
@@ -87,18 +93,53 @@ func (g *graph) add(n *node) int {
 	i := len(g.nodes)
 	g.nodes = append(g.nodes, n)
 	g.index[n.op.ID] = i
+	switch b := n.op.Body.(type) {
+	case *TransferBody, *SucceedBody:
+		g.handovers = g.handovers.with(i)
+	case *DevRevokeBody, *FaultBody:
+		g.cutters = g.cutters.with(i)
+	case *AdmitBody:
+		g.named[n.request] = append(g.named[n.request], i)
+	case *RekeyBody:
+		g.named[b.EID] = append(g.named[b.EID], i)
+	}
 	return i
+}
+
+// admits lists the admits of a join request.
+func (g *graph) admits(request [32]byte) []int { return g.ofKind(KindAdmit, request) }
+
+// rekeys lists the rekeys of an eid.
+func (g *graph) rekeys(eid [32]byte) []int { return g.ofKind(KindRekey, eid) }
+
+func (g *graph) ofKind(kind Kind, hash [32]byte) []int {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	var out []int
+	for _, i := range g.named[hash] {
+		if g.nodes[i].op.Kind == kind {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // pastOf is the union of the pasts of heads, heads included; missing lists
 // those unknown.
 func (g *graph) pastOf(heads []wire.OpID) (set indexes, missing []wire.OpID) {
+	known := make([]int, 0, len(heads))
 	for _, h := range heads {
-		i, ok := g.find(h)
-		if !ok {
+		if i, ok := g.find(h); ok {
+			known = append(known, i)
+		} else {
 			missing = append(missing, h)
-			continue
 		}
+	}
+	if len(known) == 0 {
+		return nil, missing
+	}
+	set = make(indexes, slices.Max(known)>>6+1) // kept for good: no larger than it must be
+	for _, i := range known {
 		set = set.union(g.nodes[i].past).with(i)
 	}
 	return set, missing
@@ -214,12 +255,12 @@ func (g *graph) placeDevice(n *node) *Refusal {
 		}
 		return nil
 	}
-	n.past.each(func(i int) {
+	for i := range n.past.all() {
 		m := g.nodes[i]
 		if m.isAdmission() && m.account == n.account && (n.base < 0 || g.nodes[n.base].key.Less(m.key)) {
 			n.base = i
 		}
-	})
+	}
 	if n.base < 0 {
 		return refuse(ReasonNotAMember, "account %s", n.account.Short())
 	}
@@ -241,20 +282,57 @@ func (g *graph) placeHarbor(n *node, b *HarborBody) *Refusal {
 
 func (n *node) isHandover() bool { return n.op.Kind == KindTransfer || n.op.Kind == KindSucceed }
 
-// ownedIn lists the ownerships in Resolve(past).
+// founderOwns is the chain of ownerships before anybody hands over.
+var founderOwns = []int{genesisAt}
+
+// ownedIn lists the ownerships in Resolve(past), past being what heads have
+// seen and they themselves.
 func (g *graph) ownedIn(past indexes, heads []wire.OpID) []int {
-	if len(heads) == 1 {
-		// One operation more, which has seen all the others, changes this only
-		// if it hands over itself: it may settle what is in force already, and
-		// nothing else (R21).
-		i, _ := g.find(heads[0])
-		if p := g.nodes[i]; !p.isHandover() && len(p.owned) > 0 {
-			return p.owned
-		}
+	handovers := g.handovers.and(past)
+	if handovers.count() == 0 {
+		return founderOwns
 	}
-	r := &resolution{nodes: g.nodes, set: past}
-	past.each(func(i int) { r.in = append(r.in, i) })
-	r.stageCuts()
+	if owned, ok := g.ownedByAll(past, handovers, heads); ok {
+		return owned
+	}
+	return g.resolveOwners(past)
+}
+
+// ownedByAll is a shortcut. One operation more, which has seen all the others,
+// changes this only if it hands over itself: it may settle what is in force
+// already, and nothing else (R21). Nor do several that took the same to be in
+// force, if each knows all the cuts and there is nothing else that hands over:
+// none of them skipped any of it, and what settled it for one settles it still.
+func (g *graph) ownedByAll(past, handovers indexes, heads []wire.OpID) (owned []int, ok bool) {
+	cuts := g.cutters.and(past)
+	for at, h := range heads {
+		i, _ := g.find(h)
+		p := g.nodes[i]
+		if p.isHandover() || i == genesisAt {
+			return nil, false
+		}
+		if at > 0 && !slices.Equal(p.owned, owned) || len(heads) > 1 && !cuts.within(p.past) {
+			return nil, false
+		}
+		owned = p.owned
+	}
+	if len(heads) == 1 {
+		return owned, true
+	}
+	var chain indexes
+	for _, w := range owned {
+		chain = chain.with(w)
+	}
+	return owned, handovers.within(chain)
+}
+
+// resolveOwners is Resolve(set) as far as the ownerships.
+func (g *graph) resolveOwners(set indexes) []int {
+	r := newResolution(g.nodes, set)
+	for i := range set.all() {
+		r.enter(i)
+	}
+	r.reach()
 	r.stageOwnership()
 	owned := make([]int, len(r.owners))
 	for at, w := range r.owners {
@@ -281,13 +359,15 @@ func (g *graph) citeInvite(n *node, id wire.OpID) *Refusal {
 // headsOf lists what of a set is in nobody's past, ascending by id.
 func headsOf(nodes []*node, set indexes) []wire.OpID {
 	var under indexes
-	set.each(func(i int) { under = under.union(nodes[i].past) })
+	for i := range set.all() {
+		under = under.union(nodes[i].past)
+	}
 	var out []wire.OpID
-	set.each(func(i int) {
+	for i := range set.all() {
 		if !under.has(i) {
 			out = append(out, nodes[i].op.ID)
 		}
-	})
+	}
 	slices.SortFunc(out, func(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) })
 	return out
 }

@@ -99,7 +99,7 @@ func checkDevRevoke(b *DevRevokeBody) *Refusal {
 
 // mayAddDevice (R42).
 func mayAddDevice(s *State, by wire.AccountID, b *DevAddBody, hlc uint64) *Refusal {
-	if _, here := s.r.seat[b.Account]; !here {
+	if !s.r.candidate(b.Account) {
 		return refuse(ReasonNotAMember, "account %s", b.Account.Short())
 	}
 	rooted := len(b.Chain) == 1
@@ -122,8 +122,8 @@ func (s *State) deviceRoom(a wire.AccountID, chain identity.Chain, rooted bool) 
 		return refuse(ReasonRevoked, "device %s", chain.Leaf().OpKey.Short())
 	}
 	mine := 0
-	for _, i := range s.r.live[a] {
-		if len(s.r.cuts[i]) > 0 {
+	for _, i := range s.r.liveOf(s.r.of(a)) {
+		if s.r.stopped(i) {
 			continue
 		}
 		mine++
@@ -143,11 +143,7 @@ func (s *State) deviceRoom(a wire.AccountID, chain identity.Chain, rooted bool) 
 
 // groupRoom: the group has fewer than MaxDevices live devices.
 func (s *State) groupRoom() *Refusal {
-	all := 0
-	for _, incs := range s.r.live {
-		all += len(incs)
-	}
-	if all >= MaxDevices {
+	if all := s.r.live.count(); all >= MaxDevices {
 		return refuse(ReasonTooMany, "%d devices in the group", all)
 	}
 	return nil
@@ -155,7 +151,7 @@ func (s *State) groupRoom() *Refusal {
 
 // revoked tells whether a dev-revoke reaches a device with that chain.
 func (s *State) revoked(a wire.AccountID, chain identity.Chain) bool {
-	return slices.ContainsFunc(s.r.revocations[a], func(v int) bool {
+	return slices.ContainsFunc(s.r.of(a).revocations, func(v int) bool {
 		return s.r.nodes[v].op.Body.(*DevRevokeBody).Revocation.Reaches(chain)
 	})
 }

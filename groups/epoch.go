@@ -2,6 +2,7 @@ package groups
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"mutuals/identity/wire"
@@ -36,56 +37,65 @@ func (s *State) epoch(i int) Epoch {
 		Count: int(b.Count), AuthorInc: n.op.IncID(), CreatedMs: n.op.HLC}
 }
 
-func (s *State) rekeys() []int {
-	var out []int
-	for _, i := range s.r.in {
-		if s.r.nodes[i].op.Kind == KindRekey {
-			out = append(out, i)
+func (s *State) highestGen() uint64 {
+	if len(s.r.rekeys) == 0 {
+		return 0
+	}
+	return s.genOf(s.r.rekeys[len(s.r.rekeys)-1])
+}
+
+// seatedDevices are the live devices of those seated.
+func (s *State) seatedDevices() indexes {
+	out := slices.Clone(s.r.live)
+	for _, a := range s.r.seats[s.SeatCount():] {
+		for _, i := range s.r.of(a).incs {
+			out = out.without(i)
 		}
 	}
 	return out
 }
 
-func (s *State) highestGen() uint64 {
-	var top uint64
-	for _, i := range s.rekeys() {
-		top = max(top, s.genOf(i))
+// readers are those of them that nothing cuts.
+func (s *State) readers() indexes {
+	out := s.seatedDevices()
+	for i := range s.r.cuts {
+		out = out.without(i)
 	}
-	return top
+	return out
 }
 
-// recipients lists, as places, who a rekey written on this past at hlc wraps
-// for: devices with a seat ascending by id, then sleep-proof invites
-// ascending (R33).
-func (s *State) recipients(hlc uint64) []int {
-	var devices []int
-	s.eachLive(func(i int) {
-		if len(s.r.cuts[i]) == 0 && s.Seated(s.r.nodes[i].account) {
-			devices = append(devices, i)
-		}
-	})
-	s.sortByID(devices)
-	invites := s.sleepProof(hlc)
-	s.sortByID(invites)
-	return append(devices, invites...)
+// recipients are who a rekey written on this past at hlc wraps for: devices
+// with a seat, and sleep-proof invites (R33).
+func (s *State) recipients(hlc uint64) indexes {
+	out := s.readers()
+	for _, i := range s.sleepProof(hlc) {
+		out = out.with(i)
+	}
+	return out
 }
 
-func (s *State) sortByID(list []int) {
+// inLeafOrder lists recipients as a wrap set has them: devices ascending by
+// id, then invites ascending.
+func (s *State) inLeafOrder(recipients indexes) []int {
+	list := slices.Collect(recipients.all())
 	slices.SortFunc(list, func(a, b int) int {
-		return bytes.Compare(s.r.nodes[a].op.ID[:], s.r.nodes[b].op.ID[:])
+		x, y := s.r.nodes[a], s.r.nodes[b]
+		switch {
+		case x.isDevice() == y.isDevice():
+			return bytes.Compare(x.op.ID[:], y.op.ID[:])
+		case x.isDevice():
+			return -1
+		}
+		return 1
 	})
+	return list
 }
 
 // sleepProof lists the invites a rekey wraps for, newest first and at most so
 // many: nobody who was put out may know one, and nobody it cites is unseated
 // (R33).
 func (s *State) sleepProof(hlc uint64) []int {
-	var list []int
-	for _, i := range s.r.in {
-		if b, ok := s.r.nodes[i].op.Body.(*InviteBody); ok && len(b.KemPk) > 0 && s.opensAsleep(i, hlc) {
-			list = append(list, i)
-		}
-	}
+	list := slices.DeleteFunc(slices.Clone(s.r.sleepProof), func(i int) bool { return !s.opensAsleep(i, hlc) })
 	s.r.sortByKey(list)
 	slices.Reverse(list)
 	of := map[wire.AccountID]int{}
@@ -102,42 +112,16 @@ func (s *State) sleepProof(hlc uint64) []int {
 
 func (s *State) opensAsleep(i int, hlc uint64) bool {
 	v := s.inviteInfo(i)
-	if !v.Live(hlc) || !s.Seated(v.Inviter) {
+	if !v.Live(hlc) || !s.Seated(v.Inviter) || !s.r.exits.within(s.r.nodes[i].past) {
 		return false
 	}
-	for _, x := range s.exits() {
-		if !s.r.before(x, i) {
-			return false
-		}
-	}
-	for _, u := range s.r.uses[i] {
-		if !s.Seated(s.r.nodes[u].account) {
-			return false
-		}
-	}
-	return true
-}
-
-// exits lists the valid operations that put somebody out: removes, leaves,
-// and cuts.
-func (s *State) exits() []int {
-	var out []int
-	for _, list := range s.r.removes {
-		out = append(out, list...)
-	}
-	for _, list := range s.r.leaves {
-		out = append(out, list...)
-	}
-	for _, list := range s.r.cuts {
-		out = append(out, list...)
-	}
-	return out
+	return s.r.all(s.r.issue(i).uses, func(u int) bool { return s.Seated(s.r.nodes[u].account) })
 }
 
 // Recipients is who a rekey written on this state would wrap for, with the
 // newest KEM keys known. nowMs is its clock.
 func (s *State) Recipients(nowMs uint64) []Recipient {
-	return s.describe(s.recipients(nowMs))
+	return s.describe(s.inLeafOrder(s.recipients(nowMs)))
 }
 
 func (s *State) describe(list []int) []Recipient {
@@ -164,26 +148,32 @@ func (l *Log) Recipients(rekey wire.OpID) []Recipient {
 	i, _ := l.g.find(rekey)
 	now := *l.State()
 	now.kem = l.kem
-	return now.describe(l.rekeyPast(i).recipients)
+	return now.describe(now.inLeafOrder(l.rekeyPast(i).recipients))
 }
 
-// rekeyPast is what eligibility needs of Resolve(past(rekey)): places, which
-// never change.
+// Wraps tells whether an accepted rekey wrapped for an inc.
+func (l *Log) Wraps(rekey, inc wire.OpID) bool {
+	k, ok := l.g.find(rekey)
+	i, ok2 := l.g.find(inc)
+	return ok && ok2 && l.g.nodes[k].op.Kind == KindRekey && l.wraps(k, i)
+}
+
+func (l *Log) wraps(k, inc int) bool {
+	return l.g.nodes[k].past.has(inc) && l.rekeyPast(k).recipients.has(inc)
+}
+
+// rekeyPast is what eligibility needs of Resolve(past(rekey)), which never
+// changes.
 type rekeyPast struct {
-	recipients []int
+	recipients indexes
 	seated     indexes // live incs of seated accounts, and harbors in office
 }
 
 func (s *State) rekeyPast(hlc uint64) rekeyPast {
-	p := rekeyPast{recipients: s.recipients(hlc)}
-	s.eachLive(func(i int) {
-		if s.Seated(s.r.nodes[i].account) {
-			p.seated = p.seated.with(i)
-		}
-	})
-	for _, i := range s.r.in {
-		if s.r.nodes[i].isHarbor() && s.harborInfo(i).Appointed {
-			p.seated = p.seated.with(i)
+	p := rekeyPast{recipients: s.recipients(hlc), seated: s.seatedDevices()}
+	for h := range s.r.acts {
+		if s.harborInfo(h).Appointed {
+			p.seated = p.seated.with(h)
 		}
 	}
 	return p
@@ -199,51 +189,43 @@ func (l *Log) rekeyPast(k int) rekeyPast {
 	return p
 }
 
-// eligible tells whether a message may be sent under rekey k in this state,
-// given what its past resolved to (R34).
+// eligible tells whether a message may be sent under rekey k in a state (R34).
+// What k wrapped for is found only if nothing else speaks against it.
+func (l *Log) eligible(s *State, k int) bool {
+	return s.r.valid.has(k) && s.r.exits.within(s.r.nodes[k].past) && s.eligible(k, l.rekeyPast(k))
+}
+
+// eligible is the part of it that depends on what the rekey's past resolved to.
 func (s *State) eligible(k int, past rekeyPast) bool {
+	return s.readersHold(k, past) && s.admitsSpare(k, past) && s.seatsSpare(k, past)
+}
+
+// readersHold: the devices k wrapped for may read now, and nobody who was put
+// out, or ended a code, had it from one of the invites.
+func (s *State) readersHold(k int, past rekeyPast) bool {
 	r := s.r
-	if !r.valid[k] {
-		return false
-	}
-	has := map[wire.AccountID]bool{} // accounts with a recipient device
-	var invites []int
-	for _, i := range past.recipients {
-		if !r.nodes[i].isDevice() {
-			invites = append(invites, i)
-			continue
+	known := func(v int) bool { return r.before(v, k) }
+	for i := range past.recipients.minus(s.readers()).all() {
+		if r.nodes[i].isDevice() || !r.exits.within(r.nodes[i].past) {
+			return false
 		}
-		a := r.nodes[i].account
-		has[a] = true
-		if !s.Seated(a) || !slices.Contains(r.live[a], i) || len(r.cuts[i]) > 0 {
+		if became := r.issue(i); !r.all(became.ends, known) || !r.all(became.recalls, known) {
 			return false
 		}
 	}
-	for _, x := range s.exits() {
-		if !r.before(x, k) || slices.ContainsFunc(invites, func(i int) bool { return !r.before(x, i) }) {
-			return false
-		}
-	}
-	for _, i := range invites {
-		for _, v := range slices.Concat(r.ends[i], r.recalls[i]) {
-			if !r.before(v, k) {
-				return false
-			}
-		}
-	}
-	return s.admitsSpare(k, past, invites) && s.seatsSpare(k, past, has)
+	return true
 }
 
 // admitsSpare: whoever was let in without k knowing, by a recipient invite or
 // on the word of somebody who holds the secret, has a seat.
-func (s *State) admitsSpare(k int, past rekeyPast, invites []int) bool {
+func (s *State) admitsSpare(k int, past rekeyPast) bool {
 	r := s.r
-	for _, i := range r.in {
+	for i := range r.set.minus(r.nodes[k].past).all() {
 		n := r.nodes[i]
-		if n.op.Kind != KindAdmit || i == k || r.before(i, k) || s.Seated(n.account) {
+		if n.op.Kind != KindAdmit || s.Seated(n.account) {
 			continue
 		}
-		if n.cites >= 0 && slices.Contains(invites, n.cites) {
+		if n.cites >= 0 && past.recipients.has(n.cites) {
 			return false
 		}
 		// The sponsor line: up from inc to the inc that wrote it, to somebody
@@ -260,27 +242,23 @@ func (s *State) admitsSpare(k int, past rekeyPast, invites []int) bool {
 }
 
 // seatsSpare: nobody seated now was waiting when k was made, and with history
-// from joining everybody seated has a device in k.
-func (s *State) seatsSpare(k int, past rekeyPast, has map[wire.AccountID]bool) bool {
-	for _, a := range s.r.seats[:s.SeatCount()] {
-		if s.r.policy.HistoryDays == HistoryNone && !has[a] && s.reachable(a) {
+// from joining everybody seated who has a device that is not cut has one in k.
+func (s *State) seatsSpare(k int, past rekeyPast) bool {
+	has := func(set indexes, i int) bool { return slices.ContainsFunc(s.r.of(s.r.nodes[i].account).incs, set.has) }
+	for i := range s.seatedDevices().minus(past.seated).all() {
+		if s.r.before(s.r.base(i), k) && !has(past.seated, i) {
 			return false
 		}
-		if slices.ContainsFunc(s.r.incs[a], past.seated.has) {
-			continue
-		}
-		for _, i := range s.r.live[a] {
-			if s.r.before(s.r.base(i), k) {
-				return false
-			}
+	}
+	if s.r.policy.HistoryDays != HistoryNone {
+		return true
+	}
+	for i := range s.readers().minus(past.recipients).all() {
+		if !has(past.recipients, i) {
+			return false
 		}
 	}
 	return true
-}
-
-// reachable tells whether an account has a device that is not cut.
-func (s *State) reachable(a wire.AccountID) bool {
-	return slices.ContainsFunc(s.r.live[a], func(i int) bool { return len(s.r.cuts[i]) == 0 })
 }
 
 // pastState is Resolve(past(operation i)), of a state's own nodes.
@@ -291,73 +269,60 @@ func (l *Log) pastState(i int) *State {
 
 // better orders epochs to send under: highest generation, then lowest order
 // key.
-func (s *State) better(a, b int) int {
-	ga, gb := s.genOf(a), s.genOf(b)
-	switch {
-	case ga > gb:
-		return -1
-	case ga < gb:
-		return 1
+func (r *resolution) better(a, b int) int {
+	if d := cmp.Compare(r.genOf(b), r.genOf(a)); d != 0 {
+		return d
 	}
-	return s.r.nodes[a].key.Compare(s.r.nodes[b].key)
+	return r.nodes[a].key.Compare(r.nodes[b].key)
 }
 
-// eligibleNow lists the eligible rekeys, best first; it is remembered until
-// the state changes.
-func (l *Log) eligibleNow() []int {
-	s := l.State()
-	if l.best.r == s.r {
-		return l.best.list
-	}
-	out := l.eligibleIn(s)
-	l.best = eligibleList{s.r, out}
-	return out
-}
+func (r *resolution) genOf(k int) uint64 { return r.nodes[k].op.Body.(*RekeyBody).Gen }
 
-func (l *Log) eligibleIn(s *State) []int {
-	var out []int
-	for _, k := range s.rekeys() {
-		if s.eligible(k, l.rekeyPast(k)) {
-			out = append(out, k)
-		}
-	}
-	slices.SortFunc(out, s.better)
-	return out
-}
+func (s *State) genOf(k int) uint64 { return s.r.genOf(k) }
 
-// eligibleList is what was eligible in one state.
-type eligibleList struct {
-	r    *resolution
-	list []int
-}
-
-// Eligible lists the epochs a message may be sent under, best first: use the
-// first whose secret is held, unless NeedRekey.
+// Eligible lists all epochs a message may be sent under, best first. Who sends
+// asks SendEpoch.
 func (l *Log) Eligible() []Epoch {
 	s := l.State()
-	list := l.eligibleNow()
-	out := make([]Epoch, len(list))
-	for at, k := range list {
-		out[at] = s.epoch(k)
+	var out []Epoch
+	for _, k := range slices.Backward(s.r.rekeys) {
+		if l.eligible(s, k) {
+			out = append(out, s.epoch(k))
+		}
 	}
 	return out
+}
+
+// SendEpoch is the epoch to send under: of the eligible ones whose secret is
+// held the best; ok is false with none, or when a rekey comes first (R35).
+func (l *Log) SendEpoch(held func(eid [32]byte) bool) (e Epoch, ok bool) {
+	if l.NeedRekey() {
+		return e, false
+	}
+	s := l.State()
+	for _, k := range slices.Backward(s.r.rekeys) {
+		if e := s.epoch(k); held(e.EID) && l.eligible(s, k) {
+			return e, true
+		}
+	}
+	return e, false
 }
 
 // NeedRekey tells whether nothing may be sent before a rekey: no epoch is
 // eligible, or a valid one of a higher generation is not (R35).
 func (l *Log) NeedRekey() bool {
-	s := l.State()
-	list := l.eligibleNow()
-	if len(list) == 0 {
-		return true
-	}
-	top := s.genOf(list[0])
-	for _, k := range s.rekeys() {
-		if s.r.valid[k] && s.genOf(k) > top {
+	s, top := l.State(), uint64(0)
+	for _, k := range slices.Backward(s.r.rekeys) {
+		switch gen := s.genOf(k); {
+		case gen < top:
 			return true
+		case l.eligible(s, k):
+			return false
+		case s.r.valid.has(k):
+			top = gen
 		}
 	}
-	return false
+	return true
 }
 
 // EligibleAt tells whether a message with these control heads may be read
@@ -373,7 +338,7 @@ func (l *Log) EligibleAt(heads []wire.OpID, eid [32]byte) bool {
 		return false
 	}
 	k, ok := s.named(eid)
-	yes := ok && s.eligible(k, l.rekeyPast(k))
+	yes := ok && l.eligible(s, k)
 	if len(l.reads) >= maxReads {
 		clear(l.reads)
 	}
@@ -394,8 +359,8 @@ type readKey struct {
 // named finds the rekey an eid names: of several, the lowest by order key.
 func (s *State) named(eid [32]byte) (int, bool) {
 	best := -1
-	for _, k := range s.rekeys() {
-		if s.r.nodes[k].op.Body.(*RekeyBody).EID == eid && (best < 0 || s.r.nodes[k].key.Less(s.r.nodes[best].key)) {
+	for _, k := range s.g.rekeys(eid) {
+		if s.r.set.has(k) && (best < 0 || s.r.nodes[k].key.Less(s.r.nodes[best].key)) {
 			best = k
 		}
 	}
@@ -415,7 +380,7 @@ func (l *Log) EpochByEID(eid [32]byte) (Epoch, bool) {
 // Epochs lists every accepted rekey by order key.
 func (l *Log) Epochs() []Epoch {
 	s := l.State()
-	list := s.rekeys()
+	list := slices.Clone(s.r.rekeys)
 	s.r.sortByKey(list)
 	out := make([]Epoch, len(list))
 	for at, k := range list {
@@ -439,10 +404,8 @@ func (l *Log) MayHaveKey(asker, by wire.OpID, eid [32]byte) bool {
 	if sibling, ok := s.Inc(by); ok && sibling.Account == info.Account {
 		return true
 	}
-	for _, i := range l.rekeyPast(k).recipients {
-		if s.r.nodes[i].isDevice() && s.r.nodes[i].account == info.Account {
-			return true
-		}
+	if slices.ContainsFunc(s.r.of(info.Account).incs, func(i int) bool { return l.wraps(k, i) }) {
+		return true
 	}
 	switch s.r.policy.HistoryDays {
 	case HistoryAll:
@@ -478,19 +441,19 @@ func (l *Log) historyFrom(s *State, base int) uint64 {
 // current tells whether an epoch was in use when somebody was let in, or is.
 // Older ones may be eligible still; nobody sends under them.
 func (l *Log) current(k, base int) bool {
-	return l.inUse(l.State(), l.eligibleNow(), k) || l.inUse(l.pastState(base), nil, k)
+	return l.inUse(l.State(), k) || l.inUse(l.pastState(base), k)
 }
 
 // inUse tells whether k is eligible in s and of the highest generation that
-// is; list is what is eligible, nil when that is to be found.
-func (l *Log) inUse(s *State, list []int, k int) bool {
+// is.
+func (l *Log) inUse(s *State, k int) bool {
 	if !s.r.set.has(k) {
 		return false
 	}
-	if list == nil {
-		list = l.eligibleIn(s)
+	for _, j := range slices.Backward(s.r.rekeys) {
+		if s.genOf(j) > s.genOf(k) && l.eligible(s, j) {
+			return false
+		}
 	}
-	return slices.Contains(list, k) && s.genOf(k) == s.genOf(list[0])
+	return l.eligible(s, k)
 }
-
-func (s *State) genOf(k int) uint64 { return s.r.nodes[k].op.Body.(*RekeyBody).Gen }

@@ -6,34 +6,116 @@ import (
 	"mutuals/identity/wire"
 )
 
-// extend is the state after an operation that was judged and accepted with
-// all of s in its past, and that is no membership act: it can be voided by
-// nothing and voids nothing, and changes at most who has seen what. ok is
-// false for any other kind, which is resolved anew. That both give the same a
-// property test holds (R39).
-func (s *State) extend(n *node, kem map[wire.OpID]kemKey) (_ *State, ok bool) {
-	switch n.op.Kind {
-	case KindAck, KindRekey, KindInvite:
-	default:
-		return nil, false
+// extend is the state after one more operation, which was accepted with all of
+// s in its past and nothing else; nil if it has to be resolved anew (R39).
+//
+// What was written with full knowledge changes nothing of what it has seen: a
+// cut, a removal, a leave or a revoke is after it all, and so is a grant; an
+// ack shields from nothing, since it has seen everything. Only who hands the
+// group over makes others' operations acks that were none, and only what
+// revives some void way in changes what stands on it. All else is the last
+// step of each stage.
+func (s *State) extend(nodes []*node, at int, kem map[wire.OpID]kemKey) *State {
+	if nodes[at].isHandover() || s.r.revives(nodes[at]) {
+		return nil
 	}
-	r := *s.r
-	at := len(r.nodes)
-	r.nodes = append(r.nodes[:at:at], n)
-	r.set = slices.Clone(r.set).with(at)
-	r.in = append(slices.Clip(r.in), at)
-	r.valid = append(slices.Clip(r.valid), true)
-	r.incValid = append(slices.Clip(r.incValid), false)
-	r.seen = append(slices.Clone(r.seen), -1)
+	r := s.r.copy(nodes[: at+1 : at+1])
+	r.set = r.set.with(at)
+	r.enter(at)
+	if nodes[at].op.Kind == KindDevRevoke {
+		r.revoke(at)
+	}
+	r.promote(at)
+	r.unseen = r.unseen.with(at)
 	if r.isAck(at) {
-		// Its order key is above all it builds on, so it comes last, and what
-		// nobody of rank had seen keeps its order among itself.
-		r.acks = append(slices.Clip(r.acks), at)
-		for _, i := range r.in {
-			if r.seen[i] < 0 {
-				r.seen[i] = at
-			}
+		if r.revived() {
+			return nil
+		}
+		r.see(at)
+	}
+	r.putOut(at)
+	r.validate(at)
+	r.list(at)
+	if nodes[at].op.Kind == KindPolicy && r.valid.has(at) {
+		r.stagePolicy([]int{at})
+	}
+	if a := nodes[at].concerns(); a != (wire.AccountID{}) {
+		r.reseat(a)
+	}
+	return &State{g: s.g, r: r, kem: kem}
+}
+
+// copy is a resolution to go on from.
+func (r *resolution) copy(nodes []*node) *resolution {
+	own := *r
+	own.nodes, own.grown = nodes, true
+	for _, set := range []*indexes{&own.set, &own.exits, &own.acks, &own.unseen, &own.valid, &own.incValid, &own.live} {
+		*set = slices.Clone(*set)
+	}
+	own.quiets, own.sleepProof, own.rekeys = slices.Clip(own.quiets), slices.Clip(own.sleepProof), slices.Clip(own.rekeys)
+	return &own
+}
+
+// revives tells whether a grant makes an inc valid that was not (R26).
+func (r *resolution) revives(n *node) bool {
+	b, ok := n.op.Body.(*RoleBody)
+	return ok && b.Role == uint64(RoleAdmin) && !r.all(r.of(b.Account).incs, r.incValid.has)
+}
+
+// revived tells whether an ack of everything puts an admit in force that only
+// lacked one: an added device's (R25).
+func (r *resolution) revived() bool {
+	for i := range r.unseen.minus(r.valid).all() {
+		n := r.nodes[i]
+		if base := r.base(n.inc); n.op.Kind == KindAdmit && base != n.inc && !r.incValid.has(n.inc) && r.incValid.has(base) {
+			return true
 		}
 	}
-	return &State{g: s.g, r: &r, kem: kem}, true
+	return false
+}
+
+// see makes an operation that has everything in its past the ack of what none
+// had. Its order key is above all of that, so what nobody of rank had seen
+// keeps its order.
+func (r *resolution) see(ack int) {
+	r.acks = r.acks.with(ack)
+	seen := make([]int32, ack+1)
+	copy(seen, r.seen)
+	for i := range r.unseen.all() {
+		seen[i] = int32(ack)
+	}
+	r.seen, r.unseen = seen, nil
+}
+
+// concerns is the account whose standing an operation may change.
+func (n *node) concerns() wire.AccountID {
+	switch b := n.op.Body.(type) {
+	case *RemoveBody:
+		return b.Account
+	case *RoleBody:
+		return b.Account
+	case *LeaveBody:
+		return n.author
+	}
+	return n.account
+}
+
+// reseat finds the place of one account anew.
+func (r *resolution) reseat(a wire.AccountID) {
+	was, at := r.of(a), 0
+	if was.here {
+		at = r.seat(&was)
+	}
+	p := r.change(a)
+	r.enliven(p)
+	if r.present(a, p); p.here == was.here && p.rank == was.rank && p.first == was.first {
+		return
+	}
+	r.seats = slices.Clone(r.seats)
+	if was.here {
+		r.seats = slices.Delete(r.seats, at, at+1)
+	}
+	if p.here {
+		r.seats = slices.Insert(r.seats, r.seat(p), a)
+	}
 }

@@ -132,7 +132,7 @@ func (g *graph) placeFault(n *node, b *FaultBody) *Refusal {
 // mayFault: nobody stopped the inc before, and content below the
 // contradiction stays (R45).
 func mayFault(s *State, n *node, b *FaultBody) *Refusal {
-	if len(s.r.cuts[n.target]) > 0 {
+	if s.r.stopped(n.target) {
 		return refuse(ReasonCutAlready, "inc %s", b.Inc.Short())
 	}
 	if ChainKind(b.Chain) == Content && pinOf(b.Pins, b.Inc)+1 < b.Seq {
@@ -198,9 +198,9 @@ func (s *State) Forks() []Fork {
 	}
 	first := map[place]int{}
 	found := map[int]Fork{}
-	for _, i := range s.r.in {
+	for i := range s.r.set.all() {
 		n := s.r.nodes[i]
-		if i == n.inc || len(s.r.cuts[n.inc]) > 0 {
+		if i == n.inc || s.r.stopped(n.inc) {
 			continue
 		}
 		at := place{n.inc, n.op.Seq}

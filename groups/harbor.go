@@ -174,7 +174,7 @@ func mayAsHarbor(s *State, n *node) *Refusal {
 	switch {
 	case !ok || n.cites < 0:
 		return refuse(ReasonRoleNeeded, "a harbor writes admits by invites only")
-	case len(s.r.cuts[n.inc]) > 0 || !s.r.ownerValid(n.inc):
+	case s.r.stopped(n.inc) || !s.r.ownerValid(n.inc):
 		return refuse(ReasonIncNotLive, "harbor %s", n.op.IncID().Short())
 	case !s.r.sponsors(n.inc, s.r.set.has, func(int) bool { return false }):
 		return refuse(ReasonNotSponsor, "harbor %s", n.op.IncID().Short())
@@ -196,7 +196,7 @@ type HarborInfo struct {
 // Harbors lists every harbor that was appointed, by order key.
 func (s *State) Harbors() []HarborInfo {
 	var list []int
-	for _, i := range s.r.in {
+	for i := range s.r.set.all() {
 		if s.r.nodes[i].isHarbor() {
 			list = append(list, i)
 		}
@@ -223,7 +223,7 @@ func (s *State) harborInfo(i int) HarborInfo {
 	n := s.r.nodes[i]
 	b := n.op.Body.(*HarborBody)
 	h := HarborInfo{ID: n.op.ID, Device: b.OpKey, Peer: b.PeerKey, Rights: b.Rights, Quota: b.Quota, AtMs: n.op.HLC}
-	acts := s.r.harborActs(i)
+	acts := s.r.acts[i]
 	first := true
 	for _, c := range acts {
 		if slices.ContainsFunc(acts, func(later int) bool { return s.r.before(c, later) }) {
@@ -236,7 +236,7 @@ func (s *State) harborInfo(i int) HarborInfo {
 		}
 		h.Rights, h.Quota = h.Rights&v.Rights, narrowerQuota(h.Quota, v.Quota)
 	}
-	h.Appointed = s.r.ownerValid(i) && len(s.r.cuts[i]) == 0 && h.Rights != 0
+	h.Appointed = s.r.ownerValid(i) && !s.r.stopped(i) && h.Rights != 0
 	return h
 }
 
@@ -248,24 +248,11 @@ func narrowerQuota(a, b uint64) uint64 {
 	return min(a, b)
 }
 
-// harborActs lists the acts of an owner on one harbor that are in force: its
-// appointment and changes.
-func (r *resolution) harborActs(inc int) []int {
-	var out []int
-	for _, i := range r.in {
-		b, ok := r.nodes[i].op.Body.(*HarborBody)
-		if ok && (i == inc || b.Change && r.nodes[i].target == inc) && r.ownerValid(i) {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
 // sponsors tells whether a harbor has the right to sponsor in the place of an
 // operation (R44): an owner gave it before that, and each taking of it was
 // before the giving, or comes after the place.
 func (r *resolution) sponsors(inc int, before, after func(i int) bool) bool {
-	acts := r.harborActs(inc)
+	acts := r.acts[inc]
 	gives := func(i int) bool { return r.nodes[i].op.Body.(*HarborBody).Rights&RightSponsor != 0 }
 	return slices.ContainsFunc(acts, func(g int) bool {
 		return before(g) && gives(g) && !slices.ContainsFunc(acts, func(t int) bool {

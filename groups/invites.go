@@ -1,8 +1,6 @@
 package groups
 
 import (
-	"slices"
-
 	"mutuals/identity/wire"
 )
 
@@ -50,7 +48,7 @@ func (v InviteInfo) Live(nowMs uint64) bool { return v.Dead(nowMs) == ReasonNone
 // Invites lists every invite by order key.
 func (s *State) Invites() []InviteInfo {
 	var list []int
-	for _, i := range s.r.in {
+	for i := range s.r.set.all() {
 		if s.r.nodes[i].op.Kind == KindInvite {
 			list = append(list, i)
 		}
@@ -87,13 +85,13 @@ func (s *State) InviteByKey(pk [32]byte) (InviteInfo, bool) {
 
 func (s *State) inviteInfo(i int) InviteInfo {
 	n := s.r.nodes[i]
-	b := n.op.Body.(*InviteBody)
+	b, became := n.op.Body.(*InviteBody), s.r.issue(i)
 	return InviteInfo{
 		ID: n.op.ID, Inviter: n.author, InvitePk: b.InvitePk, Max: int(b.MaxUses),
-		Used: min(len(s.r.uses[i]), int(b.MaxUses)), NotAfterMs: b.NotAfterMs, CreatedMs: n.op.HLC,
+		Used: min(len(became.uses), int(b.MaxUses)), NotAfterMs: b.NotAfterMs, CreatedMs: n.op.HLC,
 		Redeem: b.Redeem, Incs: b.Incs, Approval: b.Approval == 1, KemPk: b.KemPk,
-		Valid:       s.r.valid[i],
-		Revoked:     len(s.r.ends[i]) > 0 || len(s.r.recalls[i]) > 0,
-		InviterGone: !slices.Contains(s.r.live[n.author], s.r.base(n.inc)),
+		Valid:       s.r.valid.has(i),
+		Revoked:     len(became.ends) > 0 || len(became.recalls) > 0,
+		InviterGone: !s.r.live.has(s.r.base(n.inc)),
 	}
 }

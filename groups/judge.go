@@ -81,7 +81,7 @@ func (l *Log) judgeControl(o *Op) Judgement {
 	if r := authorised(past, n); r != nil {
 		return judgement(r, nil)
 	}
-	l.next = judged{op: o, node: n}
+	l.next = judged{op: o, node: n, past: past}
 	if l.all.within(n.past) {
 		// Written with full knowledge: nothing is there that could void it.
 		return Judgement{Verdict: Accept}
@@ -89,7 +89,7 @@ func (l *Log) judgeControl(o *Op) Judgement {
 	at := len(l.g.nodes)
 	set := append(indexes(nil), l.all...)
 	l.next.state = l.resolve(append(l.g.nodes[:at:at], n), set.with(at))
-	if !l.next.state.r.valid[at] {
+	if !l.next.state.r.valid.has(at) {
 		return judgement(refuse(ReasonVoided, "%v", o.Kind), nil)
 	}
 	return Judgement{Verdict: Accept}

@@ -7,9 +7,15 @@ import (
 	"mutuals/identity/wire"
 )
 
-// maxPasts bounds the states of other pasts a Log remembers: members that
-// write at the same time write on a handful of heads.
-const maxPasts = 64
+// minPasts to maxPasts states of other pasts a Log remembers: members that
+// write at the same time write on a handful of heads. What these states resolve
+// is at most maxPastOps operations in all, which take as many times 60 bytes:
+// of a large group fewer are kept.
+const (
+	minPasts   = 8
+	maxPasts   = 64
+	maxPastOps = 1 << 15
+)
 
 type chainID struct {
 	inc   wire.OpID
@@ -45,7 +51,6 @@ type Log struct {
 	next  judged
 	// What epoch.go remembers.
 	rekeys map[int]rekeyPast
-	best   eligibleList
 	reads  map[readKey]bool
 }
 
@@ -53,6 +58,7 @@ type Log struct {
 type judged struct {
 	op    *Op
 	node  *node
+	past  *State // Resolve(past)
 	state *State // with op, or nil
 }
 
@@ -64,7 +70,7 @@ func Found(genesis *Op) (*Log, *Refusal) {
 	b := genesis.Body.(*GenesisBody)
 	l := &Log{
 		group: wire.GroupID(genesis.ID),
-		g:     &graph{index: map[wire.OpID]int{}},
+		g:     newGraph(),
 		tips:  map[chainID]tip{},
 		kem:   map[wire.OpID]kemKey{},
 		pasts: map[string]*State{},
@@ -109,7 +115,9 @@ func (l *Log) Ops() []*Op { return opsOf(l.g.nodes, l.all) }
 
 func opsOf(nodes []*node, set indexes) []*Op {
 	var picked []*node
-	set.each(func(i int) { picked = append(picked, nodes[i]) })
+	for i := range set.all() {
+		picked = append(picked, nodes[i])
+	}
 	slices.SortFunc(picked, func(a, b *node) int { return a.key.Compare(b.key) })
 	out := make([]*Op, len(picked))
 	for i, n := range picked {
@@ -147,7 +155,7 @@ func (l *Log) at(heads []wire.OpID) (*State, []wire.OpID) {
 
 func (l *Log) remember(key string, s *State) {
 	if l.pasts[key] == nil {
-		if len(l.order) == maxPasts {
+		if len(l.order) >= min(max(maxPastOps/len(l.g.nodes), minPasts), maxPasts) {
 			delete(l.pasts, l.order[0])
 			l.order = append(l.order[:0], l.order[1:]...)
 		}
@@ -213,41 +221,50 @@ func (l *Log) applyControl(o *Op) {
 	if l.Has(o.ID) {
 		return
 	}
-	n, next := l.next.node, l.next.state
-	if l.next.op != o {
-		var r *Refusal
-		if n, _, r = l.g.place(o); r != nil {
+	j := l.next
+	if j.op != o {
+		n, _, r := l.g.place(o)
+		if r != nil {
 			panic("internal error: applying an operation that was not accepted: " + r.Error())
 		}
-		next = nil
-	}
-	if next == nil && l.next.op == o && l.state != nil && l.all.within(n.past) {
-		next, _ = l.state.extend(n, l.kem)
+		j = judged{node: n}
 	}
 	l.next = judged{}
-	if l.state != nil && len(l.heads) <= MaxParents {
+	before, knowsAll := l.state, l.all.within(j.node.past)
+	if before != nil && len(l.heads) <= MaxParents {
 		// What others write on the heads we leave is judged in this state.
-		l.remember(headsKey(l.heads), l.state)
+		l.remember(headsKey(l.heads), before)
 	}
-	l.grow(n)
-	if next != nil {
-		next.kem = l.kem
+	at := l.grow(j.node)
+	switch {
+	case knowsAll && before != nil:
+		l.state = before.extend(l.g.nodes, at, l.kem)
+	case j.state != nil:
+		l.state = j.state
+		l.state.kem = l.kem
 	}
-	l.state = next
+	if !knowsAll && j.past != nil {
+		if s := j.past.extend(l.g.nodes, at, l.kem); s != nil {
+			// What its author writes next is judged in this one.
+			l.remember(headsKey([]wire.OpID{o.ID}), s)
+		}
+	}
 }
 
 // grow adds a placed node and moves the heads.
-func (l *Log) grow(n *node) {
-	l.all = l.all.with(l.g.add(n))
+func (l *Log) grow(n *node) (at int) {
+	at = l.g.add(n)
+	l.all = l.all.with(at)
 	heads := l.heads[:0:0]
 	for _, h := range l.heads {
 		if i, _ := l.g.find(h); !n.past.has(i) {
 			heads = append(heads, h)
 		}
 	}
-	at, _ := slices.BinarySearchFunc(heads, n.op.ID, func(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) })
-	l.heads = slices.Insert(heads, at, n.op.ID)
+	place, _ := slices.BinarySearchFunc(heads, n.op.ID, func(a, b wire.OpID) int { return bytes.Compare(a[:], b[:]) })
+	l.heads = slices.Insert(heads, place, n.op.ID)
 	l.state = nil
+	return at
 }
 
 func (l *Log) learnKEM(inc wire.OpID, k kemKey) {
@@ -268,7 +285,7 @@ func (l *Log) learnKEM(inc wire.OpID, k kemKey) {
 // accepted control operations, closed under parents, in any order. It panics
 // when the set is not closed or has no genesis.
 func Resolve(ops []*Op) *State {
-	g := &graph{index: map[wire.OpID]int{}}
+	g := newGraph()
 	waiting := slices.Clone(ops)
 	for len(waiting) > 0 {
 		left := waiting[:0:0]

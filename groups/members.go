@@ -69,7 +69,7 @@ func (s *State) incInfo(i int) IncInfo {
 	n := s.r.nodes[i]
 	info := IncInfo{
 		ID: n.op.ID, Account: n.account, Device: wire.DeviceID(n.leaf.OpKey), Peer: n.leaf.PeerKey,
-		Live: slices.Contains(s.r.live[n.account], i), Valid: s.r.incValid[i], Cut: len(s.r.cuts[i]) > 0,
+		Live: s.r.live.has(i), Valid: s.r.incValid.has(i), Cut: s.r.stopped(i),
 		BaseID: s.r.nodes[s.r.base(i)].op.ID, AtMs: n.op.HLC,
 	}
 	info.Seated = info.Live && !info.Cut && s.Seated(n.account)
@@ -101,12 +101,12 @@ func (s *State) Inc(id wire.OpID) (IncInfo, bool) {
 // key.
 func (s *State) IncOfDevice(d wire.DeviceID) (IncInfo, bool) {
 	best := -1
-	s.eachLive(func(i int) {
+	for i := range s.r.live.all() {
 		n := s.r.nodes[i]
-		if wire.DeviceID(n.leaf.OpKey) == d && len(s.r.cuts[i]) == 0 && (best < 0 || s.r.nodes[best].key.Less(n.key)) {
+		if wire.DeviceID(n.leaf.OpKey) == d && !s.r.stopped(i) && (best < 0 || s.r.nodes[best].key.Less(n.key)) {
 			best = i
 		}
-	})
+	}
 	if best < 0 {
 		return IncInfo{}, false
 	}
@@ -117,22 +117,13 @@ func (s *State) IncOfDevice(d wire.DeviceID) (IncInfo, bool) {
 // id. Whether they are seated each says.
 func (s *State) ByPeer(p wire.PeerKey) []IncInfo {
 	var out []IncInfo
-	s.eachLive(func(i int) {
-		if s.r.nodes[i].leaf.PeerKey == p && len(s.r.cuts[i]) == 0 {
+	for i := range s.r.live.all() {
+		if s.r.nodes[i].leaf.PeerKey == p && !s.r.stopped(i) {
 			out = append(out, s.incInfo(i))
 		}
-	})
+	}
 	slices.SortFunc(out, func(a, b IncInfo) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return out
-}
-
-// eachLive calls f with every live incarnation, in no order.
-func (s *State) eachLive(f func(i int)) {
-	for _, incs := range s.r.live {
-		for _, i := range incs {
-			f(i)
-		}
-	}
 }
 
 // Members lists the seated in seat order, the waitlist in its order, then who
@@ -145,8 +136,8 @@ func (s *State) Members() []Member {
 		out = append(out, s.candidate(a, at, settled))
 	}
 	present := len(out)
-	for a := range s.r.incs {
-		if _, ok := s.r.seat[a]; ok {
+	for a, p := range s.r.people.all() {
+		if p.here {
 			continue
 		}
 		if m, ok := s.former(a); ok {
@@ -160,8 +151,8 @@ func (s *State) Members() []Member {
 // Member gives one account's standing; ok is false for one that was never
 // let in validly.
 func (s *State) Member(a wire.AccountID) (Member, bool) {
-	if at, ok := s.r.seat[a]; ok {
-		return s.candidate(a, at, s.settledSets()), true
+	if p := s.r.people.get(a); p != nil && p.here {
+		return s.candidate(a, s.r.seat(p), s.settledSets()), true
 	}
 	return s.former(a)
 }
@@ -172,7 +163,7 @@ func (s *State) keyOf(id wire.OpID) OrderKey {
 }
 
 func (s *State) candidate(a wire.AccountID, at int, settled map[wire.AccountID]indexes) Member {
-	m := s.member(a, s.r.admission(s.r.live[a]))
+	m := s.member(a, s.r.of(a).first)
 	if at >= s.r.cap {
 		m.Status, m.WaitPos = StatusWaitlisted, at-s.r.cap+1
 	}
@@ -188,20 +179,20 @@ func (s *State) candidate(a wire.AccountID, at int, settled map[wire.AccountID]i
 // former describes who was in: the last of what took the account out says
 // whether it left or was removed.
 func (s *State) former(a wire.AccountID) (Member, bool) {
-	last, status := -1, StatusLeft
-	for _, v := range s.r.leaves[a] {
+	last, status, p := -1, StatusLeft, s.r.of(a)
+	for _, v := range p.leaves {
 		if last < 0 || s.r.nodes[last].key.Less(s.r.nodes[v].key) {
 			last = v
 		}
 	}
-	for _, v := range s.r.removes[a] {
+	for _, v := range p.removes {
 		if last < 0 || s.r.nodes[last].key.Less(s.r.nodes[v].key) {
 			last, status = v, StatusRemoved
 		}
 	}
 	via := -1
-	for _, i := range s.r.incs[a] {
-		if s.r.nodes[i].isAdmission() && s.r.valid[i] && (via < 0 || s.r.nodes[via].key.Less(s.r.nodes[i].key)) {
+	for _, i := range p.incs {
+		if s.r.nodes[i].isAdmission() && s.r.valid.has(i) && (via < 0 || s.r.nodes[via].key.Less(s.r.nodes[i].key)) {
 			via = i
 		}
 	}
@@ -219,7 +210,7 @@ func (s *State) member(a wire.AccountID, via int) Member {
 	if b, ok := n.op.Body.(*AdmitBody); ok {
 		m.Inviter = b.Request.Inviter
 	}
-	incs := slices.Clone(s.r.incs[a])
+	incs := slices.Clone(s.r.of(a).incs)
 	s.r.sortByKey(incs)
 	for _, i := range incs {
 		m.Incs = append(m.Incs, s.incInfo(i))
@@ -240,13 +231,13 @@ func (s *State) member(a wire.AccountID, via int) Member {
 // seen, those themselves included.
 func (s *State) settledSets() map[wire.AccountID]indexes {
 	out := map[wire.AccountID]indexes{}
-	for a := range s.r.grants {
-		if _, here := s.r.seat[a]; here && s.Role(a) != RoleMember {
+	for a, p := range s.r.people.all() {
+		if p.here && p.rank != RoleMember {
 			out[a] = nil
 		}
 	}
 	// Backwards, the first of a chain has seen what the others had.
-	for _, i := range slices.Backward(s.r.in) {
+	for i := range s.r.set.down() {
 		n := s.r.nodes[i]
 		if seen, ok := out[n.author]; ok && !seen.has(i) && !s.r.cut(i) {
 			out[n.author] = seen.union(n.past).with(i)
@@ -259,10 +250,11 @@ func (s *State) settledSets() map[wire.AccountID]indexes {
 // no later admission had seen, ascending by order key: nothing for one that
 // is in.
 func (s *State) RemovedBy(a wire.AccountID) []wire.OpID {
-	if _, here := s.r.seat[a]; here {
+	p := s.r.of(a)
+	if p.here {
 		return nil
 	}
-	list := slices.Concat(s.r.removes[a], s.r.leaves[a])
+	list := slices.Concat(p.removes, p.leaves)
 	s.r.sortByKey(list)
 	out := make([]wire.OpID, len(list))
 	for i, v := range list {

@@ -15,9 +15,9 @@ type ownership struct {
 // stageOwnership follows, from the genesis on, who handed the group to whom:
 // of the rivals under one ownership the first by compareRivals (R21).
 func (r *resolution) stageOwnership() {
-	r.owners = []ownership{{op: r.in[0], owner: r.nodes[r.in[0]].account}}
-	for slices.ContainsFunc(r.in, func(i int) bool { return r.nodes[i].isHandover() }) {
-		rivals := r.rivals(r.owners[len(r.owners)-1])
+	r.owners = []ownership{{op: genesisAt, owner: r.nodes[genesisAt].account}}
+	for handovers := r.handovers(); len(handovers) > 0; {
+		rivals := r.rivals(handovers, r.owners[len(r.owners)-1])
 		if len(rivals) == 0 {
 			return
 		}
@@ -34,6 +34,17 @@ type rival struct {
 	settled   bool
 	followers int
 	key       OrderKey
+}
+
+// handovers lists the transfers and successions there are.
+func (r *resolution) handovers() []int {
+	var out []int
+	for i := range r.set.all() {
+		if r.nodes[i].isHandover() {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // compareRivals: settled first, then transfers, then more followers, then the
@@ -63,10 +74,10 @@ func compareRivals(a, b rival) int {
 // rivals lists what may end an ownership: its owner's uncut transfers, the
 // admins' successions that no sign of life contradicts, and whatever of these
 // is settled.
-func (r *resolution) rivals(w ownership) []rival {
+func (r *resolution) rivals(handovers []int, w ownership) []rival {
 	var out []rival
 	under := r.nodes[w.op].op.ID
-	for _, i := range r.in {
+	for _, i := range handovers {
 		c := rival{op: i, key: r.nodes[i].key}
 		switch b := r.nodes[i].op.Body.(type) {
 		case *TransferBody:
@@ -79,8 +90,6 @@ func (r *resolution) rivals(w ownership) []rival {
 				continue
 			}
 			c.heir, c.succeeds = b.Heir, true
-		default:
-			continue
 		}
 		c.settled = r.settled(i)
 		if !c.settled && (r.cut(i) || r.goneMeanwhile(c.heir, i) || c.succeeds && r.alive(w.owner, i)) {
@@ -97,18 +106,24 @@ func (r *resolution) rivals(w ownership) []rival {
 // alive tells whether an account wrote something uncut without knowing of o:
 // a sign of life that whoever wrote o had not seen.
 func (r *resolution) alive(a wire.AccountID, o int) bool {
-	return slices.ContainsFunc(r.in, func(i int) bool {
-		return r.nodes[i].author == a && r.concurrent(i, o) && !r.cut(i)
-	})
+	for i := range r.set.all() {
+		if r.nodes[i].author == a && r.concurrent(i, o) && !r.cut(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // goneMeanwhile tells whether an heir left the group without knowing that it
 // was handed over.
 func (r *resolution) goneMeanwhile(heir wire.AccountID, o int) bool {
-	return slices.ContainsFunc(r.in, func(i int) bool {
+	for i := range r.set.all() {
 		n := r.nodes[i]
-		return n.op.Kind == KindLeave && n.author == heir && r.concurrent(i, o) && !r.cut(i)
-	})
+		if n.op.Kind == KindLeave && n.author == heir && r.concurrent(i, o) && !r.cut(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // settled tells whether more than half of those seated in the past of a
@@ -119,7 +134,7 @@ func (r *resolution) settled(o int) bool {
 	n := r.nodes[o]
 	heir := heirOf(n.op)
 	wrote := map[wire.AccountID]bool{}
-	for _, i := range r.in {
+	for i := range r.set.all() {
 		m := r.nodes[i]
 		if slices.Contains(m.owned, o) && m.op.HLC >= n.op.HLC+SettleMs && !r.cut(i) {
 			wrote[m.author] = true
@@ -160,7 +175,7 @@ func (r *resolution) countFollowers(rivals []rival) {
 	for at := range follows {
 		follows[at] = map[wire.AccountID]bool{}
 	}
-	for _, i := range r.in {
+	for i := range r.set.all() {
 		n := r.nodes[i]
 		if party[n.author] || r.cut(i) {
 			continue

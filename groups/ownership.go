@@ -140,8 +140,8 @@ func mayTransfer(s *State, n *node, b *TransferBody) *Refusal {
 		return r
 	}
 	device := b.HeirChain.Leaf().OpKey
-	if !slices.ContainsFunc(s.r.live[b.Heir], func(i int) bool {
-		return s.r.nodes[i].leaf.OpKey == device && len(s.r.cuts[i]) == 0
+	if !slices.ContainsFunc(s.r.liveOf(s.r.of(b.Heir)), func(i int) bool {
+		return s.r.nodes[i].leaf.OpKey == device && !s.r.stopped(i)
 	}) {
 		return refuse(ReasonIncNotLive, "the heir's device %s", device.Short())
 	}
@@ -192,7 +192,7 @@ func (s *State) votes(b *SucceedBody) *Refusal {
 		i, _ := s.find(v.Inc)
 		a := s.r.nodes[i].account
 		switch {
-		case !slices.Contains(s.r.live[a], i) || len(s.r.cuts[i]) > 0:
+		case !s.r.live.has(i) || s.r.stopped(i):
 			return refuse(ReasonIncNotLive, "inc %s", v.Inc.Short())
 		case s.Role(a) != RoleAdmin || !s.Seated(a):
 			return refuse(ReasonRoleNeeded, "signer %s", a.Short())
@@ -217,7 +217,7 @@ func (s *State) votes(b *SucceedBody) *Refusal {
 // cut, or of what made it owner: its last sign of life that all can see.
 func (s *State) ownerLastMs() uint64 {
 	last := s.r.nodes[s.r.ownOp()].op.HLC
-	for _, i := range s.r.in {
+	for i := range s.r.set.all() {
 		if n := s.r.nodes[i]; n.author == s.Owner() && !s.r.cut(i) {
 			last = max(last, n.op.HLC)
 		}

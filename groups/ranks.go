@@ -1,38 +1,54 @@
 package groups
 
 import (
+	"maps"
 	"slices"
 
 	"mutuals/identity/wire"
 )
 
-// Stage B: owner, grants, revokes, acks.
+// Stage B: grants, revokes, acks.
 
-func (r *resolution) stageOwner() {
-	r.stageOwnership()
-	r.grants = map[wire.AccountID][]int{r.owners[0].owner: {r.in[0]}}
-	r.revokes = map[wire.AccountID][]int{}
-	for _, w := range r.owners[1:] {
-		r.grants[w.owner] = append(r.grants[w.owner], w.op)
+func (r *resolution) stageRanks() {
+	for _, w := range r.owners {
+		p := r.change(w.owner)
+		p.grants = append(p.grants, w.op)
 	}
-	for _, i := range r.in[1:] {
-		switch b := r.nodes[i].op.Body.(type) {
-		case *RoleBody:
-			if !r.ownerValid(i) {
-				continue
-			}
-			if b.Role == uint64(RoleAdmin) {
-				r.grants[b.Account] = append(r.grants[b.Account], i)
-			} else {
-				r.revokes[b.Account] = append(r.revokes[b.Account], i)
-			}
-		case *RemoveBody:
-			if r.ownerValid(i) {
-				r.revokes[b.Account] = append(r.revokes[b.Account], i)
-			}
-		}
+	for i := range r.set.all() {
+		r.promote(i)
 	}
 	r.stageAcks()
+}
+
+// promote notes what an act of the owner's gives or takes.
+func (r *resolution) promote(i int) {
+	switch b := r.nodes[i].op.Body.(type) {
+	case *RoleBody:
+		if !r.ownerValid(i) {
+			return
+		}
+		if p := r.change(b.Account); b.Role == uint64(RoleAdmin) {
+			p.grants = append(p.grants, i)
+		} else {
+			p.revokes = append(p.revokes, i)
+		}
+	case *RemoveBody:
+		if r.ownerValid(i) {
+			p := r.change(b.Account)
+			p.revokes = append(p.revokes, i)
+		}
+	case *HarborBody:
+		if r.ownerValid(i) {
+			harbor := i
+			if b.Change {
+				harbor = r.nodes[i].target
+			}
+			if r.grown {
+				r.acts = maps.Clone(r.acts)
+			}
+			r.acts[harbor] = append(slices.Clip(r.acts[harbor]), i)
+		}
+	}
 }
 
 // owner is who owns the group now.
@@ -41,7 +57,7 @@ func (r *resolution) owner() wire.AccountID { return r.owners[len(r.owners)-1].o
 // ownOp is the operation that made it so.
 func (r *resolution) ownOp() int { return r.owners[len(r.owners)-1].op }
 
-func (r *resolution) genesis() *GenesisBody { return r.nodes[r.in[0]].op.Body.(*GenesisBody) }
+func (r *resolution) genesis() *GenesisBody { return r.nodes[genesisAt].op.Body.(*GenesisBody) }
 
 // ownerValid tells whether o is an act of whoever owned the group under the
 // ownership it names, or the latest it has seen (R21).
@@ -78,8 +94,9 @@ func (r *resolution) ownership(o int) int {
 // adminAt tells whether a had owner's or admin's rank for an operation in the
 // place of o (R22).
 func (r *resolution) adminAt(a wire.AccountID, o int) bool {
-	for _, g := range r.grants[a] {
-		if r.before(g, o) && r.holds(a, g, func(v int) bool { return r.before(o, v) }) {
+	p := r.of(a)
+	for _, g := range p.grants {
+		if r.before(g, o) && r.holds(p, g, func(v int) bool { return r.before(o, v) }) {
 			return true
 		}
 	}
@@ -88,18 +105,19 @@ func (r *resolution) adminAt(a wire.AccountID, o int) bool {
 
 // adminNow is adminAt after everything.
 func (r *resolution) adminNow(a wire.AccountID) bool {
-	for _, g := range r.grants[a] {
-		if r.holds(a, g, func(int) bool { return false }) {
+	p := r.of(a)
+	for _, g := range p.grants {
+		if r.holds(p, g, func(int) bool { return false }) {
 			return true
 		}
 	}
 	return false
 }
 
-// holds tells whether each revoke on a is in the past of the grant, or too
-// late.
-func (r *resolution) holds(a wire.AccountID, grant int, late func(revoke int) bool) bool {
-	for _, v := range r.revokes[a] {
+// holds tells whether each revoke on an account is in the past of the grant,
+// or too late.
+func (r *resolution) holds(p person, grant int, late func(revoke int) bool) bool {
+	for _, v := range p.revokes {
 		if !r.before(v, grant) && !late(v) {
 			return false
 		}
@@ -108,28 +126,29 @@ func (r *resolution) holds(a wire.AccountID, grant int, late func(revoke int) bo
 }
 
 func (r *resolution) stageAcks() {
-	for _, i := range r.in {
+	var acks []int
+	for i := range r.set.all() {
 		if r.isAck(i) {
-			r.acks = append(r.acks, i)
+			acks = append(acks, i)
+			r.acks = r.acks.with(i)
 		}
 	}
-	r.sortByKey(r.acks)
-	r.seen = make([]int, len(r.nodes))
-	for i := range r.seen {
-		r.seen[i] = -1
-	}
+	r.sortByKey(acks)
+	r.seen = make([]int32, len(r.nodes))
+	r.unseen = slices.Clone(r.set)
 	// In rising order each ack is the lowest of what no ack before it had.
-	unseen := slices.Clone(r.set)
-	for _, k := range r.acks {
+	for _, k := range acks {
 		past := r.nodes[k].past
-		for w := range min(len(past), len(unseen)) {
-			fresh := indexes{past[w] & unseen[w]}
-			fresh.each(func(i int) { r.seen[w<<6+i] = k })
-			unseen[w] &^= fresh[0]
+		for w := range min(len(past), len(r.unseen)) {
+			fresh := past[w] & r.unseen[w]
+			for i := range (indexes{fresh}).all() {
+				r.seen[w<<6+i] = int32(k)
+			}
+			r.unseen[w] &^= fresh
 		}
-		if unseen.has(k) {
-			r.seen[k] = k
-			unseen[k>>6] &^= 1 << (k & 63)
+		if r.unseen.has(k) {
+			r.seen[k] = int32(k)
+			r.unseen = r.unseen.without(k)
 		}
 	}
 }
@@ -152,15 +171,13 @@ func (r *resolution) sortByKey(list []int) {
 
 // compareSeen orders by (seen, order key), what nobody of rank has seen last.
 func (r *resolution) compareSeen(a, b int) int {
-	sa, sb := r.seen[a], r.seen[b]
-	switch {
-	case sa == sb:
-	case sa < 0:
+	switch ua, ub := r.unseen.has(a), r.unseen.has(b); {
+	case ua && !ub:
 		return 1
-	case sb < 0:
+	case ub && !ua:
 		return -1
-	default:
-		return r.nodes[sa].key.Compare(r.nodes[sb].key)
+	case !ua && r.seen[a] != r.seen[b]:
+		return r.nodes[r.seen[a]].key.Compare(r.nodes[r.seen[b]].key)
 	}
 	return r.nodes[a].key.Compare(r.nodes[b].key)
 }
@@ -169,7 +186,7 @@ func (r *resolution) compareSeen(a, b int) int {
 // is not the account whose own act v is (R22).
 func (r *resolution) shielded(admit, v int) bool {
 	own := r.actsOn(v)
-	for _, k := range r.acks {
+	for k := range r.acks.all() {
 		if r.before(admit, k) && k != v && !r.before(v, k) && r.nodes[k].author != own {
 			return true
 		}

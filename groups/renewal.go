@@ -1,7 +1,5 @@
 package groups
 
-import "slices"
-
 // Stale tells whether the epoch that would be sent under, eligible as it is,
 // is to be replaced before the next message (R35): a code it was wrapped for
 // has expired or is used up, so that whoever still holds the code would go on
@@ -15,14 +13,15 @@ func (l *Log) Stale(e Epoch, nowMs uint64) bool {
 		return false
 	}
 	past := l.rekeyPast(k)
-	if slices.ContainsFunc(past.recipients, func(i int) bool {
-		return !s.r.nodes[i].isDevice() && !s.inviteInfo(i).Live(nowMs)
-	}) {
-		return true
+	for i := range past.recipients.all() {
+		if !s.r.nodes[i].isDevice() && !s.inviteInfo(i).Live(nowMs) {
+			return true
+		}
 	}
-	withdrawn := false
-	past.seated.each(func(i int) {
-		withdrawn = withdrawn || s.r.nodes[i].isHarbor() && !s.harborInfo(i).Appointed
-	})
-	return withdrawn
+	for i := range past.seated.all() {
+		if s.r.nodes[i].isHarbor() && !s.harborInfo(i).Appointed {
+			return true
+		}
+	}
+	return false
 }

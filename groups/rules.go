@@ -52,9 +52,8 @@ func authorised(s *State, n *node) *Refusal {
 // hasSeat: the author's inc is live and uncut and its account seated. Leaving
 // takes no seat: who waits may stop waiting.
 func hasSeat(s *State, n *node) *Refusal {
-	live := slices.Contains(s.r.live[n.author], n.inc)
 	switch {
-	case !live || len(s.r.cuts[n.inc]) > 0:
+	case !s.r.live.has(n.inc) || s.r.stopped(n.inc):
 		return refuse(ReasonIncNotLive, "inc %s", n.op.IncID().Short())
 	case !s.Seated(n.author) && n.op.Kind != KindLeave:
 		return refuse(ReasonNotSeated, "account %s", n.author.Short())
@@ -75,7 +74,7 @@ func mayRemove(s *State, by, target wire.AccountID) *Refusal {
 	if s.direct() {
 		return refuse(ReasonDirect, "nobody is removed")
 	}
-	if _, here := s.r.seat[target]; !here {
+	if !s.r.candidate(target) {
 		return refuse(ReasonNotAMember, "account %s", target.Short())
 	}
 	return outranks(s, by, target)
@@ -109,7 +108,7 @@ func mayRole(s *State, n *node, b *RoleBody) *Refusal {
 	if r := underOwner(s, n, b.OwnOp); r != nil {
 		return r
 	}
-	if _, here := s.r.seat[b.Account]; !here {
+	if !s.r.candidate(b.Account) {
 		return refuse(ReasonNotAMember, "account %s", b.Account.Short())
 	}
 	if b.Account == n.author {
@@ -154,7 +153,7 @@ func mayRekey(s *State, n *node, b *RekeyBody) *Refusal {
 	if want := s.highestGen() + 1; b.Gen != want {
 		return refuse(ReasonRekeyGen, "generation %d, want %d", b.Gen, want)
 	}
-	if want := len(s.recipients(n.op.HLC)); int(b.Count) != want {
+	if want := s.recipients(n.op.HLC).count(); int(b.Count) != want {
 		return refuse(ReasonRekeyCount, "%d recipients, want %d", b.Count, want)
 	}
 	return nil
@@ -176,17 +175,14 @@ func mayAdmit(s *State, n *node, q *JoinRequest) *Refusal {
 }
 
 func (s *State) requestUsed(hash [32]byte) bool {
-	return slices.ContainsFunc(s.r.in, func(i int) bool {
-		n := s.r.nodes[i]
-		return n.op.Kind == KindAdmit && n.request == hash
-	})
+	return slices.ContainsFunc(s.g.admits(hash), s.r.set.has)
 }
 
 // admissible judges everything of an admission that the state decides, in the
 // order of R19: already a member, removed since, revoked,
 // expired, used up, approval, cap.
 func admissible(s *State, sponsor wire.AccountID, sponsorInc wire.OpID, q *JoinRequest, nowMs uint64) Reason {
-	if _, here := s.r.seat[q.Newcomer]; here {
+	if s.r.candidate(q.Newcomer) {
 		return ReasonAlreadyMember
 	}
 	if s.direct() && wire.AccountID(s.r.policy.Direct) != q.Newcomer {
@@ -210,7 +206,7 @@ func admissible(s *State, sponsor wire.AccountID, sponsorInc wire.OpID, q *JoinR
 		return ReasonBadRequest
 	}
 	i, _ := s.find(id)
-	for _, rm := range s.r.removes[q.Newcomer] {
+	for _, rm := range s.r.of(q.Newcomer).removes {
 		if !s.r.before(rm, i) {
 			return ReasonRemoved
 		}

@@ -28,7 +28,7 @@ func (s *State) find(id wire.OpID) (int, bool) {
 }
 
 // Group is the group's id.
-func (s *State) Group() wire.GroupID { return wire.GroupID(s.r.nodes[s.r.in[0]].op.ID) }
+func (s *State) Group() wire.GroupID { return wire.GroupID(s.r.nodes[genesisAt].op.ID) }
 
 // Owner is the account that owns the group.
 func (s *State) Owner() wire.AccountID { return s.r.owner() }
@@ -44,7 +44,7 @@ func (s *State) Cap() int { return s.r.cap }
 func (s *State) Policy() Policy { return s.r.policy }
 
 // CreatedMs is the genesis's clock.
-func (s *State) CreatedMs() uint64 { return s.r.nodes[s.r.in[0]].op.HLC }
+func (s *State) CreatedMs() uint64 { return s.r.nodes[genesisAt].op.HLC }
 
 // Heads are the operations of the set nobody in it has built on, ascending.
 func (s *State) Heads() []wire.OpID { return headsOf(s.r.nodes, s.r.set) }
@@ -56,7 +56,7 @@ func (s *State) Accepted(id wire.OpID) bool { _, ok := s.find(id); return ok }
 // is void or not of the set.
 func (s *State) Valid(id wire.OpID) bool {
 	i, ok := s.find(id)
-	return ok && s.r.valid[i]
+	return ok && s.r.valid.has(i)
 }
 
 // Seated tells whether an account has a seat.
@@ -145,9 +145,10 @@ func (s *State) ContentBounds(inc wire.OpID) ContentBounds {
 	if !ok || !s.r.nodes[i].isDevice() {
 		return b
 	}
-	b.Valid = s.r.incValid[i]
+	b.Valid = s.r.incValid.has(i)
 	base, a := s.r.base(i), s.r.nodes[i].account
-	for _, list := range [][]int{s.r.removes[a], s.r.leaves[a]} {
+	p := s.r.of(a)
+	for _, list := range [][]int{p.removes, p.leaves} {
 		for _, v := range list {
 			if !s.r.before(v, base) {
 				b.Limit = min(b.Limit, pinOf(pinsIn(s.r.nodes[v].op), inc))

@@ -8,31 +8,37 @@ import (
 
 // Stage C: removals, leaves, revokes.
 
-func (r *resolution) stageRemovals() {
-	r.removes = map[wire.AccountID][]int{}
-	r.leaves = map[wire.AccountID][]int{}
-	r.ends = map[int][]int{}
-	r.recalls = map[int][]int{}
-	for _, i := range r.in {
-		n := r.nodes[i]
-		switch b := n.op.Body.(type) {
-		case *RemoveBody:
-			if r.outranks(i, b.Account) {
-				r.removes[b.Account] = append(r.removes[b.Account], i)
+// putOut notes who is put out, or goes, and what becomes of invites.
+func (r *resolution) putOut(i int) {
+	n := r.nodes[i]
+	switch b := n.op.Body.(type) {
+	case *RemoveBody:
+		if r.outranks(i, b.Account) {
+			p := r.change(b.Account)
+			p.removes = append(p.removes, i)
+			r.exits = r.exits.with(i)
+		}
+	case *LeaveBody:
+		if !r.cut(i) && !r.ownerLeaves(i) {
+			p := r.change(n.author)
+			p.leaves = append(p.leaves, i)
+			r.exits = r.exits.with(i)
+		}
+	case *InviteRevokeBody:
+		switch inviter := r.nodes[n.cites].author; {
+		case inviter == n.author:
+			if !r.cut(i) {
+				v := r.changeIssue(n.cites)
+				v.recalls = append(v.recalls, i)
 			}
-		case *LeaveBody:
-			if !r.cut(i) && !r.ownerLeaves(i) {
-				r.leaves[n.author] = append(r.leaves[n.author], i)
-			}
-		case *InviteRevokeBody:
-			switch inviter := r.nodes[n.cites].author; {
-			case inviter == n.author:
-				if !r.cut(i) {
-					r.recalls[n.cites] = append(r.recalls[n.cites], i)
-				}
-			case r.outranks(i, inviter):
-				r.ends[n.cites] = append(r.ends[n.cites], i)
-			}
+		case r.outranks(i, inviter):
+			v := r.changeIssue(n.cites)
+			v.ends = append(v.ends, i)
+		}
+	case *AdmitBody:
+		if n.cites >= 0 {
+			v := r.changeIssue(n.cites)
+			v.uses = append(v.uses, i)
 		}
 	}
 }
@@ -57,38 +63,53 @@ func (r *resolution) outranks(o int, x wire.AccountID) bool {
 	if r.cut(o) || !r.adminAt(author, o) || r.adminAt(x, o) {
 		return false
 	}
-	return !slices.ContainsFunc(r.grants[x], func(g int) bool { return r.concurrent(g, o) })
+	return !slices.ContainsFunc(r.of(x).grants, func(g int) bool { return r.concurrent(g, o) })
 }
 
 // Stage D: validity.
 
 func (r *resolution) stageValidity() {
-	r.uses = map[int][]int{}
-	for _, i := range r.in {
-		n := r.nodes[i]
-		if n.op.Kind == KindAdmit && n.cites >= 0 {
-			r.uses[n.cites] = append(r.uses[n.cites], i)
+	for _, v := range r.issued.all() {
+		slices.SortFunc(v.uses, r.compareSeen)
+	}
+	for i := range r.set.all() {
+		r.validate(i)
+	}
+	for _, p := range r.people.all() {
+		r.enliven(p)
+	}
+}
+
+// validate judges one operation, everything in its past being judged.
+func (r *resolution) validate(i int) {
+	if r.isValid(i) {
+		r.valid = r.valid.with(i)
+	}
+	if r.nodes[i].isInc() && r.incIsValid(i) {
+		r.incValid = r.incValid.with(i)
+	}
+}
+
+// enliven finds the live devices of an account.
+func (r *resolution) enliven(p *person) {
+	for _, i := range p.incs {
+		if r.isLive(i) {
+			r.live = r.live.with(i)
+		} else {
+			r.live = r.live.without(i)
 		}
 	}
-	for _, list := range r.uses {
-		slices.SortFunc(list, r.compareSeen)
-	}
-	r.valid = make([]bool, len(r.nodes))
-	r.incValid = make([]bool, len(r.nodes))
-	for _, i := range r.in {
-		r.valid[i] = r.isValid(i)
-		if r.nodes[i].isInc() {
-			r.incValid[i] = r.incIsValid(i)
+}
+
+// liveOf lists the live devices among some of an account's, ascending.
+func (r *resolution) liveOf(p person) []int {
+	var out []int
+	for _, i := range p.incs {
+		if r.live.has(i) {
+			out = append(out, i)
 		}
 	}
-	r.live = map[wire.AccountID][]int{}
-	for a, incs := range r.incs {
-		for _, i := range incs {
-			if r.isLive(i) {
-				r.live[a] = append(r.live[a], i)
-			}
-		}
-	}
+	return out
 }
 
 // incIsValid tells whether what an inc wrote can be in force (R26): wider
@@ -97,11 +118,11 @@ func (r *resolution) incIsValid(inc int) bool {
 	n := r.nodes[inc]
 	switch n.op.Kind {
 	case KindDevAdd:
-		return !r.cut(inc) && r.incValid[n.inc]
+		return !r.cut(inc) && r.incValid.has(n.inc)
 	case KindHarbor:
-		return r.valid[inc]
+		return r.valid.has(inc)
 	}
-	return r.valid[inc] || slices.ContainsFunc(r.grants[n.account], func(g int) bool { return r.before(inc, g) })
+	return r.valid.has(inc) || slices.ContainsFunc(r.of(n.account).grants, func(g int) bool { return r.before(inc, g) })
 }
 
 // isLive: an admission that is valid, or on which its account was made owner,
@@ -110,11 +131,11 @@ func (r *resolution) incIsValid(inc int) bool {
 func (r *resolution) isLive(inc int) bool {
 	n := r.nodes[inc]
 	if n.base >= 0 {
-		return r.valid[inc] && r.isLive(n.base)
+		return r.valid.has(inc) && r.isLive(n.base)
 	}
-	own := n.account == r.owner() && r.before(inc, r.ownOp())
-	return (r.valid[inc] || own) && r.all(r.removes[n.account], func(v int) bool { return r.before(v, inc) }) &&
-		r.all(r.leaves[n.account], func(v int) bool { return r.before(v, inc) })
+	own, p := n.account == r.owner() && r.before(inc, r.ownOp()), r.of(n.account)
+	known := func(v int) bool { return r.before(v, inc) }
+	return (r.valid.has(inc) || own) && r.all(p.removes, known) && r.all(p.leaves, known)
 }
 
 func (r *resolution) all(list []int, ok func(int) bool) bool {
@@ -126,7 +147,7 @@ func (r *resolution) all(list []int, ok func(int) bool) bool {
 	return true
 }
 
-// isValid judges one operation, everything in its past being judged (R24).
+// isValid is the judgement (R24).
 func (r *resolution) isValid(o int) bool {
 	n := r.nodes[o]
 	switch b := n.op.Body.(type) {
@@ -139,27 +160,27 @@ func (r *resolution) isValid(o int) bool {
 	case *TransferBody, *SucceedBody:
 		return slices.ContainsFunc(r.owners, func(w ownership) bool { return w.op == o })
 	case *RemoveBody:
-		return slices.Contains(r.removes[b.Account], o)
+		return slices.Contains(r.of(b.Account).removes, o)
 	case *InviteRevokeBody:
 		if r.nodes[n.cites].author != n.author {
-			return slices.Contains(r.ends[n.cites], o)
+			return slices.Contains(r.issue(n.cites).ends, o)
 		}
 	case *RoleBody, *PolicyBody, *HarborBody:
 		return r.ownerValid(o)
 	case *AdmitBody:
 		return r.admitValid(o, b)
 	}
-	return !r.cut(o) && r.incValid[n.inc] && r.outlives(o, n.author, n.inc, nil)
+	return !r.cut(o) && r.incValid.has(n.inc) && r.outlives(o, n.author, n.inc, nil)
 }
 
 // outlives tells whether o, written under inc by a, is touched by no valid
 // removal or leave of a: each was before the inc, or comes after o. A leave
 // that spares o does not count.
 func (r *resolution) outlives(o int, a wire.AccountID, inc int, spares func(leave int) bool) bool {
-	base := r.base(inc)
+	base, p := r.base(inc), r.of(a)
 	clear := func(v int) bool { return r.before(v, base) || r.before(o, v) }
-	return r.all(r.removes[a], clear) &&
-		r.all(r.leaves[a], func(v int) bool { return clear(v) || spares != nil && spares(v) })
+	return r.all(p.removes, clear) &&
+		r.all(p.leaves, func(v int) bool { return clear(v) || spares != nil && spares(v) })
 }
 
 // admitValid judges an admit (R25).
@@ -176,20 +197,20 @@ func (r *resolution) admitValid(o int, b *AdmitBody) bool {
 		return true
 	}
 	i := n.cites
-	invite := r.nodes[i]
+	invite, became := r.nodes[i], r.issue(i)
 	inviter, base := invite.author, r.base(invite.inc)
-	if !r.valid[i] && !(r.incValid[base] && r.all(r.voiders(i), spares)) {
+	if !r.valid.has(i) && !(r.incValid.has(base) && r.all(r.voiders(i), spares)) {
 		return false
 	}
 	body := invite.op.Body.(*InviteBody)
-	if uint64(slices.Index(r.uses[i], o)) >= body.MaxUses {
+	if uint64(slices.Index(became.uses, o)) >= body.MaxUses {
 		return false
 	}
 	after := func(v int) bool { return r.before(o, v) }
-	return r.all(r.recalls[i], func(v int) bool { return after(v) || spares(v) }) &&
-		r.all(r.ends[i], after) &&
+	return r.all(became.recalls, func(v int) bool { return after(v) || spares(v) }) &&
+		r.all(became.ends, after) &&
 		r.outlives(o, inviter, invite.inc, spares) &&
-		r.all(r.removes[b.Request.Newcomer], func(v int) bool { return !r.before(v, o) || r.before(v, i) })
+		r.all(r.of(b.Request.Newcomer).removes, func(v int) bool { return !r.before(v, o) || r.before(v, i) })
 }
 
 // sponsorValid tells whether the inc that wrote an admit could: valid, or
@@ -198,16 +219,25 @@ func (r *resolution) admitValid(o int, b *AdmitBody) bool {
 func (r *resolution) sponsorValid(o int) bool {
 	inc := r.nodes[o].inc
 	if r.nodes[inc].isHarbor() {
-		return r.incValid[inc] && r.sponsors(inc,
+		return r.incValid.has(inc) && r.sponsors(inc,
 			func(g int) bool { return r.before(g, o) },
 			func(t int) bool { return r.before(o, t) })
 	}
-	if r.incValid[inc] {
+	if r.incValid.has(inc) {
 		return true
 	}
 	base := r.base(inc)
-	return base != inc && r.incValid[base] &&
-		slices.ContainsFunc(r.acks, func(k int) bool { return r.before(o, k) })
+	return base != inc && r.incValid.has(base) && r.known(o)
+}
+
+// known tells whether some ack has o in its past.
+func (r *resolution) known(o int) bool {
+	for k := range r.acks.all() {
+		if r.before(o, k) {
+			return true
+		}
+	}
+	return false
 }
 
 // voiders lists what takes an invite's validity: cuts of its inc, and
@@ -215,8 +245,8 @@ func (r *resolution) sponsorValid(o int) bool {
 // the invite.
 func (r *resolution) voiders(invite int) []int {
 	n := r.nodes[invite]
-	out := r.cutBy(invite)
-	for _, list := range [][]int{r.removes[n.author], r.leaves[n.author]} {
+	out, p := r.cutBy(invite), r.of(n.author)
+	for _, list := range [][]int{p.removes, p.leaves} {
 		for _, v := range list {
 			if !r.before(v, r.base(n.inc)) && !r.before(invite, v) {
 				out = append(out, v)

@@ -30,17 +30,7 @@ const (
 // sendEpoch is the epoch to write under: of the eligible ones whose secret is
 // here, the one of highest generation, then lowest order key; none if a valid
 // rekey of a higher generation is not eligible (groups/SPEC.md R35).
-func (r *room) sendEpoch() (groups.Epoch, bool) {
-	if r.g.NeedRekey() {
-		return groups.Epoch{}, false
-	}
-	for _, e := range r.g.Eligible() {
-		if r.keys.has(e.EID) {
-			return e, true
-		}
-	}
-	return groups.Epoch{}, false
-}
+func (r *room) sendEpoch() (groups.Epoch, bool) { return r.g.SendEpoch(r.keys.has) }
 
 // freshEpoch is sendEpoch for who is about to write: none either if the epoch
 // is to be replaced before the next message (R35).
@@ -246,7 +236,7 @@ func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
 	err := r.step(ctx, func(*commit) error {
 		me = r.me
 		for _, e := range r.wanted() {
-			if slices.ContainsFunc(r.g.Recipients(e.Rekey), func(to groups.Recipient) bool { return to.Inc == r.me }) {
+			if r.g.Wraps(e.Rekey, r.me) {
 				rekeys = append(rekeys, e)
 			}
 			rest = append(rest, e)
