@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -74,6 +76,47 @@ func TestAdmitsShareAnEpoch(t *testing.T) {
 	look("after a message", 5, false)
 	c.move(time.Hour)
 	look("an hour later", 5, false)
+}
+
+// Who asks for keys while an epoch is due waits for it, and does not look again
+// because it looked.
+func TestWhoWaitsForAnEpochRests(t *testing.T) {
+	c := newStopped()
+	ann := startNode(t, t.TempDir(), "Ann", c.config)
+	join := "join"
+	g := newGroup(t, ann, api.GroupCreate{Policy: &api.PolicyPatch{History: &join}})
+	inv := invite(t, ann, g, 9, "")
+	for _, p := range applicants(t, 2) {
+		must[verdictMsg](t)(p.ask(t.Context(), ann, inv.Passcode))
+	}
+	r := ann.room(g)
+	var req seal.Request
+	inRoom(t, ann, g, func(r *room) {
+		if req.Inc = r.me; !r.g.NeedRekey() {
+			t.Fatal("the second newcomer needs no epoch")
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	steps := make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-r.changed.wait():
+				n++
+			case <-ctx.Done():
+				steps <- n
+				return
+			}
+		}
+	}()
+	if _, err := r.bundle(ctx, req); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("it did not wait: %v", err)
+	}
+	if n := <-steps; n > 10 {
+		t.Errorf("it looked %d times", n)
+	}
 }
 
 // An epoch that a code was wrapped for is replaced before the next message

@@ -262,8 +262,9 @@ func (r *room) bundle(ctx context.Context, req seal.Request) (b seal.Bundle, err
 	until := r.n.now().Add(admitShare)
 	for {
 		var wait time.Duration
-		changed := r.changed.wait()
+		var changed <-chan struct{}
 		err := r.step(ctx, func(c *commit) (err error) {
+			c.then(func() { changed = r.changed.wait() }) // by another step than this
 			if inc, ok := r.g.State().Inc(req.Inc); !ok || !inc.Seated {
 				return errUnseated // while it waited
 			}
