@@ -73,7 +73,7 @@ func BenchmarkLoad(b *testing.B) {
 			fresh := make([]*groups.Op, len(ops))
 			for i, o := range ops {
 				var r *groups.Refusal
-				if fresh[i], r = groups.Decode(o.Frame()); r != nil {
+				if fresh[i], r = groups.Reread(o.Frame()); r != nil {
 					b.Fatal(r)
 				}
 			}

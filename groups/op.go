@@ -156,7 +156,13 @@ func (o *Op) Fill(cipher []byte) *Refusal {
 // Decode reads a frame: bytes to typed, canonical and within bounds (R1–R9).
 // What is detachable may be missing, never partial. Of an unknown version
 // only ID and Core are known; Update is set.
-func Decode(frame []byte) (*Op, *Refusal) {
+func Decode(frame []byte) (*Op, *Refusal) { return decode(frame, wire.Unmarshal) }
+
+// Reread is Decode of an operation from this device's own disk: that its
+// encoding is the canonical one was found when it was stored (R2).
+func Reread(frame []byte) (*Op, *Refusal) { return decode(frame, wire.Reread) }
+
+func decode(frame []byte, unmarshal func([]byte, any) error) (*Op, *Refusal) {
 	core, rest, r := splitCore(frame)
 	if r != nil {
 		return nil, r
@@ -164,7 +170,7 @@ func Decode(frame []byte) (*Op, *Refusal) {
 	if len(rest) < sigLen {
 		return nil, refuse(ReasonMalformed, "signature of %d bytes", len(rest))
 	}
-	o, r := decodeCore(core)
+	o, r := decodeCore(core, unmarshal)
 	if r != nil {
 		return nil, r
 	}
@@ -187,7 +193,7 @@ func DecodeUnsigned(frame []byte) (*Op, *Refusal) {
 	if r != nil {
 		return nil, r
 	}
-	o, r := decodeCore(core)
+	o, r := decodeCore(core, wire.Unmarshal)
 	if r != nil {
 		return nil, r
 	}
@@ -225,7 +231,7 @@ func splitCore(frame []byte) (core, rest []byte, _ *Refusal) {
 	return bytes.Clone(core), rest, nil
 }
 
-func decodeCore(core []byte) (*Op, *Refusal) {
+func decodeCore(core []byte, unmarshal func([]byte, any) error) (*Op, *Refusal) {
 	o := &Op{ID: wire.Hash(core), Core: core}
 	if core[1] != Version {
 		if err := wire.Canonical(core); err != nil {
@@ -238,7 +244,7 @@ func decodeCore(core []byte) (*Op, *Refusal) {
 	var r *Refusal
 	switch core[2] {
 	case byte(Control):
-		r = o.decodeControl()
+		r = o.decodeControl(unmarshal)
 	case byte(Content):
 		r = o.decodeContent()
 	case byte(KEM):
@@ -252,9 +258,9 @@ func decodeCore(core []byte) (*Op, *Refusal) {
 	return o, nil
 }
 
-func (o *Op) decodeControl() *Refusal {
+func (o *Op) decodeControl(unmarshal func([]byte, any) error) *Refusal {
 	var c controlCore
-	if err := wire.Unmarshal(o.Core, &c); err != nil {
+	if err := unmarshal(o.Core, &c); err != nil {
 		return refuse(ReasonMalformed, "%v", err)
 	}
 	o.Chain, o.Inc, o.Seq, o.Prev, o.Heads, o.HLC = Control, c.Inc, c.Seq, c.Prev, c.Parents, c.HLC
@@ -287,7 +293,7 @@ func (o *Op) decodeControl() *Refusal {
 		}
 		return nil
 	}
-	if err := wire.Unmarshal(c.Body, body); err != nil {
+	if err := unmarshal(c.Body, body); err != nil {
 		return refuse(ReasonBadBody, "%v: %v", o.Kind, err)
 	}
 	if r := body.bounds(); r != nil {

@@ -12,11 +12,12 @@ import (
 // Crowd is a large group of honest people after some years, for measuring:
 // every kind of control operation in the mixture such a group writes.
 type Crowd struct {
-	Members  int // seats taken at least once the group is full grown
-	Ops      int // control operations in all
-	Branches int // people who write at the same time without hearing each other
-	Apart    int // operations each of them writes until all meet
-	Tail     int // operations at the end that are each written on all before
+	Members  int     // seats taken at least once the group is full grown
+	Ops      int     // control operations in all
+	Branches int     // people who write at the same time without hearing each other
+	Apart    int     // operations each of them writes until all meet
+	Tail     int     // operations at the end that are each written on all before
+	Founder  *Person // nil: somebody new
 }
 
 // crowd is one at work.
@@ -52,7 +53,10 @@ func (c Crowd) Play(seed uint64) (founder *Person, ops []*groups.Op) {
 }
 
 func (w *crowd) found() {
-	founder := w.Add("founder")
+	founder := w.size.Founder
+	if founder == nil {
+		founder = w.Add("founder")
+	}
 	policy := groups.DefaultPolicy()
 	policy.SucceedDays = 365
 	w.World.Found(founder, groups.MaxCap, policy)
@@ -69,6 +73,7 @@ func (w *crowd) found() {
 	for len(w.writers) < w.size.Branches {
 		q := w.pull(0, founder)
 		w.write(0, founder, groups.KindRole, groups.RoleBody{OwnOp: w.Ops[0].ID, Account: q.Account, Role: uint64(groups.RoleAdmin)})
+		q.Side = len(w.writers)
 		w.writers = append(w.writers, q)
 	}
 	w.gather()
@@ -103,7 +108,7 @@ func (w *crowd) write(side int, p *Person, kind groups.Kind, body any) *groups.O
 // turn is one act on a side, by its admin or anybody else there.
 func (w *crowd) turn(side int) {
 	admin := w.writers[side]
-	member := w.members[w.r.IntN(len(w.members))]
+	member := w.someone(side)
 	member.Log = w.sides[side]
 	s := w.sides[side].State()
 	growing := s.SeatCount()+s.WaitCount() < w.size.Members
@@ -127,9 +132,9 @@ func (w *crowd) turn(side int) {
 	case n < 95:
 		w.write(side, member, groups.KindLeave, groups.LeaveBody{})
 	case n < 97:
-		w.write(0, w.writers[0], groups.KindRole, groups.RoleBody{OwnOp: s.OwnOp(), Account: member.Account, Role: uint64(1 + w.r.IntN(2))})
+		w.write(side, admin, groups.KindRole, groups.RoleBody{OwnOp: s.OwnOp(), Account: member.Account, Role: uint64(1 + w.r.IntN(2))})
 	case n < 98:
-		w.write(side, member, groups.KindDevRevoke, w.DevRevoke(member, w.members[w.r.IntN(len(w.members))], true))
+		w.write(side, member, groups.KindDevRevoke, w.DevRevoke(member, w.sibling(member), false))
 	case n < 99 && len(w.invites) > 0:
 		w.write(side, admin, groups.KindInviteRevoke, groups.InviteRevokeBody{Invite: w.invites[w.r.IntN(len(w.invites))].ID})
 	default:
@@ -137,12 +142,32 @@ func (w *crowd) turn(side int) {
 	}
 }
 
+// someone is a device on a side: nobody writes on two, which would fork its
+// chain.
+func (w *crowd) someone(side int) *Person {
+	for {
+		if q := w.members[w.r.IntN(len(w.members))]; q.Side == side {
+			return q
+		}
+	}
+}
+
+// sibling is another device of an account, or the same.
+func (w *crowd) sibling(p *Person) *Person {
+	for _, q := range w.members {
+		if q.Account == p.Account && q != p {
+			return q
+		}
+	}
+	return p
+}
+
 // pull lets a newcomer in by hand.
 func (w *crowd) pull(side int, by *Person) *Person {
 	q := w.newcomer()
 	by.Log = w.sides[side]
 	if o := w.write(side, by, groups.KindAdmit, w.Request(q, by, nil)); o != nil {
-		q.Inc = o.ID
+		q.Inc, q.Side = o.ID, side
 		w.members = append(w.members, q)
 	}
 	return q
@@ -176,7 +201,7 @@ func (w *crowd) redeem(side int, by *Person) {
 	q := w.newcomer()
 	by.Log = w.sides[side]
 	if o := w.write(side, by, groups.KindAdmit, w.Request(q, by, &inv)); o != nil {
-		q.Inc = o.ID
+		q.Inc, q.Side = o.ID, side
 		w.members = append(w.members, q)
 	}
 }
@@ -188,7 +213,7 @@ func (w *crowd) device(side int, by *Person) {
 	}
 	q := w.Device("device"+strconv.Itoa(len(w.People)), by, false)
 	if o := w.write(side, by, groups.KindDevAdd, w.DevAdd(by, q)); o != nil {
-		q.Inc = o.ID
+		q.Inc, q.Side = o.ID, side
 		w.members = append(w.members, q)
 	}
 }

@@ -57,6 +57,29 @@ func BenchmarkUnwrap(b *testing.B) {
 	}
 }
 
+// BenchmarkRawUnwrap is the part of it the library takes.
+func BenchmarkRawUnwrap(b *testing.B) {
+	to, seeds := recipients(b, 1)
+	kem := hpke.MLKEM768X25519()
+	pk, err := kem.NewPublicKey(to[0].KemPk)
+	if err != nil {
+		b.Fatal(err)
+	}
+	box, err := hpke.Seal(pk, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), nil, make([]byte, 32))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		sk, err := kem.NewPrivateKey(seeds[0][:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := hpke.Open(sk, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), nil, box); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkVerifyLeafOf1000(b *testing.B) {
 	leaves := make([][32]byte, 1000)
 	root, proof := Root(leaves), Proof(leaves, 567)

@@ -68,8 +68,8 @@ func Marshal(v any) []byte {
 // ErrMalformed or ErrNotCanonical, wrapped with what was wrong. A field of
 // type [Raw] is carried, not judged.
 func Unmarshal(b []byte, v any) error {
-	if err := decMode.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%w: %v", ErrMalformed, err)
+	if err := Reread(b, v); err != nil {
+		return err
 	}
 	again, err := encMode.Marshal(v)
 	if err != nil {
@@ -77,6 +77,15 @@ func Unmarshal(b []byte, v any) error {
 	}
 	if !bytes.Equal(b, again) {
 		return ErrNotCanonical
+	}
+	return nil
+}
+
+// Reread decodes what this program encoded, or compared, before: it does not
+// compare again. It returns ErrMalformed, wrapped with what was wrong.
+func Reread(b []byte, v any) error {
+	if err := decMode.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
 	return nil
 }

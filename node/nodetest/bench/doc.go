@@ -5,7 +5,8 @@
 // home on loopback, and speaks to them over the HTTP API alone, as an app
 // would. A message counts as delivered when it is on the other node's event
 // stream, and what is there is on that node's disk. It refuses to look inside:
-// what needs a node's insides is a benchmark of that package.
+// what needs a node's insides is a benchmark of that package, which rooms.go
+// runs for the table.
 //
 // A limit is the cheapest program that does the part which cannot be left out:
 // raw GossipSub between as many processes, told to send and telling what came

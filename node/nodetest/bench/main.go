@@ -22,11 +22,12 @@ type scale struct {
 	Starts   int           // of a daemon with a group
 	Settle   time.Duration // until idle memory is read
 	Sizes    []int         // of groups
+	Rooms    int           // runs of the packages' benchmarks
 }
 
 func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions, for under three minutes")
-	only := flag.String("only", "", "letters of the measurements to make, of mpjltc (default all)")
+	only := flag.String("only", "", "letters of the measurements to make, of mpjltcg (default all)")
 	daemon := flag.String("daemon", "", "mutualsd to measure (default: built from cmd/mutualsd)")
 	out := flag.String("out", "bench", "folder of the JSON result")
 	doc := flag.String("doc", "", "markdown file to write; empty writes none")
@@ -49,9 +50,9 @@ func main() {
 }
 
 func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
-	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}}
+	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5}
 	if quick {
-		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}}
+		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 1}
 	}
 	dir, err := os.MkdirTemp("", "mutuals-bench-")
 	if err != nil {
@@ -79,6 +80,7 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 		{"l", "latency", b.measureLatency},
 		{"t", "sustained rate", b.measureRate},
 		{"c", "catch-up", b.measureCatchUp},
+		{"g", "groups and epochs", b.measureRooms},
 	}
 	for _, step := range steps {
 		if only != "" && !strings.Contains(only, step.letter) {
