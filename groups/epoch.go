@@ -392,9 +392,9 @@ func (l *Log) Epochs() []Epoch {
 // MayHaveKey tells whether the inc by may give the secret of an epoch to a
 // device that asks (R37): the asker's inc is seated; and it or a sibling was a
 // recipient, or asks a sibling, or the history policy grants the epoch, counted
-// from its account's admission. One case is the caller's to add: for days of
-// history, epochs under which it holds content from HistoryFrom on.
-func (l *Log) MayHaveKey(asker, by wire.OpID, eid [32]byte) bool {
+// from its account's admission. saidMs is the hlc of the newest content under
+// the epoch that the giver holds, 0 for none.
+func (l *Log) MayHaveKey(asker, by wire.OpID, eid [32]byte, saidMs uint64) bool {
 	s := l.State()
 	info, ok := s.Inc(asker)
 	k, named := s.named(eid)
@@ -414,7 +414,7 @@ func (l *Log) MayHaveKey(asker, by wire.OpID, eid [32]byte) bool {
 		return false
 	}
 	base, _ := s.find(info.BaseID)
-	return s.r.nodes[k].op.HLC >= l.historyFrom(s, base) || l.current(k, base)
+	return max(s.r.nodes[k].op.HLC, saidMs) >= l.historyFrom(s, base) || l.current(k, base)
 }
 
 // HistoryFrom is the time from which the policy grants a device history, in

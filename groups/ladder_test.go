@@ -292,7 +292,7 @@ func TestWhoMayHaveAnEpoch(t *testing.T) {
 	pol := groups.DefaultPolicy()
 	w, ann, bob := pair(t, pol)
 	first := ann.Log.Epochs()[0]
-	if !ann.Log.MayHaveKey(ann.Inc, bob.Inc, first.EID) || !ann.Log.MayHaveKey(bob.Inc, ann.Inc, first.EID) {
+	if !ann.Log.MayHaveKey(ann.Inc, bob.Inc, first.EID, 0) || !ann.Log.MayHaveKey(bob.Inc, ann.Inc, first.EID, 0) {
 		t.Fatal("the epoch in use is withheld")
 	}
 	w.NowMs += 30 * day
@@ -301,17 +301,21 @@ func TestWhoMayHaveAnEpoch(t *testing.T) {
 	cid := w.Add("cid")
 	cid.Inc = write(t, w, bob, groups.KindAdmit, w.Request(cid, bob, nil)).ID
 	second := ann.Log.Epochs()[1]
-	if !ann.Log.MayHaveKey(cid.Inc, ann.Inc, second.EID) {
+	if !ann.Log.MayHaveKey(cid.Inc, ann.Inc, second.EID, 0) {
 		t.Fatal("cid is not given the epoch in use when it came")
 	}
-	if ann.Log.MayHaveKey(cid.Inc, ann.Inc, first.EID) {
+	if ann.Log.MayHaveKey(cid.Inc, ann.Inc, first.EID, 0) {
 		t.Fatal("cid is given an epoch of two months ago")
+	}
+	since := ann.Log.HistoryFrom(cid.Inc)
+	if !ann.Log.MayHaveKey(cid.Inc, ann.Inc, first.EID, since) || ann.Log.MayHaveKey(cid.Inc, ann.Inc, first.EID, since-1) {
+		t.Fatal("an old epoch is given for what was said under it since, and for nothing else")
 	}
 	if from := ann.Log.HistoryFrom(cid.Inc); from != w.NowMs-1-7*day {
 		t.Fatalf("history from %d", from)
 	}
 	write(t, w, ann, groups.KindRemove, groups.RemoveBody{Account: bob.Account})
-	if ann.Log.MayHaveKey(bob.Inc, ann.Inc, second.EID) {
+	if ann.Log.MayHaveKey(bob.Inc, ann.Inc, second.EID, 0) {
 		t.Fatal("who was removed is given keys")
 	}
 	if !ann.Log.NeedRekey() {
@@ -336,7 +340,7 @@ func TestHistoryNoneAndAll(t *testing.T) {
 		pol := groups.DefaultPolicy()
 		pol.HistoryDays = days
 		_, ann, bob := pair(t, pol)
-		if got := ann.Log.MayHaveKey(bob.Inc, ann.Inc, ann.Log.Epochs()[0].EID); got != want {
+		if got := ann.Log.MayHaveKey(bob.Inc, ann.Inc, ann.Log.Epochs()[0].EID, 0); got != want {
 			t.Errorf("history %d: %v", days, got)
 		}
 	}

@@ -21,6 +21,10 @@ func newState(g *graph, nodes []*node, set indexes, kem map[wire.OpID]kemKey) *S
 	return &State{g: g, r: resolve(nodes[:len(nodes):len(nodes)], own), kem: kem}
 }
 
+// Same tells whether two states of one log are of the same operations: they may
+// differ in KEM keys.
+func (s *State) Same(o *State) bool { return o != nil && s.r == o.r }
+
 // find gives the place of an operation that is in the set.
 func (s *State) find(id wire.OpID) (int, bool) {
 	i, ok := s.g.find(id)

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,7 +35,12 @@ func (r *room) sendEpoch() (groups.Epoch, bool) { return r.g.SendEpoch(r.keys.ha
 // is to be replaced before the next message (R35).
 func (r *room) freshEpoch() (groups.Epoch, bool) {
 	e, ok := r.sendEpoch()
-	return e, ok && !r.g.Stale(e, r.n.nowMs())
+	return e, ok && !r.worn(e) && !r.g.Stale(e, r.n.nowMs())
+}
+
+// worn tells whether an epoch has been written under for as long as one may.
+func (r *room) worn(e groups.Epoch) bool {
+	return r.n.now().Sub(msTime(e.CreatedMs)) > epochAge || r.sinceRekey > epochOps
 }
 
 // minimumEpoch sees to it that the group gets an epoch every seated device can
@@ -163,8 +167,7 @@ func (r *room) rekey(c *commit) error {
 	if !r.keepSecret(c, op.Ctx(), body.EID, e) {
 		panic("internal error: an own epoch secret does not match its eid")
 	}
-	wraps := seal.EncodeWraps(leaves)
-	c.row(func(tx *store.Tx) error { return tx.PutWraps(r.group, op.ID, wraps) })
+	r.putWraps(c, op.ID, body.EID, leaves)
 	c.then(func() { r.handWraps(op.ID, leaves) })
 	r.rekeyAt = time.Time{}
 	return nil
@@ -175,10 +178,10 @@ func (r *room) keepSecret(c *commit, ctx, eid [32]byte, e seal.Secret) bool {
 	if r.keys.has(eid) {
 		return true
 	}
-	if !r.keys.add(ctx, eid, e) {
+	now := r.n.nowMs()
+	if !r.keys.add(ctx, eid, e, now) {
 		return false
 	}
-	now := r.n.nowMs()
 	c.dirty, c.keyed = true, true
 	c.row(func(tx *store.Tx) error { return tx.PutEpoch(r.group, eid, e, now) })
 	return true
@@ -195,35 +198,41 @@ func (r *room) keepWraps(c *commit, rekey wire.OpID, leaves []seal.Leaf) {
 	if !ok || seal.Root(seal.Hashes(leaves)) != body.WrapRoot {
 		return
 	}
-	b := seal.EncodeWraps(leaves)
-	c.row(func(tx *store.Tx) error { return tx.PutWraps(r.group, rekey, b) })
+	if op.HLC < r.wrapsGone {
+		return // nobody is served them any more
+	}
 	for _, leaf := range leaves {
 		if leaf.ID == r.me {
 			r.unwrap(c, op, leaf)
 		}
 	}
+	r.putWraps(c, rekey, body.EID, leaves)
 	r.openLocked(c)
 }
 
-// unwrap opens the leaf that is for this device.
+// unwrap opens the leaf that is for this device, by the newest KEM key or one
+// before it: its author may not have heard of the newest.
 func (r *room) unwrap(c *commit, rekey *groups.Op, leaf seal.Leaf) bool {
-	body := rekey.Body.(*groups.RekeyBody)
-	inc, _ := r.g.State().Inc(r.me)
-	seed, ok := r.keys.kem[kemSlot(inc.KemPk)]
-	if !ok || len(leaf.Wrap) == 0 {
+	if len(leaf.Wrap) == 0 {
 		return false
 	}
-	e, err := seal.Unwrap(seed, r.group, rekey.Ctx(), r.me, uint32(leaf.KemGen), leaf.Wrap)
-	if err != nil {
-		return false
+	for _, k := range r.keys.seeds() {
+		e, err := seal.Unwrap(k.seed, r.group, rekey.Ctx(), r.me, uint32(leaf.KemGen), leaf.Wrap)
+		if err == nil {
+			return r.keepSecret(c, rekey.Ctx(), rekey.Body.(*groups.RekeyBody).EID, e)
+		}
 	}
-	return r.keepSecret(c, rekey.Ctx(), body.EID, e)
+	return false
 }
 
-// wanted lists the epochs whose secret is not here, newest first.
-func (r *room) wanted() []groups.Epoch {
-	out := slices.DeleteFunc(r.g.Epochs(), func(e groups.Epoch) bool { return r.keys.has(e.EID) })
-	slices.SortFunc(out, func(a, b groups.Epoch) int { return cmp.Compare(b.Gen, a.Gen) })
+// wanted lists the epochs whose secret is not here and should be, newest first.
+func (r *room) wanted() (out []groups.Epoch) {
+	from := r.keepFrom()
+	for _, e := range r.aged() {
+		if !r.keys.has(e.EID) && !r.outlived(e, from) {
+			out = append(out, e.Epoch)
+		}
+	}
 	return out
 }
 
@@ -332,6 +341,8 @@ func (r *room) tick() {
 		}
 	}
 	r.tickKeys()
+	r.tendKEM()
+	r.tendSecrets()
 	r.staleAsks()
 	r.staleProposals()
 	r.tickGroup()

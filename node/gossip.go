@@ -1,8 +1,6 @@
 package node
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"mutuals/groups"
@@ -15,9 +13,12 @@ const (
 	// straight to linked members: GossipSub's mesh is empty until its next
 	// heartbeat, a second, and a second more for the other side.
 	meshForms = 3 * time.Second
-	// maxTopics is how many epochs' topics a room listens on: the one it writes
-	// on and those of members who have not heard of the newest yet.
-	maxTopics = 4
+	// topicKept is how long a room listens on a topic after members moved on from
+	// it: those who come back meanwhile speak there until they have heard.
+	topicKept = 7 * 24 * time.Hour
+	// maxTopics bounds that: each topic is a mesh of its own, and a group whose
+	// history begins with joining moves with every newcomer.
+	maxTopics = 8
 )
 
 // topic is one epoch's gossip topic this room listens on.
@@ -26,25 +27,31 @@ type topic struct {
 	joined time.Time
 }
 
-// tuneTopics joins the topics of the epochs that may be written under and
-// leaves the others; on the room's goroutine.
-func (r *room) tuneTopics() {
+// listenTo lists the epochs whose topics this room listens on: the one it writes
+// on, the newest, and those that were left in the last days (PROTOCOLS.md N5).
+func (r *room) listenTo() map[[32]byte]bool {
 	want := map[[32]byte]bool{}
-	if r.view.Load().seated() {
-		epochs := r.g.Epochs()
-		slices.SortFunc(epochs, func(a, b groups.Epoch) int { return cmp.Compare(b.Gen, a.Gen) })
-		if e, ok := r.sendEpoch(); ok {
+	if !r.view.Load().seated() {
+		return want
+	}
+	if e, ok := r.sendEpoch(); ok {
+		want[e.EID] = true
+	}
+	for _, e := range r.aged() {
+		if e.leftMs+uint64(topicKept.Milliseconds()) < r.n.nowMs() || len(want) == maxTopics {
+			break
+		}
+		if r.keys.has(e.EID) {
 			want[e.EID] = true
 		}
-		for _, e := range epochs {
-			if len(want) == maxTopics {
-				break
-			}
-			if r.keys.has(e.EID) {
-				want[e.EID] = true
-			}
-		}
 	}
+	return want
+}
+
+// tuneTopics joins the topics that are to be listened on and leaves the others;
+// on the room's goroutine.
+func (r *room) tuneTopics() {
+	want := r.listenTo()
 	for eid, t := range r.topics {
 		if !want[eid] {
 			t.t.Leave()

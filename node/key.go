@@ -48,8 +48,12 @@ type opRef struct {
 
 // nameOp remembers the newest profile of an account, or the group-info.
 func (r *room) nameOp(c *commit, of wire.AccountID, op *groups.Op) {
-	if old, ok := r.names[of]; ok && old.HLC > op.HLC {
+	old, ok := r.names[of]
+	if ok && old.HLC > op.HLC {
 		return
+	}
+	if ok && old.Op != op.ID {
+		r.eraseSingle(c, old.Op)
 	}
 	r.names[of] = opRef{Of: of, Op: op.ID, Inc: op.IncID(), Seq: op.Seq, EID: op.EID, Salt: op.Salt, HLC: op.HLC}
 	c.dirty = true
@@ -73,11 +77,10 @@ func (r *room) lacksNames() bool {
 // group (groups/seal/SPEC.md S8).
 func (r *room) requestKeys(ctx context.Context, peer wire.PeerKey) error {
 	req := seal.Request{V: 1, Responder: peer, Ms: r.n.nowMs()}
-	var gen uint32
 	err := r.step(ctx, func(*commit) error {
 		req.Inc = r.me
 		if inc, ok := r.g.State().Inc(r.me); ok {
-			gen = inc.KemGen
+			req.KemGen = uint64(inc.KemGen)
 		}
 		for _, e := range r.wanted() {
 			if len(req.EIDs) < maxRequestedEIDs && !r.refused[refusal{peer, e.EID}] {
@@ -89,7 +92,6 @@ func (r *room) requestKeys(ctx context.Context, peer wire.PeerKey) error {
 	if err != nil || req.Inc.IsZero() || len(req.EIDs) == 0 && !r.lacksNames() {
 		return err
 	}
-	req.KemGen = uint64(gen)
 	if _, err := io.ReadFull(r.n.cfg.Rand, req.Nonce[:]); err != nil {
 		return fmt.Errorf("drawing a nonce: %w", err)
 	}
@@ -108,12 +110,7 @@ func (r *room) requestKeys(ctx context.Context, peer wire.PeerKey) error {
 		return fmt.Errorf("reading a key reply: %w", err)
 	}
 	return r.step(ctx, func(c *commit) error {
-		inc, _ := r.g.State().Inc(r.me)
-		seed, ok := r.keys.kem[kemSlot(inc.KemPk)]
-		if !ok {
-			return nil
-		}
-		body, err := seal.OpenReply(seed, r.group, r.me, gen, req.Nonce, box)
+		body, err := r.openReply(req, box)
 		if err != nil {
 			return err
 		}
@@ -124,6 +121,19 @@ func (r *room) requestKeys(ctx context.Context, peer wire.PeerKey) error {
 		r.takeBundle(c, peer, req.EIDs, bundle)
 		return nil
 	})
+}
+
+// openReply opens an answer, sealed to the newest KEM key of this device that
+// the answerer held: the one the request names or the one before it.
+func (r *room) openReply(req seal.Request, box []byte) ([]byte, error) {
+	for _, k := range r.keys.seeds() {
+		for _, gen := range []uint64{req.KemGen, max(req.KemGen, 1) - 1} {
+			if body, err := seal.OpenReply(k.seed, r.group, req.Inc, uint32(gen), req.Nonce, box); err == nil {
+				return body, nil
+			}
+		}
+	}
+	return nil, seal.ErrOpen
 }
 
 // keyMsg is what travels first on a key stream.
@@ -181,7 +191,7 @@ func (r *room) takeBundle(c *commit, peer wire.PeerKey, asked [][32]byte, b seal
 	for _, eid := range asked {
 		if !r.keys.has(eid) {
 			r.refused[refusal{peer, eid}] = true
-			lacks = lacks || len(r.locked[eid]) > 0 || r.g.MayHaveKey(r.me, r.view.Load().peers[peer], eid)
+			lacks = lacks || len(r.locked[eid]) > 0 || r.g.MayHaveKey(r.me, r.view.Load().peers[peer], eid, 0)
 		}
 	}
 	if lacks {
@@ -292,7 +302,7 @@ func (r *room) bundleFor(req seal.Request) seal.Bundle {
 	var b seal.Bundle
 	given := map[[32]byte]bool{}
 	for _, eid := range req.EIDs {
-		if e := r.keys.epochs[eid]; e != nil && r.g.MayHaveKey(req.Inc, r.me, eid) {
+		if e := r.keys.epochs[eid]; e != nil && r.g.MayHaveKey(req.Inc, r.me, eid, r.used[eid]) {
 			b.Epochs = append(b.Epochs, seal.EpochSecret{EID: eid, Secret: e.secret})
 			given[eid] = true
 		}

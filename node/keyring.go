@@ -9,15 +9,16 @@ import (
 // with what was derived from them: deriving costs more than opening.
 type keyring struct {
 	group  wire.GroupID
-	epochs map[[32]byte]*epochKeys          // by eid
-	single map[wire.OpID]seal.MessageKey    // single messages handed to a newcomer
-	kem    map[uint32][seal.KEMSeedLen]byte // own KEM seeds by kemSlot
+	epochs map[[32]byte]*epochKeys       // by eid
+	single map[wire.OpID]seal.MessageKey // single messages handed to a newcomer
+	kem    map[uint32]kemSeed            // own KEM seeds by kemSlot
 }
 
 type epochKeys struct {
 	secret  seal.Secret
 	keys    seal.Keys
 	senders map[wire.OpID]seal.SenderKey
+	ms      uint64 // when it came
 }
 
 func newKeyring(group wire.GroupID) *keyring {
@@ -25,15 +26,15 @@ func newKeyring(group wire.GroupID) *keyring {
 		group:  group,
 		epochs: map[[32]byte]*epochKeys{},
 		single: map[wire.OpID]seal.MessageKey{},
-		kem:    map[uint32][seal.KEMSeedLen]byte{},
+		kem:    map[uint32]kemSeed{},
 	}
 }
 
 // add takes a secret in if it is that of the epoch (groups/seal/SPEC.md S8).
-func (k *keyring) add(ctx, eid [32]byte, e seal.Secret) bool {
+func (k *keyring) add(ctx, eid [32]byte, e seal.Secret, nowMs uint64) bool {
 	keys, ok := seal.Confirm(k.group, ctx, e, eid)
 	if ok {
-		k.epochs[eid] = &epochKeys{secret: e, keys: keys, senders: map[wire.OpID]seal.SenderKey{}}
+		k.epochs[eid] = &epochKeys{secret: e, keys: keys, senders: map[wire.OpID]seal.SenderKey{}, ms: nowMs}
 	}
 	return ok
 }

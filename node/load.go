@@ -2,9 +2,9 @@ package node
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -70,6 +70,9 @@ func (r *room) load() error {
 		if err := r.loadRefolds(tx); err != nil {
 			return err
 		}
+		if err := r.loadRetained(tx); err != nil {
+			return err
+		}
 		return r.loadSecrets(tx)
 	})
 	if err != nil {
@@ -86,18 +89,23 @@ func (r *room) load() error {
 	return r.countUnread()
 }
 
-// loadControl applies the control operations in the order they were taken in.
+// loadControl applies the control operations in the order they were taken in,
+// and of each device the newest KEM key.
 func (r *room) loadControl(tx *store.Tx) error {
 	var stored []store.StoredOp
+	kem := map[wire.OpID]store.StoredOp{} // the newest of each
 	err := tx.EachControl(r.group, func(o store.StoredOp) error {
 		if groups.ChainKind(o.Chain) == groups.Control {
 			stored = append(stored, o)
+		} else {
+			kem[o.Inc] = o
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	stored = slices.AppendSeq(stored, maps.Values(kem))
 	ops, err := decodeStored(stored)
 	if err != nil {
 		return err
@@ -147,7 +155,7 @@ func (r *room) loadSecrets(tx *store.Tx) error {
 	}
 	for _, row := range epochs {
 		if e, ok := r.g.EpochByEID(row.EID); ok {
-			r.keys.add(e.Ctx, row.EID, seal.Secret(row.Secret))
+			r.keys.add(e.Ctx, row.EID, seal.Secret(row.Secret), row.CreatedMs)
 		}
 	}
 	kems, err := tx.KEMs(r.group)
@@ -155,7 +163,7 @@ func (r *room) loadSecrets(tx *store.Tx) error {
 		return err
 	}
 	for _, k := range kems {
-		r.keys.kem[k.Gen] = k.Seed
+		r.keys.kem[k.Gen] = kemSeed{k.Seed, k.CreatedMs}
 	}
 	single, err := tx.MessageKeys(r.group)
 	if err != nil {
@@ -214,27 +222,18 @@ func (r *room) loadLatest(tx *store.Tx) error {
 	}
 }
 
-// kemSlot names a KEM seed by the key it belongs to: two incarnations of one
-// device in one group both begin with generation 0.
-func kemSlot(pk []byte) uint32 {
-	h := wire.Hash(pk)
-	return binary.BigEndian.Uint32(h[:4])
-}
-
 // prepareRoom puts a group on disk and opens its room: by its founder, or by
 // somebody about to ask for a seat, whose KEM key must be kept before the
 // request leaves.
 func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, seed [32]byte, sponsor wire.PeerKey) (*room, error) {
 	group := wire.GroupID(genesis.ID)
-	putKEM := func(tx *store.Tx) error { return tx.PutKEM(group, kemSlot(kemPk), seed, n.nowMs()) }
 	n.opening.Lock()
 	defer n.opening.Unlock()
 	if r := n.room(group); r != nil {
 		err := r.step(ctx, func(c *commit) error {
-			r.keys.kem[kemSlot(kemPk)] = seed
+			r.keepKEM(c, kemPk, seed)
 			r.meta.Sponsor = sponsor
 			r.saveMeta(c)
-			c.row(putKEM)
 			return nil
 		})
 		return r, err
@@ -253,7 +252,7 @@ func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte
 		if err := tx.PutHead(group, genesis.ID, uint8(groups.Control), store.Head{Seq: 0, ID: genesis.ID}); err != nil {
 			return err
 		}
-		return putKEM(tx)
+		return tx.PutKEM(group, kemSlot(kemPk), seed, n.nowMs())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("storing a new group: %w", err)

@@ -53,6 +53,10 @@ type room struct {
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
 	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
+	used       map[[32]byte]uint64      // by eid: when the last message under it was said, about
+	horizon    uint64                   // epochs used last before it were erased
+	wrapsGone  uint64                   // and wraps of epochs made before this
+	sweepAt    time.Time                // when to look for more
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
@@ -253,7 +257,7 @@ func (r *room) commit(fn func(*commit) error) error {
 	for _, fn := range c.after {
 		fn()
 	}
-	if c.content > 0 || len(c.control) > 0 {
+	if len(c.taken) > 0 {
 		r.owe()
 	}
 	return nil
@@ -312,14 +316,15 @@ func (r *room) run(ctx context.Context) {
 func (r *room) show() {
 	s, old := r.g.State(), r.view.Load()
 	v := &view{state: s, me: r.me, meta: r.meta, synced: r.parked.empty(), latest: r.latest, unread: r.unread}
-	if old != nil && old.state == s {
+	same := old != nil && s.Same(old.state)
+	if same {
 		v.peers, v.waiting = old.peers, old.waiting // a message changes no member
 	} else {
 		v.peers, v.waiting = linkable(s)
 	}
 	v.epoch, _ = r.sendEpoch()
 	r.view.Store(v)
-	if old == nil || old.state != s {
+	if !same {
 		r.rewire(old, v)
 	}
 	r.changed.tell()
@@ -398,6 +403,9 @@ func (r *room) take(c *commit, op *groups.Op) {
 func (r *room) settle(c *commit) error {
 	after := r.g.State()
 	if len(c.control) > 0 {
+		if before := c.before; before == nil || before.Policy().HistoryDays != after.Policy().HistoryDays {
+			r.sweepAt = time.Time{}
+		}
 		r.findMe(after)
 		r.tellMembers(c, c.before, after)
 		r.noteForks(after)

@@ -127,14 +127,7 @@ func (th *thief) capture(tx *store.Tx) error {
 		}
 	}
 	for _, k := range th.rekeys {
-		b, ok, err := tx.Wraps(th.group, k.ID)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue // another made that epoch and handed its wraps to others
-		}
-		leaves, err := seal.DecodeWraps(b)
+		leaves, _, err := (&room{group: th.group}).wraps(tx, k.ID)
 		if err != nil {
 			return err
 		}

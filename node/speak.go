@@ -141,6 +141,8 @@ func (r *room) open(c *commit, op *groups.Op) {
 	case single:
 		// It has shown that it fits: kept, for the newcomers of tomorrow.
 		c.row(func(tx *store.Tx) error { return tx.PutMessageKey(r.group, op.ID, key) })
+	default:
+		r.use(c, op.EID, op.HLC)
 	}
 	r.fold(c, op, place, plain)
 }

@@ -103,14 +103,13 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	return nil
 }
 
-// wants is what to ask for now: nothing but control as long as some is
-// missing, since whether content counts is decided by the control operations
-// its author knew.
+// wants is what to ask for now: chains of one kind, in the order of Y4. Whether
+// content counts is decided by the control operations its author knew, and a
+// key for it is asked for by a KEM key that may be new.
 func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
-	all := groups.Missing(mine, theirs) // control first
-	content := slices.IndexFunc(all, func(w groups.Want) bool { return groups.ChainKind(w.Chain) != groups.Control })
-	if content > 0 {
-		return all[:content]
+	all := groups.Missing(mine, theirs)
+	if next := slices.IndexFunc(all, func(w groups.Want) bool { return w.Chain != all[0].Chain }); next > 0 {
+		return all[:next]
 	}
 	return all
 }
@@ -396,18 +395,14 @@ func (r *room) serveWrap(s *mesh.Stream, want *groups.SyncWrapWant) error {
 		return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
 	}
 	var leaves []seal.Leaf
-	err := r.n.store.View(func(tx *store.Tx) error {
-		b, ok, err := tx.Wraps(r.group, want.Rekey)
-		if err != nil || !ok {
-			return err
-		}
-		leaves, err = seal.DecodeWraps(b)
+	var hashes [][32]byte
+	err := r.n.store.View(func(tx *store.Tx) (err error) {
+		leaves, hashes, err = r.wraps(tx, want.Rekey)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	hashes := seal.Hashes(leaves)
 	for i, leaf := range leaves {
 		if leaf.ID == want.Recipient {
 			return writeSync(s, &groups.SyncWrap{Rekey: want.Rekey, Index: uint64(i), Count: uint64(len(leaves)), Leaf: leaf, Proof: seal.Proof(hashes, i)})

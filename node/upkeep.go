@@ -43,7 +43,7 @@ func (r *room) tickGroup() {
 		return
 	}
 	ack := v.state.Role(r.n.dev.account()) != groups.RoleMember && r.ackDue(v.state, now) || r.lifeDue(v.state) || r.settleDue(v.state)
-	rekey := now.Sub(msTime(e.CreatedMs)) > epochAge || r.sinceRekey > epochOps
+	rekey := r.worn(e)
 	switch {
 	case !ack && !rekey:
 		r.dutyAt = time.Time{}

@@ -70,7 +70,7 @@ func (p *play) holds(l *groups.Log, st Step) error {
 		}
 		n := 0
 		for _, e := range l.Epochs() {
-			if l.MayHaveKey(q.Inc, by.Inc, e.EID) {
+			if l.MayHaveKey(q.Inc, by.Inc, e.EID, 0) {
 				n++
 			}
 		}
