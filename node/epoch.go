@@ -340,6 +340,7 @@ func (r *room) tick() {
 			r.log.Warn("taking in what waited failed", "err", err)
 		}
 	}
+	r.tickHeld()
 	r.tickKeys()
 	r.tendKEM()
 	r.tendSecrets()

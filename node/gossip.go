@@ -104,6 +104,8 @@ func (r *room) publish(ops []*groups.Op) {
 			}
 			if err := on.t.Publish(r.n.ctx, op.Frame()); err != nil {
 				r.log.Debug("publishing failed", "err", err)
+			} else if op.Chain == groups.Content && len(on.t.Peers()) > 0 {
+				r.noteSent(op.IncID(), op.Seq)
 			}
 		}
 		if t == before && r.n.now().Sub(t.joined) > meshForms {
@@ -112,17 +114,33 @@ func (r *room) publish(ops []*groups.Op) {
 			}
 		}
 	}
+	var straight []outgoing
 	for peer, l := range r.links {
 		if onTopic[peer] {
 			continue
 		}
-		for _, seg := range segmentsOf(ops) {
-			l.tellIt(seg)
+		if straight == nil {
+			straight = outgoingOf(ops)
+		}
+		for _, o := range straight {
+			l.tellOut(o)
 		}
 	}
-	if len(r.links) > 0 {
-		r.noteSent(ops)
+}
+
+// outgoingOf encodes own operations for links, once for all.
+func outgoingOf(ops []*groups.Op) []outgoing {
+	var out []outgoing
+	last := 0
+	for _, seg := range segmentsOf(ops) {
+		last += len(seg.Frames)
+		o := outgoing{b: groups.EncodeSync(seg)}
+		if groups.ChainKind(seg.Chain) == groups.Content {
+			o.inc, o.seq = seg.Inc, ops[last-1].Seq
+		}
+		out = append(out, o)
 	}
+	return out
 }
 
 // segmentsOf puts operations into segments, one for each run of a chain.

@@ -251,7 +251,7 @@ func (r *room) tellGroup(c *commit) {
 		return
 	}
 	v := *old
-	v.state, v.me, v.meta = r.g.State(), r.me, r.meta
+	v.state, v.me, v.meta, v.written = r.g.State(), r.me, r.meta, r.written()
 	if c.keyed || len(c.control) > 0 {
 		v.epoch, _ = r.sendEpoch()
 	}
@@ -284,6 +284,8 @@ func (r *room) plain(v *view) api.Group {
 		out.Status, out.Place = statusAPI(m.Status), m.WaitPos
 	}
 	out.Ownership = r.n.ownershipOf(s)
+	out.OnlyHere = r.onlyHere(v)
+	out.SafeToClose = out.OnlyHere == 0
 	if v.latest != nil {
 		m := r.n.messageOf(r, *v.latest)
 		out.LastMessage = &m

@@ -34,22 +34,37 @@ const (
 // tells unasked what changed (have, wraps, fresh operations), and one pull at
 // a time.
 type link struct {
-	peer   wire.PeerKey
-	out    chan []byte
-	ask    chan struct{} // capacity one: a pull is due
-	urgent chan struct{} // capacity one: do not wait for a retry, something changed
-	cancel context.CancelFunc
-	told   groups.Vector // what was told last
+	peer    wire.PeerKey
+	out     chan outgoing
+	ask     chan struct{} // capacity one: a pull is due
+	urgent  chan struct{} // capacity one: do not wait for a retry, something changed
+	closing bool          // last is closed
+	last    chan struct{} // closed when the node is about to end: what waits is the last
+	ended   chan struct{} // closed when nothing more will be told
+	cancel  context.CancelFunc
+	told    groups.Vector // what was told last
 	// keysAt is when to ask for keys it did not give, zero if none; keysWait
 	// the wait before that.
 	keysAt   time.Time
 	keysWait time.Duration
 }
 
+// outgoing is an encoded message, and the own content that is in it, of seq 0
+// for none.
+type outgoing struct {
+	b   []byte
+	inc wire.OpID
+	seq uint64
+}
+
 // tellIt queues a message; it is dropped when the peer is far behind.
 func (l *link) tellIt(m groups.SyncMessage) bool {
+	return l.tellOut(outgoing{b: groups.EncodeSync(m)})
+}
+
+func (l *link) tellOut(o outgoing) bool {
 	select {
-	case l.out <- groups.EncodeSync(m):
+	case l.out <- o:
 		return true
 	default:
 		return false
@@ -80,7 +95,8 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 	switch {
 	case up && old == nil:
 		ctx, cancel := context.WithCancel(r.n.ctx)
-		l := &link{peer: peer, out: make(chan []byte, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1), cancel: cancel}
+		l := &link{peer: peer, out: make(chan outgoing, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+			last: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
 		r.links[peer] = l
 		l.pullSoon()
 		r.tellTo(l, r.vectorNow())
@@ -129,40 +145,83 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 // keepTelling writes what is queued; a stream that breaks is opened anew for
 // the next message.
 func (r *room) keepTelling(ctx context.Context, l *link) {
-	var s *mesh.Stream
-	defer func() {
-		if s != nil {
-			s.Close()
-		}
-	}()
+	t := teller{r: r, l: l}
+	defer close(l.ended)
+	defer t.close()
 	for {
-		var b []byte
 		select {
 		case <-ctx.Done():
 			return
-		case b = <-l.out:
+		case o := <-l.out:
+			t.tell(ctx, o)
+			continue
+		case <-l.last:
 		}
-		if s == nil {
-			var err error
-			if s, err = r.n.mesh.Open(ctx, l.peer, protocolSync); err != nil {
-				s = nil
-				r.tellAgain(ctx, l)
+		// The node is about to end: what waits is the last.
+		for {
+			select {
+			case o := <-l.out:
+				t.tell(ctx, o)
 				continue
+			default:
 			}
-			s.SetDeadline(time.Now().Add(telling))
-			if err := s.WriteFrame(groups.EncodeSync(&groups.SyncHave{Group: r.group})); err != nil {
-				s.Reset()
-				s = nil
-				r.tellAgain(ctx, l)
-				continue
-			}
+			t.finish()
+			return
 		}
+	}
+}
+
+// teller is the stream on which a member is told unasked.
+type teller struct {
+	r *room
+	l *link
+	s *mesh.Stream // nil while there is none
+}
+
+func (t *teller) tell(ctx context.Context, o outgoing) {
+	if err := t.write(ctx, o.b); err != nil {
+		if t.s != nil {
+			t.s.Reset()
+			t.s = nil
+		}
+		t.r.tellAgain(ctx, t.l)
+		return
+	}
+	if o.seq > 0 {
+		t.r.noteSent(o.inc, o.seq)
+	}
+}
+
+func (t *teller) write(ctx context.Context, b []byte) error {
+	if t.s == nil {
+		s, err := t.r.n.mesh.Open(ctx, t.l.peer, protocolSync)
+		if err != nil {
+			return err
+		}
+		t.s = s
 		s.SetDeadline(time.Now().Add(telling))
-		if err := s.WriteFrame(b); err != nil {
-			s.Reset()
-			s = nil
-			r.tellAgain(ctx, l)
+		if err := s.WriteFrame(groups.EncodeSync(&groups.SyncHave{Group: t.r.group})); err != nil {
+			return err
 		}
+	}
+	t.s.SetDeadline(time.Now().Add(telling))
+	return t.s.WriteFrame(b)
+}
+
+// finish waits until the member has read all: it closes its side then.
+func (t *teller) finish() {
+	if t.s == nil {
+		return
+	}
+	t.s.SetDeadline(time.Now().Add(lastWords))
+	if t.s.CloseWrite() == nil {
+		t.s.ReadFrame(1) // its end is all there is to read
+	}
+}
+
+func (t *teller) close() {
+	if t.s != nil {
+		t.s.Close()
 	}
 }
 

@@ -82,6 +82,9 @@ func (r *room) load() error {
 		r.moveHead(op)
 	}
 	r.findMe(r.g.State())
+	if err := r.n.store.View(r.loadHeld); err != nil {
+		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
+	}
 	r.noteForks(r.g.State())
 	r.seen.loaded(r.g.Ops(), r.heads)
 	r.tell(r.openMore)

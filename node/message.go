@@ -319,12 +319,13 @@ func (n *Node) messageIn(r *room, s *groups.State, e timeline.Entry) api.Message
 			m.Acts, m.ActsCount = n.actsOf(s.ActsOf(why.Ops, api.MaxActs)), len(why.Ops)
 		}
 	}
-	m.HeldBy = r.holders(e.Inc, e.Seq, e.Author)
-	switch {
-	case m.HeldBy > 0:
+	members, harbors, of := r.holders(r.view.Load(), e.Inc, e.Seq, e.Author)
+	m.HeldBy, m.HeldOf = members+harbors, of
+	switch own := e.Author == n.dev.account(); {
+	case members > 0:
 		m.State = api.StateDelivered
-	case e.Author != n.dev.account() || r.wasSent(e.Inc, e.Seq):
-		m.State = api.StateSent
+	case harbors > 0, !own, e.Inc != r.view.Load().me, r.wasSent(e.Inc, e.Seq):
+		m.State = api.StateSent // of another device: it came from there
 	}
 	if p, ok := s.Member(e.Author); ok {
 		m.Provisional = provisional(p)

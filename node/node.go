@@ -232,8 +232,10 @@ func (n *Node) housekeep() {
 	}
 }
 
-// Close stops everything and waits for it.
+// Close stops everything and waits for it. Linked members are told first what
+// is on this disk: somebody may wait to hear that.
 func (n *Node) Close() error {
+	n.sayLast()
 	n.cancel()
 	var errs []error
 	if n.mesh != nil {
@@ -244,12 +246,6 @@ func (n *Node) Close() error {
 		errs = append(errs, n.store.Close())
 	}
 	return errors.Join(append(errs, n.lock.Close())...)
-}
-
-// Shutdown asks whoever runs the node to close it; see Stopping.
-func (n *Node) Shutdown(context.Context) error {
-	n.once.Do(func() { close(n.stop) })
-	return nil
 }
 
 // Stopping is closed when Shutdown was asked for.

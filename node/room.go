@@ -60,6 +60,7 @@ type room struct {
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
+	toldSafe   safety // what readers were told of the own chains
 	changed    signal // told after each commit
 	latest     *timeline.Entry
 	unread     int
@@ -80,6 +81,9 @@ type view struct {
 	meta    groupMeta
 	peers   map[wire.PeerKey]wire.OpID // live devices of those seated
 	waiting map[wire.PeerKey]wire.OpID // live devices of those in the waitlist
+	holders map[wire.OpID]holder       // whose word counts on what is on their disk
+	harbors int                        // how many of these are harbors
+	written [3]uint64                  // seqs of the own heads, by kind of chain
 	epoch   groups.Epoch               // sent under, of generation 0 for none
 	synced  bool
 	latest  *timeline.Entry
@@ -319,10 +323,18 @@ func (r *room) show() {
 	same := old != nil && s.Same(old.state)
 	if same {
 		v.peers, v.waiting = old.peers, old.waiting // a message changes no member
+		v.holders, v.harbors = old.holders, old.harbors
 	} else {
 		v.peers, v.waiting = linkable(s)
+		v.holders = holdersOf(s, v.peers)
+		for _, h := range v.holders {
+			if h.harbor {
+				v.harbors++
+			}
+		}
 	}
 	v.epoch, _ = r.sendEpoch()
+	v.written = r.written()
 	r.view.Store(v)
 	if !same {
 		r.rewire(old, v)

@@ -15,13 +15,17 @@ import (
 
 // Status is the node at a glance; it answers before an identity exists.
 func (n *Node) Status(context.Context) api.Status {
-	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone}
+	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone, SafeToClose: true}
 	if !n.begun.Load() {
 		return out
 	}
 	out.Identity = api.IdentityReady
 	out.Account, out.Device = n.dev.account(), n.dev.id()
 	out.Addrs, out.Peers = n.mesh.Addrs(), len(n.mesh.Peers())
+	for _, r := range n.openRooms() {
+		out.OnlyHere += r.onlyHere(r.view.Load())
+	}
+	out.SafeToClose = out.OnlyHere == 0
 	return out
 }
 

@@ -351,8 +351,9 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 // serveWant sends the operations of some ranges as they lie on disk.
 func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 	sent := false
+	me := r.view.Load().me
 	for _, w := range want.Wants {
-		ended := false
+		ended, last := false, uint64(0)
 		b := groups.SegmentBuilder{Inc: w.Inc, Chain: w.Chain}
 		err := r.n.store.View(func(tx *store.Tx) error {
 			// A segment ends on a signed operation, which may lie behind the
@@ -362,7 +363,7 @@ func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 				if op.Seq > w.To && ended {
 					return nil
 				}
-				ended = signed
+				ended, last = signed, op.Seq
 				seg, full, err := b.Add(op.Frame, signed)
 				if err != nil || !full {
 					return err
@@ -379,6 +380,9 @@ func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 			if err := writeSync(s, &seg); err != nil {
 				return err
 			}
+		}
+		if w.Inc == me && groups.ChainKind(w.Chain) == groups.Content && last > 0 {
+			r.noteSent(me, last)
 		}
 	}
 	status := groups.SyncComplete

@@ -28,6 +28,7 @@ import (
 //	v       g4 id32                        opaque                             passcodes of own invites
 //	w       g4 rekey32 part4               up to 32 KiB                       wrap sets
 //	y       g4 op32                        M32                                single message keys
+//	l       g4 holder32                    opaque                             what others say is on their disks
 //	e       direction1 account32           opaque                             follow edges
 //	f       kind1 account32                opaque                             profiles, cards, blocks
 //	r       peer32                         opaque                             signed peer records
@@ -53,6 +54,7 @@ const (
 	pInvite   = 'v'
 	pWraps    = 'w'
 	pMsgKey   = 'y'
+	pHeld     = 'l'
 	pEdge     = 'e'
 	pPerson   = 'f'
 	pRecord   = 'r'
@@ -67,7 +69,7 @@ const (
 // own row comes last, so that an interrupted forgetting can be seen.
 var groupPrefixes = [...]byte{
 	pEntry, pWhere, pArrived, pOp, pHead, pParked, pCounts,
-	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pGroup,
+	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pGroup,
 }
 
 // num is an interned id: a u32 that stands for 32 bytes within this store; 0

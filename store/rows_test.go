@@ -183,6 +183,7 @@ func TestSmallTables(t *testing.T) {
 			tx.PutOut(Out{To: W.AccountID{4}, Kind: 1, Key: "k"}),
 			tx.PutRequest("r", []byte("1")), tx.PutTask("t", []byte("2")), tx.PutSetting("s", []byte("3")),
 			tx.PutCounts(g, Counts{Unread: 1, Mentions: 2, Read: Cursor{3, opID("x", 1)}}),
+			tx.PutHeld(g, HeldRow{opID("h", 1), []byte("old")}), tx.PutHeld(g, HeldRow{opID("h", 1), []byte("new")}),
 		)
 	})
 	view(t, s, func(tx *Tx) error {
@@ -197,7 +198,8 @@ func TestSmallTables(t *testing.T) {
 		in, _, e9 := tx.Edge(EdgeIn, a)
 		_, blocked, e10 := tx.Person(Block, a)
 		c, e11 := tx.Counts(g)
-		if err := all(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11); err != nil {
+		held, e12 := tx.Held(g)
+		if err := all(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12); err != nil {
 			return err
 		}
 		var outs []Out
@@ -213,6 +215,7 @@ func TestSmallTables(t *testing.T) {
 			!wok || !bytes.Equal(w, wraps), !noneOK || len(none) != 0,
 			string(out) != "out" || string(in) != "in" || !blocked,
 			c != Counts{1, 2, Cursor{3, opID("x", 1)}},
+			len(held) != 1 || held[0].Holder != opID("h", 1) || string(held[0].Data) != "new",
 			len(outs) != 3 || string(outs[0].Frame) != "new" || outs[0].To != a:
 			t.Errorf("got %v %v %v %v %v %v %v", epochs, kems, invites, ms, len(w), c, outs)
 		}

@@ -15,8 +15,10 @@ func newDown(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down [--force]",
 		Short: "Stop the node",
-		Long:  "Stop the node. What was acknowledged is on disk already; --force ends a node that does not answer.",
-		Args:  cobra.NoArgs,
+		Long: "Stop the node. What was acknowledged is on disk already. While something you wrote is on this machine\n" +
+			"alone, it asks, or without a terminal refuses (exit code 8); --force stops all the same, and ends a\n" +
+			"node that does not answer.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			h, err := c.home()
@@ -31,7 +33,7 @@ func newDown(c *cli) *cobra.Command {
 				c.client, err = api.Connect(ctx, e, c.lang)
 			}
 			if err == nil {
-				err = c.client.Shutdown(ctx)
+				err = c.shutdown(ctx, force)
 			}
 			switch {
 			case errors.Is(err, api.ErrNotRunning) && !(force && e.PID > 0 && alive(e.PID)):
@@ -59,6 +61,21 @@ func newDown(c *cli) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "end the process if it does not answer")
+	cmd.Flags().BoolVar(&force, "force", false, "stop though something is here alone; end the process if it does not answer")
 	return cmd
+}
+
+// shutdown asks the node to stop; where it would take the only copy of
+// something out of reach, a person at a terminal decides.
+func (c *cli) shutdown(ctx context.Context, force bool) error {
+	err := c.client.Shutdown(ctx, !force)
+	var p *api.Problem
+	if !errors.As(err, &p) || p.Code != api.OnlyCopy || !c.interactive() {
+		return err
+	}
+	ok, asked := c.agree(p.In(c.lang).Error() + map[bool]string{true: " 仍要停止吗？", false: " Stop all the same?"}[c.lang == api.Chinese])
+	if asked != nil || !ok {
+		return errors.Join(err, asked)
+	}
+	return c.client.Shutdown(ctx, false)
 }

@@ -115,9 +115,13 @@ func newGroupList(c *cli) *cobra.Command {
 					if g.Direct != nil {
 						seats, role = "", directWords(g)
 					}
-					rows[i] = []string{nameOfGroup(g), seats, role, unread, last, short(g.ID)}
+					here := ""
+					if g.OnlyHere > 0 {
+						here = strconv.Itoa(g.OnlyHere)
+					}
+					rows[i] = []string{nameOfGroup(g), seats, role, unread, here, last, short(g.ID)}
 				}
-				c.table("no groups yet: mutuals group create NAME, or mutuals join", []string{"NAME", "SEATS", "YOU", "NEW", "LAST", "ID"}, rows)
+				c.table("no groups yet: mutuals group create NAME, or mutuals join", []string{"NAME", "SEATS", "YOU", "NEW", "ONLY HERE", "LAST", "ID"}, rows)
 			})
 		},
 	}
@@ -247,7 +251,7 @@ func (c *cli) tellGroup(g api.Group) {
 	}
 	c.facts("name", g.Name, "about", g.Description, "seats", fmt.Sprintf("%d of %d taken", g.Members, g.Cap), "waitlist", waiting,
 		"owner", own, "you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
-		"succession", succeed, "complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
+		"succession", succeed, "complete", yesNo(g.Synced), "safe to close", safeWords(g.SafeToClose, g.OnlyHere, c.lang), "made", moment(g.CreatedAt), "id", g.ID.String())
 }
 
 // directWords tells how a conversation of two stands.

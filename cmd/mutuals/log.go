@@ -68,6 +68,7 @@ type reader struct {
 	group api.Group
 	names map[string]string // by account; learnt from the member list
 	day   string            // of the newest line written
+	self  string            // own account
 	// folded: the text of what is folded is shown too.
 	folded bool
 }
@@ -91,9 +92,9 @@ func (r *reader) page(ctx context.Context, before string, n int) ([]api.Message,
 
 // follow writes the messages that events tell of after one, but those known.
 func (r *reader) follow(ctx context.Context, after string, known []api.Message) error {
-	seen := map[string]bool{}
+	seen := map[string]int{} // by how many each was held
 	for _, m := range known {
-		seen[m.ID.String()] = true
+		seen[m.ID.String()] = m.HeldBy
 	}
 	for e, err := range r.c.client.Events(ctx, after) {
 		if err != nil {
@@ -104,18 +105,24 @@ func (r *reader) follow(ctx context.Context, after string, known []api.Message) 
 				return err
 			}
 		}
-		if e.Type != api.EventMessageCreated || !r.group.Holds(e.Group) {
+		if e.Type != api.EventMessageCreated && e.Type != api.EventMessageUpdated || !r.group.Holds(e.Group) {
 			continue
 		}
 		var m api.Message
 		if err := json.Unmarshal(e.Object, &m); err != nil {
 			return fmt.Errorf("reading an event: %w", err)
 		}
-		if seen[m.ID.String()] {
-			continue
+		was, shown := seen[m.ID.String()]
+		if !shown && e.Type == api.EventMessageUpdated {
+			continue // of before the page
 		}
-		seen[m.ID.String()] = true
-		if err := r.show(ctx, m); err != nil {
+		seen[m.ID.String()] = m.HeldBy
+		if !shown {
+			err = r.show(ctx, m)
+		} else if !r.c.json {
+			err = r.reached(ctx, m, was)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -176,12 +183,48 @@ func (r *reader) show(ctx context.Context, m api.Message) error {
 		mark += " (seat not confirmed yet)"
 	}
 	mark = c.dim(mark)
+	where := ""
+	if own, err := r.own(ctx, m); err != nil {
+		return err
+	} else if own && m.HeldOf > 0 {
+		where = "   " + c.dim("("+heldWords(m, c.lang)+")")
+	}
 	// Further lines of a message are set under its first, so that nobody can
 	// write what looks like somebody else's line.
 	indent := "\n" + strings.Repeat(" ", len("15:04  "))
-	c.say("%s  %s%s: %s", c.dim(at.Format("15:04")), c.bold(name), mark, strings.ReplaceAll(text, "\n", indent))
+	c.say("%s  %s%s: %s%s", c.dim(at.Format("15:04")), c.bold(name), mark, strings.ReplaceAll(text, "\n", indent), where)
 	return nil
 }
+
+// own tells whether a message is of this account.
+func (r *reader) own(ctx context.Context, m api.Message) (bool, error) {
+	if r.self == "" {
+		st, err := r.c.client.Status(ctx)
+		if err != nil {
+			return false, err
+		}
+		r.self = st.Account.String()
+	}
+	return m.Author.String() == r.self, nil
+}
+
+// reached writes that an own message has come to somebody, once, and that all
+// have it.
+func (r *reader) reached(ctx context.Context, m api.Message, was int) error {
+	own, err := r.own(ctx, m)
+	if err != nil || !own || m.Kind != api.MessageText || m.HeldBy <= was || was > 0 && m.HeldBy < m.HeldOf {
+		return err
+	}
+	c, text := r.c, []rune(oneLine(m.Text))
+	if len(text) > reachedText {
+		text = append(text[:reachedText], '…')
+	}
+	c.say("%s", c.dim(fmt.Sprintf("       * %s: %s", string(text), heldWords(m, c.lang))))
+	return nil
+}
+
+// reachedText is how much of a message names it: what is a line with the rest.
+const reachedText = 24
 
 // name returns what to call a message's author; the member list is asked again
 // when somebody new speaks.

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,10 +14,13 @@ import (
 
 func newSend(c *cli) *cobra.Command {
 	var reply string
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "send GROUP [TEXT|-]",
 		Short: "Say something; returns when it is safe on this disk",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "Say something. It returns when the message is safe on this disk and says who else has it; with --wait,\n" +
+			"when a member's device has reported it on its disk, or with exit code 6 when none did in that time.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			text, err := c.text(args[1:], "Write the message", nil)
@@ -33,27 +40,34 @@ func newSend(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var from string
+			if wait > 0 {
+				snap, err := c.client.Snapshot(ctx)
+				if err != nil {
+					return err
+				}
+				from = snap.EventID
+			}
 			m, err := c.client.Send(ctx, g.ID, in)
 			if err != nil {
 				return err
 			}
-			return show(c, m, func(m api.Message) { c.say("%s in %s", held(m), oneLine(nameOfGroup(g))) })
+			var late error
+			if wait > 0 {
+				m, late = c.delivered(ctx, m, from, wait)
+			}
+			if err := show(c, m, func(m api.Message) { c.say("%s: %s", oneLine(nameOfGroup(g)), heldWords(m, c.lang)) }); err != nil {
+				return err
+			}
+			if errors.Is(late, context.DeadlineExceeded) && ctx.Err() == nil {
+				return &failure{api.ExitNetwork, "it goes out by itself as soon as a member is reached; mutuals log GROUP tells",
+					fmt.Errorf("no member's device has reported the message within %v", wait)}
+			}
+			return late
 		},
 	}
 	cmd.Flags().StringVar(&reply, "reply", "", "id of the message this answers")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "wait until a member's device has it, at most this long (a minute unless given)")
+	cmd.Flags().Lookup("wait").NoOptDefVal = "1m"
 	return cmd
-}
-
-// held tells where an own message is; nothing here claims more than is known.
-func held(m api.Message) string {
-	switch m.State {
-	case api.StateDelivered:
-		if m.HeldBy == 1 {
-			return "held by one other member"
-		}
-		return "held by others"
-	case api.StateSent:
-		return "sent"
-	}
-	return "stored on this disk"
 }

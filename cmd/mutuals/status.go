@@ -27,8 +27,12 @@ func newStatus(c *cli) *cobra.Command {
 				if st.Identity == api.IdentityReady {
 					device = st.Device.String()
 				}
+				safe := ""
+				if st.Identity == api.IdentityReady {
+					safe = safeWords(st.SafeToClose, st.OnlyHere, c.lang)
+				}
 				c.facts("ready", yesNo(st.Ready), "version", st.Version, "account", told(st), "device", device,
-					"peers", strconv.Itoa(st.Peers), "page", st.UI)
+					"peers", strconv.Itoa(st.Peers), "safe to close", safe, "page", st.UI)
 				for _, a := range st.Addrs {
 					c.facts("address", a)
 				}

@@ -45,6 +45,7 @@ const (
 	NoSuccession        Code = "no_succession" // args from (a time), or none
 	DirectConversation  Code = "direct_conversation"
 	OtherLeft           Code = "other_left"
+	OnlyCopy            Code = "only_copy" // args count, groups (names)
 )
 
 // Exit is the exit code of a command.
@@ -238,4 +239,7 @@ var codes = map[Code]entry{
 	OtherLeft: {409, false, ExitConflict,
 		words{"The other has left this conversation", "Nobody would read it.", "Begin a new one: mutuals direct WHO."},
 		words{"对方已离开这个对话", "没有人会看到这条消息。", "重新开始：mutuals direct WHO。"}},
+	OnlyCopy: {409, true, ExitConflict,
+		words{"Something you wrote is on this machine alone", "Nobody else has reported {count} of your messages or changes yet, in {groups}.", "Leave it on until somebody has them (mutuals group list), or stop it anyway: mutuals down --force."},
+		words{"你写的内容有一部分只在这台机器上", "{groups} 中还有 {count} 条消息或改动没有其他人保存。", "请等到有人保存后再停止（mutuals group list），或者直接停止：mutuals down --force。"}},
 }

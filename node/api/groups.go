@@ -43,6 +43,8 @@ type Group struct {
 	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
 	Ownership   Ownership     `json:"ownership"`
 	Direct      *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
+	OnlyHere    int           `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
+	SafeToClose bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
 }
 
 // States of a direct conversation.

@@ -50,7 +50,8 @@ type Message struct {
 	Reactions   Array[Reaction]  `json:"reactions"`
 	Edited      bool             `json:"edited"`
 	Deleted     bool             `json:"deleted"`
-	HeldBy      int              `json:"held_by" doc:"other members whose device reports it on its disk"`
+	HeldBy      int              `json:"held_by" doc:"members besides the author, and harbors, whose device reports it on its disk"`
+	HeldOf      int              `json:"held_of" doc:"how many such members and harbors there are"`
 	State       string           `json:"state" enum:"stored,sent,delivered"`
 	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
 	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`

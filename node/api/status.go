@@ -19,6 +19,9 @@ type Status struct {
 	Addrs    Array[string]  `json:"addrs" doc:"multiaddrs this node can be dialled at, with /p2p"`
 	Peers    int            `json:"peers" doc:"connected peers"`
 	UI       string         `json:"ui" doc:"address of the web page"`
+	// Of all groups together, as Group says it of one.
+	OnlyHere    int  `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
+	SafeToClose bool `json:"safe_to_close" doc:"this machine may be switched off: nobody waits for something only it has"`
 }
 
 // Health says that the daemon answers at all.

@@ -56,8 +56,9 @@ func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
 }
 
 // Shutdown asks the daemon to stop: POST shutdown. It answers before it does.
-func (c *Client) Shutdown(ctx context.Context) error {
-	_, err := send[Shutdown](ctx, c, http.MethodPost, "/shutdown", nil)
+// A careful one is refused while something is on this disk alone (only_copy).
+func (c *Client) Shutdown(ctx context.Context, careful bool) error {
+	_, err := send[Shutdown](ctx, c, http.MethodPost, "/shutdown?careful="+strconv.FormatBool(careful), nil)
 	return err
 }
 

@@ -73,7 +73,7 @@ func (f *fake) Doctor(ctx context.Context) ([]api.Finding, error) {
 	return nil, nil
 }
 
-func (f *fake) Shutdown(context.Context) error { panic("boom") }
+func (f *fake) Shutdown(context.Context, bool) error { panic("boom") }
 
 func (f *fake) Group(context.Context, wire.GroupID) (api.Group, error) {
 	return api.Group{}, fmt.Errorf("reading group: secret path /x/y")

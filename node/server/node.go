@@ -17,8 +17,9 @@ type Node interface {
 	Peers(ctx context.Context) ([]api.Peer, error)
 	Network(ctx context.Context) (api.Network, error)
 	Doctor(ctx context.Context) ([]api.Finding, error)
-	// Shutdown asks the daemon to stop; it returns before that happens.
-	Shutdown(ctx context.Context) error
+	// Shutdown asks the daemon to stop; it returns before that happens. A
+	// careful one is refused while something is on this disk alone (only_copy).
+	Shutdown(ctx context.Context, careful bool) error
 
 	CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.Identity, error)
 	Identity(ctx context.Context) (api.Identity, error)

@@ -38,8 +38,10 @@ func (s *Server) statusVerbs() {
 			return replyList(s.node.Doctor(ctx))
 		})
 	handle(s, verb{method: "POST", path: "/shutdown", id: "shutdown", doc: "Stop the daemon", status: http.StatusAccepted, need: needNothing},
-		func(ctx context.Context, _ *none) (*body[api.Shutdown], error) {
-			return reply(api.Shutdown{Stopping: true}, s.node.Shutdown(ctx))
+		func(ctx context.Context, in *struct {
+			Careful bool `query:"careful" doc:"refuse while something is on this disk alone, after a moment for others to report it"`
+		}) (*body[api.Shutdown], error) {
+			return reply(api.Shutdown{Stopping: true}, s.node.Shutdown(ctx, in.Careful))
 		})
 }
 
