@@ -87,7 +87,7 @@ func (n *Node) awaitReports(ctx context.Context) *api.Problem {
 				continue
 			}
 			count += only
-			names = append(names, v.meta.Name)
+			names = append(names, r.api(v).Name)
 			for p := range v.peers {
 				linked = linked || n.mesh.Connected(p)
 			}

@@ -51,7 +51,7 @@ removals; either may leave.`,
 			if err != nil {
 				return err
 			}
-			return show(c, m, func(m api.Message) { c.say("%s, with %s", held(m), oneLine(nameOfGroup(g))) })
+			return show(c, m, func(m api.Message) { c.say("%s: %s", oneLine(nameOfGroup(g)), heldWords(m, c.lang)) })
 		},
 	}
 }
