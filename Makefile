@@ -84,6 +84,7 @@ soak:
 	@set -e; for p in $$($(GO) list -f '{{$$p := .ImportPath}}{{range .TestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}{{range .XTestImports}}{{if eq . "pgregory.net/rapid"}}{{$$p}} {{end}}{{end}}' $(PKGS) | tr ' ' '\n' | sort -u); do \
 	  $(GO) test -count=1 -timeout 0 $$p -rapid.checks=$(SOAKCHECKS); done
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestRandomHistories$$' -histories $(HISTORIES)
+	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestModelOfHistories$$' -modelled $(HISTORIES)
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestEveryOrder$$' -everyorder 8
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
 

@@ -22,7 +22,8 @@
 //	cmd/mutualsd    the daemon
 //	cmd/mutuals     the command line, a client of node/api and of nothing else
 //
-// For tests only: groups/groupstest (made-up histories), node/mesh/meshtest
+// For tests only: groups/groupstest (made-up histories), groups/groupstest/model
+// (the rules of groups a second time), node/mesh/meshtest
 // (simulated networks), node/nodetest (groups of whole nodes; bench in it is
 // make bench).
 //

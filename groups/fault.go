@@ -190,7 +190,8 @@ type Fork struct {
 }
 
 // Forks lists, for each uncut inc whose control chain is forked, its first
-// contradiction; ascending by inc.
+// contradiction: of the lowest seq, the two of lowest order key; ascending by
+// inc.
 func (s *State) Forks() []Fork {
 	type place struct {
 		inc int
@@ -198,7 +199,9 @@ func (s *State) Forks() []Fork {
 	}
 	first := map[place]int{}
 	found := map[int]Fork{}
-	for i := range s.r.set.all() {
+	byKey := slices.Collect(s.r.set.all()) // not as they came: of three sides all must name the same two
+	s.r.sortByKey(byKey)
+	for _, i := range byKey {
 		n := s.r.nodes[i]
 		if i == n.inc || s.r.stopped(n.inc) {
 			continue

@@ -29,7 +29,7 @@ type InviteInfo struct {
 func (v InviteInfo) Dead(nowMs uint64) Reason {
 	switch {
 	case !v.Valid:
-		return ReasonVoided
+		return ReasonInviteVoid
 	case v.Revoked:
 		return ReasonInviteRevoked
 	case v.InviterGone:

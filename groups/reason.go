@@ -88,6 +88,7 @@ const (
 	ReasonDeviceKnown
 	ReasonBadFault
 	ReasonCutAlready
+	ReasonInviteVoid
 	reasonCount
 )
 
@@ -164,6 +165,7 @@ var reasonFacts = [reasonCount]reasonFact{
 	ReasonDeviceKnown:    {"device is in already", ClassReject},
 	ReasonBadFault:       {"no contradiction is proved", ClassReject},
 	ReasonCutAlready:     {"stopped already", ClassReject},
+	ReasonInviteVoid:     {"invite void", ClassReject},
 }
 
 // String gives the reason's text, for logs and details.

@@ -195,6 +195,7 @@ var reasonCodes = map[groups.Reason]api.Code{
 	groups.ReasonNotAMember:    api.NotMember,
 	groups.ReasonNotSeated:     api.NotMember,
 	groups.ReasonInviterGone:   api.InviteRevoked,
+	groups.ReasonInviteVoid:    api.InviteRevoked,
 	groups.ReasonInviteUnknown: api.InviteRevoked,
 	groups.ReasonOutranked:     api.RoleNeeded,
 	groups.ReasonNotSponsor:    api.RoleNeeded,

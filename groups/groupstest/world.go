@@ -24,6 +24,7 @@ type World struct {
 	People []*Person
 	Ops    []*groups.Op // every control operation anybody wrote, as written
 	Said   []*groups.Op // every content operation
+	Tried  []*groups.Op // what its author's own log refused
 	NowMs  uint64
 	BackMs uint64 // by how much the clock of whoever writes lies behind
 	// Rejected are operations that one log took and another blamed somebody
@@ -210,6 +211,7 @@ func (w *World) Say(p *Person) (*groups.Op, *groups.Refusal) {
 	j := p.Log.Judge(o, w.NowMs)
 	if j.Verdict != groups.Accept && j.Verdict != groups.Void {
 		w.Refused[j.Reason]++
+		w.Tried = append(w.Tried, o)
 		return nil, &groups.Refusal{Reason: j.Reason, Detail: j.Detail}
 	}
 	p.Log.Apply(o)
@@ -286,6 +288,7 @@ func (w *World) own(p *Person, o *groups.Op) *groups.Refusal {
 	j := p.Log.Judge(o, w.NowMs)
 	if j.Verdict != groups.Accept && j.Verdict != groups.Void {
 		w.Refused[j.Reason]++
+		w.Tried = append(w.Tried, o)
 		return &groups.Refusal{Reason: j.Reason, Detail: j.Detail}
 	}
 	p.Log.Apply(o)
