@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"mutuals/identity"
@@ -18,7 +17,9 @@ import (
 // device of it, and starts the node. Words make a new device: no device key is
 // ever restored.
 func (n *Node) CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.Identity, error) {
-	n.beginning.Lock()
+	if !n.beginning.TryLock() {
+		return api.Identity{}, api.NewProblem(api.NotAllowed).Explain("an identity is being made here already")
+	}
 	defer n.beginning.Unlock()
 	if n.begun.Load() {
 		return api.Identity{}, api.NewProblem(api.NotAllowed).Explain("this node has an identity already")
@@ -29,6 +30,9 @@ func (n *Node) CreateIdentity(ctx context.Context, in api.IdentityCreate) (api.I
 	}
 	entropy, err := n.entropy(in.Words)
 	if err != nil {
+		return api.Identity{}, err
+	}
+	if err := n.clearHome(); err != nil {
 		return api.Identity{}, err
 	}
 	dev, err := n.newDevice(entropy, in.Words == "")
@@ -66,7 +70,7 @@ func (n *Node) unbegin() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return os.RemoveAll(n.home.path(dirStore))
+	return n.clearHome()
 }
 
 func (n *Node) entropy(words string) (identity.Entropy, error) {
@@ -262,6 +266,7 @@ func (n *Node) SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile
 		return api.Profile{}, err
 	}
 	n.learnProfile(p)
+	n.ownChanged()
 	for _, c := range contacts {
 		n.flush(c.Account)
 	}

@@ -265,7 +265,7 @@ func (n *Node) hintWays(hints [][]byte) []hintWay {
 	var out []hintWay
 	for _, b := range hints {
 		h, err := invites.UnpackHint(b)
-		if err != nil || h.Circuit() || !n.mayDial(h.Addr) {
+		if err != nil || h.Circuit() || !mayDial(n.mesh, h.Addr) {
 			continue
 		}
 		i := slices.IndexFunc(out, func(w hintWay) bool { return w.peer == h.Peer })
@@ -297,12 +297,12 @@ func (n *Node) withKnown(ways []hintWay, hints [][]byte) []hintWay {
 // mayDial tells whether an address from a hint may be dialled: public ones
 // always, loopback only if this node listens on loopback only, private ones
 // only in a subnet of an own interface.
-func (n *Node) mayDial(addr string) bool {
+func mayDial(m *mesh.Mesh, addr string) bool {
 	switch mesh.ReachOf(addr) {
 	case mesh.ReachPublic:
 		return true
 	case mesh.ReachLoopback:
-		return !slices.ContainsFunc(n.mesh.Addrs(), func(a string) bool { return mesh.ReachOf(a) > mesh.ReachLoopback })
+		return !slices.ContainsFunc(m.Addrs(), func(a string) bool { return mesh.ReachOf(a) > mesh.ReachLoopback })
 	}
 	ip, ok := addrIP(addr)
 	if !ok {

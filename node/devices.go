@@ -51,12 +51,16 @@ type devices struct {
 	mu   sync.Mutex
 	self wire.DeviceID
 	list []ownDevice // by number, then key
+	// links are to siblings that are linked now; wishes the groups this device
+	// waits to be added to.
+	links  map[wire.PeerKey]*siblingLink
+	wishes map[wire.GroupID]*wish
 }
 
 // loadDevices reads the devices of the own account; this one is among them
 // whatever the disk says.
 func (n *Node) loadDevices() error {
-	n.devices = &devices{self: n.dev.id()}
+	n.devices = &devices{self: n.dev.id(), links: map[wire.PeerKey]*siblingLink{}, wishes: map[wire.GroupID]*wish{}}
 	if err := n.store.View(func(tx *store.Tx) error {
 		b, ok, err := tx.Setting(devicesKey)
 		if err != nil || !ok {
@@ -131,9 +135,15 @@ func (n *Node) learnDevice(ctx context.Context, d ownDevice) (known bool, err er
 	if !n.devices.add(d) {
 		return true, nil
 	}
-	return false, n.store.Update(ctx, func(tx *store.Tx) error {
+	err = n.store.Update(ctx, func(tx *store.Tx) error {
 		return tx.PutSetting(devicesKey, wire.Marshal(n.devices.all()))
 	})
+	if n.mesh != nil {
+		n.tuneKeeps()
+		n.linkSibling(d.peer())
+		n.ownChanged()
+	}
+	return false, err
 }
 
 // Devices lists the devices of this account, by number.

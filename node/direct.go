@@ -29,7 +29,7 @@ func (n *Node) serveDirect(ctx context.Context, s *mesh.Stream) {
 			n.blameStream(s.Peer(), err)
 			return
 		}
-		if !n.rates.direct(s.Peer()) {
+		if _, own := n.devices.sibling(s.Peer()); !own && !n.rates.direct(s.Peer()) {
 			s.Reset()
 			return
 		}
@@ -96,6 +96,12 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 		err = n.takeSuccession(ctx, from, m.Body)
 	case directVote:
 		err = n.takeVote(ctx, from, m.Body)
+	case directSibling:
+		err = n.takeSibling(ctx, from, m.Body)
+	case directOwn:
+		err = n.takeOwnMsg(ctx, from, m.Body)
+	case directAddMe:
+		err = n.takeAddMe(ctx, from, m.Body)
 	default:
 		return false, nil // of a newer version
 	}

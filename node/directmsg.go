@@ -23,6 +23,9 @@ const (
 	directHeirYes    = 11
 	directSuccession = 12
 	directVote       = 13
+	directSibling    = 14
+	directOwn        = 15
+	directAddMe      = 16
 )
 
 // maxDirectFrame bounds one direct frame: a join request of 16 KiB or a

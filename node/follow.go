@@ -58,20 +58,19 @@ func (n *Node) Unfollow(ctx context.Context, a wire.AccountID) (api.Person, erro
 // Block drops what an account sends outside groups, and unfollows it; with on
 // false it is heard again.
 func (n *Node) Block(ctx context.Context, a wire.AccountID, on bool) (api.Person, error) {
-	err := n.store.Update(ctx, func(tx *store.Tx) error {
-		if !on {
-			return tx.DeletePerson(store.Block, a)
-		}
-		return tx.PutPerson(store.Block, a, wire.Marshal(n.nowMs()))
-	})
+	n.people.mu.Lock()
+	b := blockItem{Account: a, Blocked: on, Ms: identity.NextN(n.people.get(a).decidedMs, n.nowMs())}
+	n.people.mu.Unlock()
+	err := n.store.Update(ctx, func(tx *store.Tx) error { return putBlock(tx, b) })
 	if err != nil {
 		return api.Person{}, err
 	}
 	n.people.mu.Lock()
 	p := n.people.get(a)
-	p.blocked = on
+	p.blocked, p.decidedMs = on, b.Ms
 	following := p.following()
 	n.people.mu.Unlock()
+	n.ownChanged()
 	if on && following {
 		if err := n.setEdge(ctx, a, 0); err != nil {
 			return api.Person{}, err
@@ -103,6 +102,7 @@ func (n *Node) takeCard(ctx context.Context, a wire.AccountID, text string) erro
 	p.card = &card
 	p.meet(card.Chain)
 	n.people.mu.Unlock()
+	n.ownChanged()
 	for _, w := range n.hintWays(card.Card.Hints) {
 		n.mesh.LearnAddrs(w.peer, w.addrs)
 	}
@@ -151,6 +151,7 @@ func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) erro
 	n.people.mu.Lock()
 	n.people.get(a).out = &e
 	n.people.mu.Unlock()
+	n.ownChanged()
 	if err := n.signFollowList(ctx); err != nil {
 		return err
 	}
@@ -260,6 +261,7 @@ func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
 	n.people.mu.Lock()
 	n.people.get(from).in = &e
 	n.people.mu.Unlock()
+	n.ownChanged()
 	n.reach(from)
 	return nil
 }

@@ -78,6 +78,9 @@ func (r *room) load() error {
 	if err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
+	if r.genesis == nil {
+		r.genesis = r.g.Op(wire.OpID(r.group)).Frame()
+	}
 	for _, op := range r.g.Ops() {
 		r.moveHead(op)
 	}
@@ -241,9 +244,18 @@ func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte
 		})
 		return r, err
 	}
-	if _, refusal := groups.Found(genesis); refusal != nil {
-		return nil, refusal
+	if err := n.storeRoom(ctx, genesis, kemPk, seed, sponsor); err != nil {
+		return nil, err
 	}
+	return n.openRoom(group)
+}
+
+// storeRoom puts a new group on disk.
+func (n *Node) storeRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, seed [32]byte, sponsor wire.PeerKey) error {
+	if _, refusal := groups.Found(genesis); refusal != nil {
+		return refusal
+	}
+	group := wire.GroupID(genesis.ID)
 	meta := groupMeta{V: 1, CreatedMs: genesis.HLC, Sponsor: sponsor}
 	err := n.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.PutGroup(store.GroupRow{ID: group, Meta: wire.Marshal(meta)}); err != nil {
@@ -258,9 +270,9 @@ func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte
 		return tx.PutKEM(group, kemSlot(kemPk), seed, n.nowMs())
 	})
 	if err != nil {
-		return nil, fmt.Errorf("storing a new group: %w", err)
+		return fmt.Errorf("storing a new group: %w", err)
 	}
-	return n.openRoom(group)
+	return nil
 }
 
 // openRoom loads a group and runs its room.

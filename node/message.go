@@ -344,27 +344,30 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 		return err
 	}
 	for _, part := range r.roomsOf() {
-		if err := part.read(ctx, e); err != nil {
+		err := part.step(ctx, func(c *commit) error { return part.readTo(c, e.OrderMs, wire.SomeID(e.ID)) })
+		if err != nil {
 			return err
 		}
 	}
+	n.ownChanged()
 	return nil
 }
 
-// read moves the read marker to an entry, or to where it would stand.
-func (r *room) read(ctx context.Context, e timeline.Entry) error {
-	return r.step(ctx, func(c *commit) error {
-		if e.Key().Compare(r.readMark()) <= 0 {
-			return nil
-		}
-		r.meta.ReadMs, r.meta.ReadID = e.OrderMs, wire.SomeID(e.ID)
-		r.saveMeta(c)
-		if err := r.countUnread(); err != nil {
-			return err
-		}
-		c.changes = append(c.changes, r.n.change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: e.ID}))
+// readTo moves the read marker on to a place in the timeline, or to where that
+// would stand; never back.
+func (r *room) readTo(c *commit, ms uint64, id wire.OptID) error {
+	op, ok := id.Get()
+	to := timeline.Key{OrderMs: ms, ID: op}
+	if !ok || to.Compare(r.readMark()) <= 0 {
 		return nil
-	})
+	}
+	r.meta.ReadMs, r.meta.ReadID = ms, id
+	r.saveMeta(c)
+	if err := r.countUnread(); err != nil {
+		return err
+	}
+	c.changes = append(c.changes, r.n.change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: op}))
+	return nil
 }
 
 // readMark is where the newest message stands that was read.

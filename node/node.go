@@ -44,6 +44,9 @@ type Node struct {
 
 	restored *restored // nil: not made from words
 
+	doorMu sync.Mutex
+	door   *door // open for a new device
+
 	edges   sync.Mutex // one follow edge is made or taken at a time
 	opening sync.Mutex // one room of a group is opened at a time
 	pairing sync.Mutex // one direct conversation is begun at a time
@@ -106,7 +109,15 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 // begin opens the store, the rooms and the network for a device.
-func (n *Node) begin(dev *device) (err error) {
+func (n *Node) begin(dev *device) error {
+	if err := n.open(dev); err != nil {
+		return err
+	}
+	return n.start()
+}
+
+// open opens the store of a device, and reads what it knows of people.
+func (n *Node) open(dev *device) (err error) {
 	n.dev = dev
 	n.store, err = store.Open(n.home.path(dirStore), dev.storeKey(), store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace})
 	if err != nil {
@@ -122,6 +133,11 @@ func (n *Node) begin(dev *device) (err error) {
 		return fmt.Errorf("reading how this device was restored: %w", err)
 	}
 	n.loadSaid()
+	return nil
+}
+
+// start opens the rooms and joins the network.
+func (n *Node) start() error {
 	if err := n.loadRecords(); err != nil {
 		return fmt.Errorf("reading addresses: %w", err)
 	}
@@ -192,6 +208,7 @@ func (n *Node) serve() {
 	n.mesh.Handle(protocolKey, maxKeyStreams, n.serveKey)
 	n.mesh.Handle(protocolDirect, maxDirectStreams, n.serveDirect)
 	n.mesh.Handle(protocolRestore, maxRestoreStreams, n.serveRestore)
+	n.mesh.Handle(protocolLink, maxKnocks, n.serveLink)
 }
 
 // bootstrap dials the peers that the configuration names.
@@ -237,6 +254,8 @@ func (n *Node) housekeep() {
 func (n *Node) Close() error {
 	n.sayLast()
 	n.cancel()
+	n.beginning.Lock() // an identity that is being made comes up or goes
+	defer n.beginning.Unlock()
 	var errs []error
 	if n.mesh != nil {
 		errs = append(errs, n.mesh.Close())

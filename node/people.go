@@ -35,7 +35,9 @@ type person struct {
 	card    *identity.SignedCard
 	note    personNote
 	blocked bool
-	peers   []wire.PeerKey // devices seen in chains that its root vouches for
+	// decidedMs is when blocked was said, one way or the other; 0: never.
+	decidedMs uint64
+	peers     []wire.PeerKey // devices seen in chains that its root vouches for
 	// The own edge as others show it, after a restore from words; n 0: none.
 	saidN, saidState uint64
 }
@@ -160,9 +162,14 @@ func loadPeople(s *store.Store) (*people, error) {
 		}); err != nil {
 			return err
 		}
-		return tx.EachPerson(store.Block, func(a wire.AccountID, _ []byte) error {
+		if err := tx.EachPerson(store.Block, func(a wire.AccountID, b []byte) error {
 			ps.get(a).blocked = true
-			return nil
+			return wire.Unmarshal(b, &ps.get(a).decidedMs)
+		}); err != nil {
+			return err
+		}
+		return tx.EachPerson(store.Unblock, func(a wire.AccountID, b []byte) error {
+			return wire.Unmarshal(b, &ps.get(a).decidedMs)
 		})
 	})
 	return ps, err
@@ -176,7 +183,7 @@ func (ps *people) putProfile(tx *store.Tx, p identity.SignedProfile) error {
 	}
 	if ok {
 		var old identity.SignedProfile
-		if wire.Unmarshal(b, &old) == nil && old.Profile.N >= p.Profile.N {
+		if wire.Unmarshal(b, &old) == nil && !identity.NewerProfile(p, old) {
 			return nil
 		}
 	}
@@ -189,7 +196,7 @@ func (ps *people) learnProfile(v identity.SignedProfile) (renamed bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := ps.get(v.Profile.Account)
-	if p.profile == nil || p.profile.Profile.N < v.Profile.N {
+	if p.profile == nil || identity.NewerProfile(v, *p.profile) {
 		old := p.name()
 		p.profile = &v
 		p.meet(v.Chain)

@@ -37,6 +37,7 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 			})
 		}
 	}
+	n.linkSibling(peer)
 	if connected {
 		for _, a := range n.accountsOf(peer) {
 			n.deliverTo(peer, a)
@@ -96,6 +97,9 @@ func (r *room) rewire(old, now *view) {
 		if r.n.mesh.Connected(p) {
 			r.setLink(p, true)
 		}
+	}
+	if old == nil || old.stands() != now.stands() {
+		r.n.ownChanged()
 	}
 	r.tuneTopics()
 	r.n.tuneKeeps()
@@ -234,6 +238,9 @@ func (n *Node) tuneKeeps() {
 		if v.me.IsZero() && v.meta.Sponsor != (wire.PeerKey{}) {
 			want[v.meta.Sponsor] = true
 		}
+	}
+	for _, d := range n.devices.siblings() {
+		want[d.peer()] = true
 	}
 	for _, a := range n.outboxAccounts() {
 		for _, p := range n.devicesOf(a) {

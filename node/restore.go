@@ -214,9 +214,7 @@ func (n *Node) askBackIn(ctx context.Context, peer wire.PeerKey) (rooms []*room,
 
 // hasDevice tells whether this device is in the group.
 func (r *room) hasDevice() bool {
-	v := r.view.Load()
-	inc, ok := v.state.Inc(v.me)
-	return ok && inc.Live && !inc.Cut
+	return r.view.Load().stands().in
 }
 
 // askGroup asks for one group; no room and no error if it was refused.

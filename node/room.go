@@ -28,6 +28,7 @@ type room struct {
 	words    chan word
 	arrivals chan arrival
 	done     chan struct{}
+	genesis  []byte // the frame; set once, before others see the room
 	view     atomic.Pointer[view]
 	later    later
 	seen     seen
@@ -421,6 +422,7 @@ func (r *room) settle(c *commit) error {
 		r.findMe(after)
 		r.tellMembers(c, c.before, after)
 		r.noteForks(after)
+		r.meetOwn(c)
 		r.tendAsks(c, c.before, after)
 		r.tendHandover(c, c.before, after)
 		r.refold(c, c.before, after)

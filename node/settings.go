@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 
+	"mutuals/identity"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
 )
 
-const settingsKey = "settings"
+const (
+	settingsKey = "settings"
+	// settingsAtKey is when the settings were last changed, on any own device.
+	settingsAtKey = "settings-at"
+)
 
 // settingsRow is how the person wants this node to behave.
 // Evolution: fields are added at the end, with a new V.
@@ -34,23 +39,50 @@ func (row settingsRow) api() api.Settings {
 }
 
 func (n *Node) settings() (row settingsRow, err error) {
-	err = n.store.View(func(tx *store.Tx) error {
-		b, ok, err := tx.Setting(settingsKey)
-		if err != nil || !ok {
-			return err
-		}
-		return wire.Unmarshal(b, &row)
+	err = n.store.View(func(tx *store.Tx) (err error) {
+		row, _, err = readSettings(tx)
+		return err
 	})
-	if err != nil {
-		return row, fmt.Errorf("reading settings: %w", err)
+	return row, err
+}
+
+// settingsMs is when the settings were changed last; 0: never.
+func (n *Node) settingsMs() (at uint64, err error) {
+	err = n.store.View(func(tx *store.Tx) (err error) {
+		_, at, err = readSettings(tx)
+		return err
+	})
+	return at, err
+}
+
+func readSettings(tx *store.Tx) (row settingsRow, at uint64, err error) {
+	for key, into := range map[string]any{settingsKey: &row, settingsAtKey: &at} {
+		b, ok, err := tx.Setting(key)
+		if err == nil && ok {
+			err = wire.Unmarshal(b, into)
+		}
+		if err != nil {
+			return row, at, fmt.Errorf("reading settings: %w", err)
+		}
 	}
-	return row, nil
+	return row, at, nil
+}
+
+func putSettings(tx *store.Tx, row settingsRow, at uint64) error {
+	if err := tx.PutSetting(settingsAtKey, wire.Marshal(at)); err != nil {
+		return err
+	}
+	return tx.PutSetting(settingsKey, wire.Marshal(row))
 }
 
 // PatchSettings changes what is given.
 func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Settings, error) {
-	row, err := n.settings()
-	if err != nil {
+	var row settingsRow
+	var last uint64
+	if err := n.store.View(func(tx *store.Tx) (err error) {
+		row, last, err = readSettings(tx)
+		return err
+	}); err != nil {
 		return api.Settings{}, err
 	}
 	row.V = 1
@@ -60,7 +92,8 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 		}
 		row.AutoAccept = *a
 	}
-	err = n.store.Update(ctx, func(tx *store.Tx) error { return tx.PutSetting(settingsKey, wire.Marshal(row)) })
+	err := n.store.Update(ctx, func(tx *store.Tx) error { return putSettings(tx, row, identity.NextN(last, n.nowMs())) })
+	n.ownChanged()
 	return row.api(), err
 }
 

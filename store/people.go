@@ -43,6 +43,8 @@ const (
 	// Note is what this account's user keeps about the other: nickname,
 	// whether the safety number was compared.
 	Note
+	// Unblock tells when an account that was blocked was heard again.
+	Unblock
 )
 
 // PutPerson stores what is known of an account.

@@ -11,16 +11,26 @@ import (
 
 func newInit(c *cli) *cobra.Command {
 	var name string
-	var recover bool
+	var recover, noWait bool
+	var link string
 	cmd := &cobra.Command{
-		Use:   "init [--name NAME] [--recover]",
-		Short: "Make an account, or take one up again from its words",
-		Args:  cobra.NoArgs,
+		Use:   "init [--name NAME] [--recover] | init --link CODE|-",
+		Short: "Make an account, take one up again from its words, or link this device to one",
+		Long: `Make an account, or take one up again from its words (--recover), which this
+device then belongs to.
+
+With --link this is a further device of an account you have: run mutuals devices
+link on one of its devices, and give the code it shows here, or - to paste it.
+A number is shown, which you type there; then your groups and follows arrive.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			client, err := c.connect(ctx)
 			if err != nil {
 				return err
+			}
+			if link != "" {
+				return c.beDevice(ctx, link, noWait)
 			}
 			in := api.IdentityCreate{Name: name}
 			if in.Name == "" {
@@ -73,6 +83,10 @@ func newInit(c *cli) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what others see; at most 64 characters")
 	cmd.Flags().BoolVar(&recover, "recover", false, "take up an account from its 24 words, read from standard input")
+	cmd.Flags().StringVar(&link, "link", "", "link code of an account you have, or - to read it from standard input")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "with --link: do not wait for the number to be typed")
+	cmd.MarkFlagsMutuallyExclusive("link", "recover")
+	cmd.MarkFlagsMutuallyExclusive("link", "name")
 	return cmd
 }
 

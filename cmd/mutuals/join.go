@@ -162,10 +162,19 @@ func stageWords(t api.Task) string {
 		api.StageProposed:   "proposed; waiting for the other admins:",
 		api.StageElected:    "the group has a new owner",
 		api.StageRemoving:   "removing",
+		api.StageOpen:       "waiting for the new device…",
+		api.StageNumber:     "a device is here: type the number it shows (mutuals devices link --number)",
+		api.StageComparing:  "Type this number on your other device:",
+		api.StageCertifying: "the number is right…",
+		api.StageLinked:     "linked",
 	}[t.Stage]
 	switch {
 	case said == "":
 		said = t.Stage
+	case t.Kind == api.TaskLink && t.Stage == api.StageFinding:
+		said = "finding your other device…"
+	case t.Stage == api.StageComparing && t.Result != nil:
+		said += " " + numberWords(t.Result.Number)
 	case t.Kind == api.TaskTransfer && t.Stage == api.StageOffered:
 		said = "the group is offered; waiting for the answer…"
 	case t.Kind == api.TaskTransfer && t.Stage == api.StageAccepted:

@@ -45,7 +45,12 @@ const (
 	NoSuccession        Code = "no_succession" // args from (a time), or none
 	DirectConversation  Code = "direct_conversation"
 	OtherLeft           Code = "other_left"
-	OnlyCopy            Code = "only_copy" // args count, groups (names)
+	OnlyCopy            Code = "only_copy"    // args count, groups (names)
+	DevicesFull         Code = "devices_full" // args device: the one to revoke first
+	LinkCodeBad         Code = "link_code_bad"
+	LinkCodeExpired     Code = "link_code_expired"
+	LinkEnded           Code = "link_ended"
+	NumberWrong         Code = "number_wrong"
 )
 
 // Exit is the exit code of a command.
@@ -242,4 +247,19 @@ var codes = map[Code]entry{
 	OnlyCopy: {409, true, ExitConflict,
 		words{"Something you wrote is on this machine alone", "Nobody else has reported {count} of your messages or changes yet, in {groups}.", "Leave it on until somebody has them (mutuals group list), or stop it anyway: mutuals down --force."},
 		words{"你写的内容有一部分只在这台机器上", "{groups} 中还有 {count} 条消息或改动没有其他人保存。", "请等到有人保存后再停止（mutuals group list），或者直接停止：mutuals down --force。"}},
+	DevicesFull: {409, false, ExitConflict,
+		words{"Your account has as many devices as it may have", "It has five. The one not seen for longest is {device}.", "Revoke one first: mutuals devices list, then mutuals devices revoke DEVICE."},
+		words{"账号的设备数已达上限", "已有五台设备。最久没有出现的是 {device}。", "请先吊销一台：mutuals devices list，然后 mutuals devices revoke DEVICE。"}},
+	LinkCodeBad: {400, false, ExitUsage,
+		words{"There is no intact link code in this text", "", "Run mutuals devices link on your other device, and copy or scan the whole code it shows."},
+		words{"这段文字里没有完整的关联码", "", "在你的另一台设备上运行 mutuals devices link，并完整复制或扫描它显示的关联码。"}},
+	LinkCodeExpired: {410, false, ExitNotAllowed,
+		words{"The link code has expired", "A code is good for ten minutes, and for one device.", "Run mutuals devices link on your other device for a new one."},
+		words{"关联码已过期", "关联码十分钟内有效，只能用于一台设备。", "在你的另一台设备上运行 mutuals devices link 获取新的关联码。"}},
+	LinkEnded: {409, true, ExitConflict,
+		words{"The other device ended the linking", "", "Run mutuals devices link there again, and use the new code here."},
+		words{"另一台设备结束了关联", "", "请在那台设备上重新运行 mutuals devices link，并在这里使用新的关联码。"}},
+	NumberWrong: {403, true, ExitNotAllowed,
+		words{"That is not the number the new device shows", "", "Start again on the new device with the same code, and type the number it shows then; after three tries the code is dead."},
+		words{"这不是新设备上显示的数字", "", "请在新设备上用同一个关联码重新开始，再输入它显示的数字；三次之后关联码失效。"}},
 }

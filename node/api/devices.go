@@ -17,3 +17,29 @@ type Device struct {
 	LinkedAt time.Time     `json:"linked_at"`
 	Peer     string        `json:"peer" doc:"libp2p peer id"`
 }
+
+// DeviceLinkCreate opens the door for one new device.
+type DeviceLinkCreate struct {
+	MayLink bool `json:"may_link,omitempty" doc:"let the new device link further ones"`
+}
+
+// DeviceLink is a door that is open: what the new device needs to find this one
+// and knock. Whoever reads it can knock too, and is stopped by the number.
+type DeviceLink struct {
+	Text      string    `json:"text" doc:"the link code, to copy"`
+	Link      string    `json:"link" doc:"mutuals:// form of the same"`
+	QR        string    `json:"qr" doc:"what a QR code of it says"`
+	ExpiresAt time.Time `json:"expires_at"`
+	TriesLeft int       `json:"tries_left"`
+	Task      Task      `json:"task" doc:"how it stands; number: type the number"`
+}
+
+// LinkNumber is what the person read on the new device.
+type LinkNumber struct {
+	Number string `json:"number" maxLength:"64" doc:"six digits, as the new device shows them"`
+}
+
+// LinkRequest makes this home a device of an account that exists.
+type LinkRequest struct {
+	Text string `json:"text" maxLength:"65536" doc:"the link code, or a text that holds one"`
+}

@@ -14,6 +14,7 @@ const (
 	TaskPrune    = "prune"    // a branch that is removed
 	TaskTransfer = "transfer" // a group offered to its next owner
 	TaskSucceed  = "succeed"  // admins electing an owner
+	TaskLink     = "link"     // a second device of an account
 )
 
 // States of a task.
@@ -57,10 +58,21 @@ const (
 	StageRemoved  = "removed" // state done
 )
 
+// Stages of linking a device, where the code is shown: open, number each time a
+// device knocks, certifying, linked. On the new device: finding, comparing,
+// certifying, linked.
+const (
+	StageOpen       = "open"       // state waiting: for a device that knocks
+	StageNumber     = "number"     // state waiting: for the person to type what the new device shows
+	StageComparing  = "comparing"  // result.number is to be typed on the other device
+	StageCertifying = "certifying" // the number was right
+	StageLinked     = "linked"     // state done
+)
+
 // Task is work that outlives a request.
 type Task struct {
 	ID       string      `json:"id"`
-	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed"`
+	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed,link"`
 	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
 	Stage    string      `json:"stage"`
 	Progress Progress    `json:"progress"`
@@ -86,6 +98,8 @@ type Progress struct {
 type TaskResult struct {
 	Group   wire.GroupID   `json:"group,omitzero"`
 	Account wire.AccountID `json:"account,omitzero"`
+	Device  wire.DeviceID  `json:"device,omitzero" doc:"of a link: the new device"`
+	Number  string         `json:"number,omitempty" doc:"of a link, on the new device: what to type on the other"`
 }
 
 // Attempt is one address or way that a task tried.

@@ -86,6 +86,31 @@ func (c *Client) Devices(ctx context.Context) ([]Device, error) {
 	return list[Device](ctx, c, "/devices")
 }
 
+// OpenLink shows a link code: POST devices/link.
+func (c *Client) OpenLink(ctx context.Context, in DeviceLinkCreate) (DeviceLink, error) {
+	return send[DeviceLink](ctx, c, http.MethodPost, "/devices/link", in)
+}
+
+// Link: GET devices/link.
+func (c *Client) Link(ctx context.Context) (DeviceLink, error) {
+	return get[DeviceLink](ctx, c, "/devices/link")
+}
+
+// CloseLink: DELETE devices/link.
+func (c *Client) CloseLink(ctx context.Context) (Task, error) {
+	return send[Task](ctx, c, http.MethodDelete, "/devices/link", nil)
+}
+
+// LinkNumber: POST devices/link/number.
+func (c *Client) LinkNumber(ctx context.Context, number string) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/devices/link/number", LinkNumber{Number: number})
+}
+
+// JoinAccount makes the node a device of an account: POST identity/link.
+func (c *Client) JoinAccount(ctx context.Context, text string) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/identity/link", LinkRequest{Text: text})
+}
+
 // Profile: GET profile.
 func (c *Client) Profile(ctx context.Context) (Profile, error) {
 	return get[Profile](ctx, c, "/profile")

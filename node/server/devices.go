@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"mutuals/node/api"
 )
@@ -10,5 +11,29 @@ func (s *Server) deviceVerbs() {
 	handle(s, verb{method: "GET", path: "/devices", id: "devices", doc: "The devices of this account"},
 		func(ctx context.Context, _ *none) (*body[api.List[api.Device]], error) {
 			return replyList(s.node.Devices(ctx))
+		})
+	handle(s, verb{method: "POST", path: "/devices/link", id: "openLink", doc: "Show a link code: one new device may come in by it, for ten minutes", status: http.StatusCreated},
+		func(ctx context.Context, in *struct{ Body *api.DeviceLinkCreate }) (*body[api.DeviceLink], error) {
+			var make api.DeviceLinkCreate
+			if in.Body != nil {
+				make = *in.Body
+			}
+			return reply(s.node.OpenLink(ctx, make))
+		})
+	handle(s, verb{method: "GET", path: "/devices/link", id: "link", doc: "The link code that is good now"},
+		func(ctx context.Context, _ *none) (*body[api.DeviceLink], error) {
+			return reply(s.node.Link(ctx))
+		})
+	handle(s, verb{method: "DELETE", path: "/devices/link", id: "closeLink", doc: "Let no device in by the code any more"},
+		func(ctx context.Context, _ *none) (*body[api.Task], error) {
+			return reply(s.node.CloseLink(ctx))
+		})
+	handle(s, verb{method: "POST", path: "/devices/link/number", id: "linkNumber", doc: "The number that the new device shows, as the person read it there"},
+		func(ctx context.Context, in *struct{ Body api.LinkNumber }) (*body[api.Task], error) {
+			return reply(s.node.LinkNumber(ctx, in.Body.Number))
+		})
+	handle(s, verb{method: "POST", path: "/identity/link", id: "linkIdentity", doc: "Become a device of an account, by the link code that another of its devices shows", status: http.StatusAccepted, need: needNothing},
+		func(ctx context.Context, in *struct{ Body api.LinkRequest }) (*body[api.Task], error) {
+			return reply(s.node.JoinAccount(ctx, in.Body.Text))
 		})
 }

@@ -29,6 +29,12 @@ type Node interface {
 	SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile, error)
 
 	Devices(ctx context.Context) ([]api.Device, error)
+	OpenLink(ctx context.Context, in api.DeviceLinkCreate) (api.DeviceLink, error)
+	Link(ctx context.Context) (api.DeviceLink, error)
+	LinkNumber(ctx context.Context, number string) (api.Task, error)
+	CloseLink(ctx context.Context) (api.Task, error)
+	// JoinAccount begins to make this home a device of an account.
+	JoinAccount(ctx context.Context, text string) (api.Task, error)
 
 	People(ctx context.Context) ([]api.Person, error)
 	Person(ctx context.Context, a wire.AccountID) (api.Person, error)

@@ -25,11 +25,12 @@ type remember struct {
 	busy map[string]chan struct{} // keys whose first request is under way
 }
 
-// forgets tells the POSTs that make nothing, and the two whose answers hold the
-// words, which are stored nowhere else either.
+// forgets tells the POSTs that make nothing, and those whose answers hold the
+// words or a link code, which are stored nowhere else either, or for which
+// there is no store yet.
 func forgets(path string) bool {
 	switch strings.TrimPrefix(path, api.Prefix) {
-	case "/identity", "/identity/words", "/invites/inspect", "/proofs/verify", "/shutdown":
+	case "/identity", "/identity/words", "/identity/link", "/devices/link", "/devices/link/number", "/invites/inspect", "/proofs/verify", "/shutdown":
 		return true
 	}
 	return false

@@ -15,11 +15,11 @@ func (s *Server) taskVerbs() {
 		func(ctx context.Context, _ *none) (*body[api.List[api.Task]], error) {
 			return replyList(s.node.Tasks(ctx))
 		})
-	handle(s, verb{method: "GET", path: "/tasks/{t}", id: "task", doc: "One task"},
+	handle(s, verb{method: "GET", path: "/tasks/{t}", id: "task", doc: "One task", need: needNothing},
 		func(ctx context.Context, in *ofTask) (*body[api.Task], error) {
 			return reply(s.node.Task(ctx, in.Task))
 		})
-	handle(s, verb{method: "DELETE", path: "/tasks/{t}", id: "cancelTask", doc: "Give a task up"},
+	handle(s, verb{method: "DELETE", path: "/tasks/{t}", id: "cancelTask", doc: "Give a task up", need: needNothing},
 		func(ctx context.Context, in *ofTask) (*body[api.Task], error) {
 			return reply(s.node.CancelTask(ctx, in.Task))
 		})
