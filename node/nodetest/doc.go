@@ -4,9 +4,10 @@
 // (node/mesh/meshtest), and time is virtual (testing/synctest). Partitions,
 // losses and restarts happen when a test says so. Tests only.
 //
-// It refuses to look inside a node: what it compares is what the API shows,
-// member by member ([Cluster.Difference]), so a passing run is one that users
-// would have called right.
+// It refuses to look inside a node that runs: what it compares is what the API
+// shows, member by member ([Cluster.Difference]), so a passing run is one that
+// users would have called right. Of a node that is off it reads the home, as a
+// thief would ([Cluster.Disk]).
 //
 // Begin with [Play], which gives a test a cluster in a bubble and ends it; with
 // [Cluster.Perform] nodes play the scenarios that groups are told.

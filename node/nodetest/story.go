@@ -115,9 +115,9 @@ func (c *Cluster) seated(p *Person) bool {
 	return err == nil && g.Status == api.MemberSeated
 }
 
-// Say has somebody say 300 bytes that nobody said before. Who was removed may
-// find that out by being refused.
-func (c *Cluster) Say(p *Person) {
+// Say has somebody say 300 bytes that nobody said before, and returns them. Who
+// was removed may find that out by being refused: then nothing was said.
+func (c *Cluster) Say(p *Person) string {
 	c.T.Helper()
 	text := fmt.Sprintf("%s, line %d ", p.Name, len(c.Said))
 	text += strings.Repeat("-", 300-len(text))
@@ -125,9 +125,11 @@ func (c *Cluster) Say(p *Person) {
 	switch {
 	case err == nil:
 		c.Said[text] = p
+		return text
 	case !p.Out && !p.Doubted:
 		c.T.Fatalf("%s: saying something: %v", p.Name, err)
 	}
+	return ""
 }
 
 // Chatter has each of some people say lines at random moments within d, and
