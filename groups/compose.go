@@ -217,6 +217,19 @@ func (l *Log) PinsFor(a wire.AccountID) []Pin {
 	return out
 }
 
+// PinsForDevices pins the content of every inc of the devices that a
+// revocation reaches where this device has it: what a dev-revoke carries.
+func (l *Log) PinsForDevices(rev identity.Revocation) []Pin {
+	var out []Pin
+	for _, i := range l.State().r.of(rev.Account).incs {
+		if n := l.g.nodes[i]; rev.Reaches(n.chain) {
+			out = append(out, l.PinsForInc(n.op.ID)...)
+		}
+	}
+	slices.SortFunc(out, func(a, b Pin) int { return compareIDs(a.Inc, b.Inc) })
+	return out
+}
+
 // PinsForInc pins the content of one inc where this device has it: what a
 // fault carries. Empty when there is none.
 func (l *Log) PinsForInc(inc wire.OpID) []Pin {

@@ -163,6 +163,18 @@ func mayRevokeDevice(n *node, b *DevRevokeBody) *Refusal {
 	return nil
 }
 
+// Revocations lists the revocations of an account's devices that its devices
+// wrote into the group, by order key.
+func (s *State) Revocations(a wire.AccountID) []identity.Revocation {
+	list := slices.Clone(s.r.of(a).revocations)
+	s.r.sortByKey(list)
+	out := make([]identity.Revocation, len(list))
+	for at, i := range list {
+		out[at] = s.r.nodes[i].op.Body.(*DevRevokeBody).Revocation
+	}
+	return out
+}
+
 // MayAddDevice answers a device that asks a member to add it: ReasonNone when
 // the dev-add would be accepted now, written by the account of the inc author.
 func (l *Log) MayAddDevice(author wire.OpID, b DevAddBody, nowMs uint64) Reason {

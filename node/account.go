@@ -232,6 +232,9 @@ func (n *Node) Profile(context.Context) (api.Profile, error) {
 
 // SetProfile changes the own profile, and tells contacts and groups.
 func (n *Node) SetProfile(ctx context.Context, in api.ProfilePatch) (api.Profile, error) {
+	if err := n.mayWrite(); err != nil {
+		return api.Profile{}, err
+	}
 	name, bio, last := "", "", uint64(0)
 	if p := n.ownProfile(); p != nil {
 		name, bio, last = p.Profile.Name, p.Profile.Bio, p.Profile.N

@@ -183,7 +183,7 @@ func (n *Node) takeAsk(ctx context.Context, from wire.PeerKey, body []byte) erro
 		if !ok {
 			return fmt.Errorf("%w: a request passed on by nobody seated", errDirectRefused)
 		}
-		existing, _, reason := r.g.MayAdmit(r.me, said.Request, said.Sig, said.UseSig[:], n.nowMs())
+		existing, _, reason := r.mayAdmit(said.Request, said.Sig, said.UseSig[:])
 		switch reason {
 		case groups.ReasonNone, groups.ReasonGroupFull: // a seat may be freed until somebody looks
 		case groups.ReasonPending, groups.ReasonInviteUnknown:
@@ -219,7 +219,7 @@ func (n *Node) answerAsk(ctx context.Context, row requestRow, accept bool) error
 			return nil
 		}
 		q := a.body.Said
-		existing, _, reason := r.g.MayAdmit(r.me, q.Request, q.Sig, q.UseSig[:], n.nowMs())
+		existing, _, reason := r.mayAdmit(q.Request, q.Sig, q.UseSig[:])
 		switch {
 		case !existing.IsZero():
 			r.dropAsk(c, row.From)

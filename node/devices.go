@@ -55,12 +55,13 @@ type devices struct {
 	// waits to be added to.
 	links  map[wire.PeerKey]*siblingLink
 	wishes map[wire.GroupID]*wish
+	over   func(identity.Chain) bool // whether one was revoked
 }
 
 // loadDevices reads the devices of the own account; this one is among them
 // whatever the disk says.
 func (n *Node) loadDevices() error {
-	n.devices = &devices{self: n.dev.id(), links: map[wire.PeerKey]*siblingLink{}, wishes: map[wire.GroupID]*wish{}}
+	n.devices = &devices{self: n.dev.id(), over: n.people.revoked, links: map[wire.PeerKey]*siblingLink{}, wishes: map[wire.GroupID]*wish{}}
 	if err := n.store.View(func(tx *store.Tx) error {
 		b, ok, err := tx.Setting(devicesKey)
 		if err != nil || !ok {
@@ -104,7 +105,12 @@ func (ds *devices) all() []ownDevice {
 
 // siblings returns the other devices that are live.
 func (ds *devices) siblings() []ownDevice {
-	return slices.DeleteFunc(ds.all(), func(d ownDevice) bool { return d.id() == ds.self })
+	return slices.DeleteFunc(ds.all(), func(d ownDevice) bool { return d.id() == ds.self || ds.over(d.Chain) })
+}
+
+// knows tells whether a device is among them.
+func (ds *devices) knows(d wire.DeviceID) bool {
+	return slices.ContainsFunc(ds.all(), func(o ownDevice) bool { return o.id() == d })
 }
 
 // sibling returns the live device of this account that proved a peer key.
@@ -156,6 +162,9 @@ func (n *Node) Devices(context.Context) ([]api.Device, error) {
 			MayLink: leaf.Caps&identity.CapAddDevices != 0, Peer: d.peer().String(),
 		}
 		one.Online = one.This || n.mesh.Connected(d.peer())
+		if rev, over := n.people.endOf(d.Chain); over {
+			one.RevokedAt, one.RevokedReason = msTime(rev.Ms), reasonOfRevocation(rev.Reason)
+		}
 		if len(d.Chain) > 1 {
 			one.LinkedBy = d.Chain[len(d.Chain)-2].Cert.OpKey
 		}

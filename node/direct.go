@@ -76,6 +76,8 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 			return false, nil
 		}
 		err = n.takeContactProfile(ctx, p)
+	case directRevocation:
+		err = n.takeRevocation(ctx, m.Body)
 	case directOffer:
 		err = n.takeOffer(ctx, from, m.Body)
 	case directAnswer:
@@ -134,7 +136,7 @@ func (n *Node) takeContactProfile(ctx context.Context, p identity.SignedProfile)
 	switch {
 	case blocked:
 		return nil // in silence
-	case !keep:
+	case !keep || n.people.voided(p.Chain, p.Profile.N):
 		return errDirectRefused
 	}
 	if err := n.storeProfile(ctx, p); err != nil {

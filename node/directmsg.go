@@ -12,7 +12,7 @@ import (
 const (
 	directEdge       = 1
 	directProfile    = 2
-	directRevocation = 3 // reserved: read and acknowledged from the next version on
+	directRevocation = 3
 	directOffer      = 4
 	directAnswer     = 5
 	directDecline    = 6

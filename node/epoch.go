@@ -48,7 +48,7 @@ func (r *room) worn(e groups.Epoch) bool {
 // removal and its rekey leave together; the others wait their turn.
 func (r *room) minimumEpoch(c *commit, s *groups.State) error {
 	me, ok := s.Inc(r.me)
-	if !ok || !me.Live || me.Cut || !me.Seated {
+	if !ok || !me.Live || me.Cut || !me.Seated || r.mayWrite() != nil {
 		r.rekeyAt = time.Time{}
 		return nil
 	}
@@ -144,6 +144,9 @@ func (r *room) seatIndex(s *groups.State) int {
 // rekey makes a new epoch: a fresh secret, wrapped for every device that must
 // read it.
 func (r *room) rekey(c *commit) error {
+	if err := r.mayWrite(); err != nil {
+		return err
+	}
 	e, err := seal.NewSecret(r.n.cfg.Rand)
 	if err != nil {
 		return err
@@ -326,6 +329,7 @@ func (r *room) tick() {
 	if r.parked.expire(r.n.now()) && r.parked.empty() {
 		r.show()
 	}
+	r.tickRevocations()
 	r.proveForks()
 	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
 		r.rekeyAt = time.Time{}

@@ -96,7 +96,7 @@ func (r *room) proveForks() {
 	for inc, f := range r.forks {
 		s := r.g.State()
 		me, ok := s.Inc(r.me)
-		if it, known := s.Inc(inc); !known || it.Cut || !ok || !me.Live || me.Cut || !me.Seated {
+		if it, known := s.Inc(inc); !known || it.Cut || !ok || !me.Live || me.Cut || !me.Seated || r.mayWrite() != nil {
 			delete(r.forks, inc)
 			continue
 		}

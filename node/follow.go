@@ -92,6 +92,9 @@ func (n *Node) takeCard(ctx context.Context, a wire.AccountID, text string) erro
 	if card.Card.Account != a {
 		return api.NewProblem(api.BadRequest).Explain("the card is %v's, not %v's", card.Card.Account, a)
 	}
+	if n.people.voided(card.Chain, card.Card.Ms) {
+		return api.NewProblem(api.BadRequest).Explain("the card is of a device that its owner revoked: ask for a new one")
+	}
 	if err := n.store.Update(ctx, func(tx *store.Tx) error {
 		return tx.PutPerson(store.Card, a, wire.Marshal(card))
 	}); err != nil {
@@ -111,6 +114,9 @@ func (n *Node) takeCard(ctx context.Context, a wire.AccountID, text string) erro
 
 // setEdge signs, stores and queues the edge to an account.
 func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) error {
+	if err := n.mayWrite(); err != nil {
+		return err
+	}
 	n.edges.Lock()
 	defer n.edges.Unlock()
 	n.people.mu.Lock()
@@ -212,7 +218,7 @@ var errEdgeEarly = errors.New("an edge of later than now")
 func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
 	n.edges.Lock()
 	defer n.edges.Unlock()
-	if e.Edge.To != n.dev.account() || e.Edge.From == n.dev.account() || e.Verify() != nil {
+	if e.Edge.To != n.dev.account() || e.Edge.From == n.dev.account() || e.Verify() != nil || n.people.voided(e.Chain, e.Edge.N) {
 		return errEdgeRefused
 	}
 	if e.Edge.N > n.nowMs()+uint64(clockAhead.Milliseconds()) {

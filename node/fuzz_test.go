@@ -58,7 +58,8 @@ func FuzzAnswer(f *testing.F) { decodes(f, answerMsg{Request: groups.JoinRequest
 func FuzzList(f *testing.F) {
 	decodes(f, listMsg{V: 1, Step: restoreList, Groups: []wire.GroupID{{1}}, Said: []byte{1}, Revoked: [][]byte{{1}, {}}})
 }
-func FuzzShow(f *testing.F) { decodes(f, showMsg{V: 1, Step: restoreShow}) }
+func FuzzRevocation(f *testing.F) { decodes(f, identity.SignedRevocation{}) }
+func FuzzShow(f *testing.F)       { decodes(f, showMsg{V: 1, Step: restoreShow}) }
 func FuzzReturn(f *testing.F) {
 	decodes(f, returnMsg{V: 1, Step: restoreAsk, Request: groups.JoinRequest{V: 1, Follow: 1}})
 }

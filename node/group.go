@@ -52,6 +52,9 @@ func (n *Node) CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, 
 	if !n.begun.Load() {
 		return api.Group{}, api.NewProblem(api.NoIdentity)
 	}
+	if err := n.mayWrite(); err != nil {
+		return api.Group{}, err
+	}
 	if !in.Direct.IsZero() {
 		return n.direct(ctx, in)
 	}

@@ -395,6 +395,11 @@ func (r *room) vectorNow() groups.Vector {
 // pulled is told after everything a peer had was fetched.
 func (r *room) pulled(peer wire.PeerKey) {
 	defer r.historyHere()
+	r.tell(func(*commit) error {
+		r.heardAt = r.n.now()
+		return nil
+	})
+	r.tell(r.payRevocations)
 	if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
 		r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
 		r.tell(func(*commit) error { r.askKeysAgain(peer); return nil })

@@ -32,6 +32,9 @@ func (n *Node) JoinByPasscode(_ context.Context, text string) (api.Task, error) 
 	if !n.begun.Load() {
 		return api.Task{}, api.NewProblem(api.NoIdentity)
 	}
+	if err := n.mayWrite(); err != nil {
+		return api.Task{}, err
+	}
 	code, err := n.readPasscode(text)
 	if err != nil {
 		return api.Task{}, err

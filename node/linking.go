@@ -53,7 +53,10 @@ func (n *Node) OpenLink(ctx context.Context, in api.DeviceLinkCreate) (api.Devic
 	if n.dev.chain.Leaf().Caps&identity.CapAddDevices == 0 || len(n.dev.chain) == identity.MaxChain {
 		return api.DeviceLink{}, api.NewProblem(api.NotAllowed).Explain("this device may not link others; use one of which devices list says that it may")
 	}
-	if all := n.devices.all(); len(all) >= identity.MaxLiveDevices {
+	if err := n.mayWrite(); err != nil {
+		return api.DeviceLink{}, err
+	}
+	if len(n.devices.siblings())+1 >= identity.MaxLiveDevices {
 		return api.DeviceLink{}, api.NewProblem(api.DevicesFull, "device", n.idlest().String())
 	}
 	until := n.now().Add(doorOpen)

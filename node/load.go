@@ -38,6 +38,7 @@ func (r *room) load() error {
 	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
+	r.owed = nil
 	r.placing = placing{}
 	err := r.n.store.View(func(tx *store.Tx) error {
 		row, ok, err := tx.Group(r.group)
@@ -89,6 +90,7 @@ func (r *room) load() error {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
 	r.noteForks(r.g.State())
+	r.loadOwed()
 	r.seen.loaded(r.g.Ops(), r.heads)
 	r.tell(r.openMore)
 	r.tell(r.refoldMore)
@@ -285,6 +287,7 @@ func (n *Node) openRoom(group wire.GroupID) (*room, error) {
 	n.rooms[group] = r
 	n.roomsMu.Unlock()
 	r.show()
+	r.meetDevices(r.g.Ops())
 	n.wg.Go(func() { r.run(n.ctx) })
 	return r, nil
 }
@@ -387,6 +390,9 @@ func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
 
 // notSeated says why this account may not act in the group.
 func (r *room) notSeated() *api.Problem {
+	if inc, ok := r.view.Load().state.Inc(r.view.Load().me); ok && inc.Cut {
+		return api.NewProblem(api.Revoked)
+	}
 	m, ok := r.view.Load().state.Member(r.n.dev.account())
 	switch {
 	case !ok || m.Status == groups.StatusLeft:

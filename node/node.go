@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,6 +287,9 @@ func (n *Node) accountsOf(peer wire.PeerKey) []wire.AccountID {
 			seen[inc.Account] = true
 		}
 	}
+	if _, over := n.people.endedPeer(peer); over {
+		return nil
+	}
 	out := make([]wire.AccountID, 0, len(seen))
 	for a := range seen {
 		out = append(out, a)
@@ -312,7 +316,10 @@ func (n *Node) devicesOf(a wire.AccountID) []wire.PeerKey {
 			}
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(p wire.PeerKey) bool {
+		_, over := n.people.endedPeer(p)
+		return over
+	})
 }
 
 // reach sees to it that an account's devices are dialled while something waits

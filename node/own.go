@@ -59,6 +59,9 @@ func (ps *people) ownItems(self wire.AccountID) []ownItem {
 	slices.SortFunc(list, func(a, b *person) int { return slices.Compare(a.account[:], b.account[:]) })
 	var edges, rest []ownItem
 	for _, p := range list {
+		for _, s := range p.revoked.List {
+			rest = append(rest, item(ownRevoked, s))
+		}
 		for _, e := range []*identity.SignedEdge{p.out, p.in} {
 			if e != nil {
 				edges = append(edges, item(ownEdge, *e))
@@ -183,6 +186,8 @@ func (m *merge) take(ctx context.Context, it ownItem) error {
 		})
 	case ownGroup:
 		return taken(it, func(g groupItem) error { return m.n.takeOwnGroup(ctx, m.from, g) })
+	case ownRevoked:
+		return taken(it, m.revocation)
 	case ownRead:
 		return taken(it, func(r readItem) error { return m.n.takeRead(ctx, r) })
 	}
@@ -207,6 +212,9 @@ func (m *merge) edge(e identity.SignedEdge) error {
 	}
 	if err := e.Verify(); err != nil {
 		return err
+	}
+	if m.n.people.voided(e.Chain, e.Edge.N) {
+		return errEdgeRefused
 	}
 	if e.Edge.N > m.n.nowMs()+uint64(clockAhead.Milliseconds()) {
 		return errEdgeEarly
@@ -276,6 +284,9 @@ func (m *merge) profile(p identity.SignedProfile) error {
 	if err := p.Verify(); err != nil {
 		return err
 	}
+	if m.n.people.voided(p.Chain, p.Profile.N) {
+		return errDirectRefused
+	}
 	m.row(func(tx *store.Tx) error { return m.n.people.putProfile(tx, p) })
 	m.then(func() { m.n.learnProfile(p) })
 	return nil
@@ -284,6 +295,9 @@ func (m *merge) profile(p identity.SignedProfile) error {
 func (m *merge) card(c identity.SignedCard) error {
 	if err := c.Verify(); err != nil {
 		return err
+	}
+	if m.n.people.voided(c.Chain, c.Card.Ms) {
+		return errDirectRefused
 	}
 	a, ps := c.Card.Account, m.n.people
 	ps.mu.Lock()
@@ -300,6 +314,19 @@ func (m *merge) card(c identity.SignedCard) error {
 		p := ps.get(a)
 		p.card = &c
 		p.meet(c.Chain)
+	})
+	return nil
+}
+
+// revocation takes over that a device ended. What it voids of these same items
+// is dropped after.
+func (m *merge) revocation(s identity.SignedRevocation) error {
+	m.then(func() {
+		m.n.wg.Go(func() {
+			if err := m.n.learnRevocation(m.n.ctx, s); err != nil && m.n.ctx.Err() == nil {
+				m.n.log.Debug("a revocation was not kept", "err", err)
+			}
+		})
 	})
 	return nil
 }

@@ -13,6 +13,7 @@ const (
 	ownSibling  = 6 // an ownDevice
 	ownGroup    = 7 // groupItem
 	ownRead     = 8 // readItem
+	ownRevoked  = 9 // a signed revocation, of an own device or a contact's
 )
 
 // maxOwnItems bounds the items of one message.

@@ -38,6 +38,7 @@ type person struct {
 	// decidedMs is when blocked was said, one way or the other; 0: never.
 	decidedMs uint64
 	peers     []wire.PeerKey // devices seen in chains that its root vouches for
+	revoked   revokedRow
 	// The own edge as others show it, after a restore from words; n 0: none.
 	saidN, saidState uint64
 }
@@ -72,14 +73,14 @@ func (p *person) name() string {
 
 // meet notes a device of somebody, as a verified chain names it.
 func (p *person) meet(c identity.Chain) {
-	if len(c) == 0 {
+	if len(c) == 0 || p.reached(c) {
 		return
 	}
 	p.meetPeer(c.Leaf().PeerKey)
 }
 
 func (p *person) meetPeer(k wire.PeerKey) {
-	if slices.Contains(p.peers, k) {
+	if slices.Contains(p.peers, k) || slices.Contains(p.revoked.Peers, k) {
 		return
 	}
 	if len(p.peers) == maxPeersOf {
@@ -117,6 +118,12 @@ func (ps *people) get(a wire.AccountID) *person {
 func loadPeople(s *store.Store) (*people, error) {
 	ps := &people{byID: map[wire.AccountID]*person{}}
 	err := s.View(func(tx *store.Tx) error {
+		// First: devices that ended are met no more.
+		if err := tx.EachPerson(store.Revoked, func(a wire.AccountID, b []byte) error {
+			return wire.Unmarshal(b, &ps.get(a).revoked)
+		}); err != nil {
+			return err
+		}
 		edges := func(d store.EdgeDirection, set func(*person, *identity.SignedEdge)) error {
 			return tx.EachEdge(d, func(a wire.AccountID, b []byte) error {
 				var e identity.SignedEdge

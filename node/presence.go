@@ -42,6 +42,7 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 		for _, a := range n.accountsOf(peer) {
 			n.deliverTo(peer, a)
 		}
+		n.metRevoked(peer)
 		n.seek(peer)
 	} else {
 		n.restored.gone(peer)

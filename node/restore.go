@@ -86,7 +86,7 @@ func (n *Node) loadRestored() error {
 
 // seek asks a peer that is linked, unless it was asked lately.
 func (n *Node) seek(peer wire.PeerKey) {
-	if n.restored == nil || !n.restored.due(peer, n.now()) {
+	if n.restored == nil || n.ended() || !n.restored.due(peer, n.now()) {
 		return
 	}
 	n.wg.Go(func() {
@@ -193,6 +193,18 @@ func (n *Node) askBackIn(ctx context.Context, peer wire.PeerKey) (rooms []*room,
 	}
 	if len(list.Groups) > maxRestoreGroups || len(list.Revoked) > maxToldRevocations {
 		return nil, fmt.Errorf("%w: a list of %d groups, %d revocations", errStep, len(list.Groups), len(list.Revoked))
+	}
+	for _, b := range list.Revoked {
+		rev, err := identity.DecodeRevocation(b)
+		if err == nil && rev.Revocation.Account == n.dev.account() {
+			err = n.learnRevocation(ctx, rev)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := n.mayWrite(); err != nil {
+		return nil, err
 	}
 	if err := n.hearSaid(ctx, list.Said); err != nil {
 		return nil, err
@@ -332,7 +344,7 @@ func (r *room) awaitReturn(ctx context.Context, peer wire.PeerKey) error {
 // returnTo asks the holder of a passcode's other end to let this device back
 // into the passcode's group; nil if it did not.
 func (n *Node) returnTo(ctx context.Context, peer wire.PeerKey, code invites.Passcode) *room {
-	if n.restored == nil {
+	if n.restored == nil || n.ended() {
 		return nil
 	}
 	if err := n.seekFrom(ctx, peer); err != nil {

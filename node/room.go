@@ -68,10 +68,12 @@ type room struct {
 	recount    bool   // latest and unread are to be read anew after the commit
 	maxHLC     uint64 // where the last entry stands: own words come after it
 	ended      bool
-	dutyAt     time.Time // when the turn of this device comes to do what the group needs
-	sinceRekey int       // messages since the newest epoch was taken in
-	haveDue    bool      // linked members are owed a have
-	toldAt     time.Time // when they got the last
+	dutyAt     time.Time        // when the turn of this device comes to do what the group needs
+	sinceRekey int              // messages since the newest epoch was taken in
+	owed       []owedRevocation // of own devices, to be written
+	heardAt    time.Time        // when everything a member had was fetched last
+	haveDue    bool             // linked members are owed a have
+	toldAt     time.Time        // when they got the last
 }
 
 // view is a room as others may see it at any moment: immutable, replaced
@@ -366,12 +368,19 @@ func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID) {
 
 // own writes a control operation of this device and takes it in.
 func (r *room) own(c *commit, kind groups.Kind, body any) (*groups.Op, error) {
+	if err := r.mayWrite(); err != nil {
+		return nil, err
+	}
 	op, err := r.g.ComposeControl(r.me, r.n.dev.keys.Op, r.n.nowMs(), kind, body)
 	if err != nil {
 		return nil, fmt.Errorf("writing %v: %w", kind, err)
 	}
 	return op, r.takeOwn(c, op)
 }
+
+// mayWrite is the problem of a device that may write nothing here, whatever
+// the rules of the group say.
+func (r *room) mayWrite() error { return r.n.mayWrite() }
 
 // takeOwn judges an own operation by the same ladder as everybody's.
 func (r *room) takeOwn(c *commit, op *groups.Op) error {
@@ -420,6 +429,8 @@ func (r *room) settle(c *commit) error {
 			r.sweepAt = time.Time{}
 		}
 		r.findMe(after)
+		ops := c.control
+		c.then(func() { r.meetDevices(ops) })
 		r.tellMembers(c, c.before, after)
 		r.noteForks(after)
 		r.meetOwn(c)

@@ -42,7 +42,7 @@ func (n *Node) ownChanged() {
 // linkSibling begins or ends telling an own device, as it is linked or lost.
 func (n *Node) linkSibling(peer wire.PeerKey) {
 	_, own := n.devices.sibling(peer)
-	up := own && n.mesh.Connected(peer)
+	up := own && n.mesh.Connected(peer) && !n.ended()
 	n.devices.mu.Lock()
 	defer n.devices.mu.Unlock()
 	old := n.devices.links[peer]
@@ -227,6 +227,9 @@ func (n *Node) takeSibling(ctx context.Context, from wire.PeerKey, body []byte) 
 	}
 	if _, err := n.learnDevice(ctx, m.Device); err != nil {
 		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	if n.people.revoked(m.Device.Chain) || n.ended() {
+		return fmt.Errorf("%w: a device that was revoked", errDirectRefused)
 	}
 	n.linkSibling(from)
 	items, err := n.ownItems()

@@ -81,6 +81,9 @@ func (r *room) takeWords(first word) {
 // in. With no epoch to write under, or one that has become stale, it makes one
 // first: somebody is waiting.
 func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error) {
+	if err := r.mayWrite(); err != nil {
+		return nil, err
+	}
 	me, ok := r.g.State().Inc(r.me)
 	if !ok || !me.Live || me.Cut || !me.Seated {
 		return nil, r.notSeated()
@@ -230,7 +233,7 @@ func (r *room) takeProfile(c *commit, op *groups.Op, e timeline.Entry) {
 		return
 	}
 	var p identity.SignedProfile
-	if err := wire.Unmarshal(content.Signed, &p); err != nil || p.Verify() != nil || p.Profile.Account != e.Author {
+	if err := wire.Unmarshal(content.Signed, &p); err != nil || p.Verify() != nil || p.Profile.Account != e.Author || r.n.people.voided(p.Chain, p.Profile.N) {
 		return
 	}
 	r.nameOp(c, e.Author, op)

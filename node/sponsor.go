@@ -121,7 +121,7 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 	}
 	verdict := verdictMsg{V: 1, Step: joinVerdict}
 	err := r.step(ctx, func(c *commit) error {
-		existing, waits, reason := r.g.MayAdmit(r.me, ask.Request, ask.Sig, ask.UseSig[:], r.n.nowMs())
+		existing, waits, reason := r.mayAdmit(ask.Request, ask.Sig, ask.UseSig[:])
 		by, _ := r.g.State().Invite(invite)
 		switch {
 		case !existing.IsZero():
@@ -151,10 +151,19 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 	return verdict
 }
 
+// mayAdmit asks the group's rules, and before them what is known here of the
+// device that asks: its revocation may not have reached the group.
+func (r *room) mayAdmit(q groups.JoinRequest, sig wire.Sig, useSig []byte) (existing wire.OpID, waits bool, reason groups.Reason) {
+	if r.n.people.revoked(q.Chain) {
+		return existing, false, groups.ReasonRevoked
+	}
+	return r.g.MayAdmit(r.me, q, sig, useSig, r.n.nowMs())
+}
+
 // admitPulled writes the admit of a mutual who said yes to an offer.
 func (r *room) admitPulled(ctx context.Context, answer *answerMsg) (waits bool, err error) {
 	err = r.step(ctx, func(c *commit) error {
-		existing, w, reason := r.g.MayAdmit(r.me, answer.Request, answer.Sig, nil, r.n.nowMs())
+		existing, w, reason := r.mayAdmit(answer.Request, answer.Sig, nil)
 		waits = w
 		if !existing.IsZero() {
 			return nil
@@ -205,5 +214,6 @@ var reasonCodes = map[groups.Reason]api.Code{
 	groups.ReasonRoleNeeded:    api.RoleNeeded,
 	groups.ReasonOwnerStays:    api.OwnerStays,
 	groups.ReasonNoSuccession:  api.NoSuccession,
+	groups.ReasonRevoked:       api.Revoked,
 	groups.ReasonDirect:        api.DirectConversation,
 }

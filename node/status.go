@@ -20,7 +20,7 @@ func (n *Node) Status(context.Context) api.Status {
 		return out
 	}
 	out.Identity = api.IdentityReady
-	out.Account, out.Device = n.dev.account(), n.dev.id()
+	out.Account, out.Device, out.Revoked = n.dev.account(), n.dev.id(), n.ended()
 	out.Addrs, out.Peers = n.mesh.Addrs(), len(n.mesh.Peers())
 	for _, r := range n.openRooms() {
 		out.OnlyHere += r.onlyHere(r.view.Load())
@@ -85,6 +85,10 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add("network", "error", "this node listens nowhere", "check --listen")
 	} else {
 		add("network", "ok", fmt.Sprintf("listening on %d addresses, linked to %d peers", len(addrs), len(n.mesh.Peers())), "")
+	}
+	if n.ended() {
+		add("device", "error", "this device was revoked by its account: it reads what it has and writes nothing",
+			"delete this home, and link the machine anew, or take the account up from its words in a new one")
 	}
 	if n.restored.unconfirmed() {
 		said := len(n.people.list((*person).said))

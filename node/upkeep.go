@@ -30,7 +30,7 @@ const (
 func (r *room) tickGroup() {
 	v := r.view.Load()
 	e, ok := r.sendEpoch()
-	if !v.seated() || !ok {
+	if !v.seated() || !ok || r.mayWrite() != nil {
 		return
 	}
 	if p := r.n.ownProfile(); p != nil && r.meta.ProfileN < p.Profile.N {

@@ -126,6 +126,14 @@ func (n *Node) acquaintances() map[wire.AccountID]bool {
 // profile handed over anew: they were delivered to a device that is gone.
 func (n *Node) listFor(ctx context.Context, a wire.AccountID, chain identity.Chain) (listMsg, error) {
 	list := listMsg{V: 1, Step: restoreList}
+	for _, rev := range n.people.revocations(a) {
+		if len(list.Revoked) < maxToldRevocations {
+			list.Revoked = append(list.Revoked, wire.Marshal(rev))
+		}
+	}
+	if n.people.revoked(chain) {
+		return list, nil // it is told that it ended, and nothing else
+	}
 	n.people.meetPeer(a, chain.Leaf().PeerKey)
 	n.people.mu.Lock()
 	p := n.people.get(a)
@@ -206,6 +214,9 @@ func (r *room) addDevice(ctx context.Context, chain identity.Chain, ask *returnM
 	q := ask.Request
 	body := &groups.DevAddBody{Account: q.Newcomer, Chain: q.Chain, Pop: q.Pop, KemPk: q.KemPk, Request: q.Encode(), Sig: ask.Sig[:]}
 	verdict := verdictMsg{V: 1, Step: restoreVerdict}
+	if r.n.people.revoked(q.Chain) {
+		return refused(groups.ReasonRevoked)
+	}
 	err := r.step(ctx, func(c *commit) error {
 		if inc, ok := r.g.State().IncOfDevice(q.Device()); ok {
 			verdict.Admit = r.g.Op(inc.ID).Frame()

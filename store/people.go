@@ -30,6 +30,11 @@ func (tx *Tx) EachEdge(d EdgeDirection, fn func(other W.AccountID, edge []byte) 
 	})
 }
 
+// DeleteEdge forgets the edge between this account and another.
+func (tx *Tx) DeleteEdge(d EdgeDirection, other W.AccountID) error {
+	return tx.del(newKey(pEdge).u8(uint8(d)).id(other))
+}
+
 // PersonKind says what a row about an account is.
 type PersonKind uint8
 
@@ -45,6 +50,8 @@ const (
 	Note
 	// Unblock tells when an account that was blocked was heard again.
 	Unblock
+	// Revoked is which devices of an account ended.
+	Revoked
 )
 
 // PutPerson stores what is known of an account.

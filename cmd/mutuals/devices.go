@@ -12,7 +12,7 @@ import (
 )
 
 func newDevices(c *cli) *cobra.Command {
-	return noun("devices", "The devices of your account", newDevicesList(c), newDevicesLink(c))
+	return noun("devices", "The devices of your account", newDevicesList(c), newDevicesLink(c), newDevicesRevoke(c))
 }
 
 func newDevicesList(c *cli) *cobra.Command {
@@ -43,6 +43,8 @@ func newDevicesList(c *cli) *cobra.Command {
 // deviceWords says how a device stands.
 func deviceWords(d api.Device) string {
 	switch {
+	case !d.RevokedAt.IsZero():
+		return "revoked, " + d.RevokedReason
 	case d.This:
 		return "this device"
 	case d.Online:

@@ -74,7 +74,7 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 				c.note("\nLater: mutuals id words shows them again, mutuals id words --confirm erases them here.")
 			}
 			if recover {
-				c.note("\nThis is a new device of your account, and it knows nobody yet. Follow a friend's card\n(mutuals follow CARD), or paste a passcode of one of your groups (mutuals join PASSCODE):\nwhoever shares a group with you lets this device back in. Whom you follow, others say;\nlook at it (mutuals follows) and confirm it (mutuals follows --confirm).")
+				c.note("\nThis is a new device of your account, and it knows nobody yet. Follow a friend's card\n(mutuals follow CARD), or paste a passcode of one of your groups (mutuals join PASSCODE):\nwhoever shares a group with you lets this device back in. Whom you follow, others say;\nlook at it (mutuals follows) and confirm it (mutuals follows --confirm).\nThen end the devices you lost: mutuals devices list, mutuals devices revoke DEVICE.")
 				return nil
 			}
 			c.note("Next: mutuals group create NAME, or mutuals join PASSCODE")

@@ -16,6 +16,51 @@ type Device struct {
 	LinkedBy wire.DeviceID `json:"linked_by,omitzero" doc:"the device that linked it; absent: made from the words"`
 	LinkedAt time.Time     `json:"linked_at"`
 	Peer     string        `json:"peer" doc:"libp2p peer id"`
+
+	RevokedAt     time.Time `json:"revoked_at,omitzero" doc:"ended then, for good"`
+	RevokedReason string    `json:"revoked_reason,omitempty" enum:"lost,stolen,retired,other"`
+}
+
+// Reasons of a revocation.
+const (
+	RevokedLost    = "lost"
+	RevokedStolen  = "stolen"
+	RevokedRetired = "retired"
+	RevokedOther   = "other"
+)
+
+// DeviceRevoke says why a device ends, and what stays.
+type DeviceRevoke struct {
+	Reason string                `json:"reason,omitempty" enum:"lost,stolen,retired,other"`
+	Keep   *Array[wire.DeviceID] `json:"keep,omitempty" maxItems:"4" doc:"devices it linked that stay; without it all of them do"`
+	Words  string                `json:"words,omitempty" maxLength:"512" doc:"the account's 24 words: the root signs instead of this device"`
+}
+
+// Only has no devices stay but these, which may be none.
+func (in *DeviceRevoke) Only(stay []Device) {
+	in.Keep = &Array[wire.DeviceID]{}
+	for _, d := range stay {
+		*in.Keep = append(*in.Keep, d.Device)
+	}
+}
+
+// States of GroupRevoked.
+const (
+	RevokedDone    = "done"    // written, with a key that is not for the device
+	RevokedPending = "pending" // waits until a member was heard: what the device said until then stays
+)
+
+// GroupRevoked tells how far a revocation came in one group.
+type GroupRevoked struct {
+	Group wire.GroupID `json:"group"`
+	Name  string       `json:"name"`
+	State string       `json:"state" enum:"done,pending"`
+}
+
+// DeviceRevoked is a device that ended, and where.
+type DeviceRevoked struct {
+	Device Device              `json:"device"`
+	Groups Array[GroupRevoked] `json:"groups"`
 }
 
 // DeviceLinkCreate opens the door for one new device.

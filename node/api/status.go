@@ -16,6 +16,7 @@ type Status struct {
 	Identity string         `json:"identity" enum:"none,ready,locked"`
 	Account  wire.AccountID `json:"account,omitzero"`
 	Device   wire.DeviceID  `json:"device,omitzero"`
+	Revoked  bool           `json:"revoked,omitempty" doc:"this device was revoked by its account: it writes nothing any more"`
 	Addrs    Array[string]  `json:"addrs" doc:"multiaddrs this node can be dialled at, with /p2p"`
 	Peers    int            `json:"peers" doc:"connected peers"`
 	UI       string         `json:"ui" doc:"address of the web page"`

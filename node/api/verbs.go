@@ -166,6 +166,11 @@ func (c *Client) Follow(ctx context.Context, account wire.AccountID, card string
 	return send[Person](ctx, c, http.MethodPut, followPath(account), FollowRequest{Card: card})
 }
 
+// RevokeDevice ends a device of this account: POST devices/{d}/revoke.
+func (c *Client) RevokeDevice(ctx context.Context, d Device, in DeviceRevoke) (DeviceRevoked, error) {
+	return send[DeviceRevoked](ctx, c, http.MethodPost, "/devices/"+d.Device.String()+"/revoke", in)
+}
+
 // ConfirmFollows follows whom others say this account follows, all of them if
 // none is named: POST follows/confirm.
 func (c *Client) ConfirmFollows(ctx context.Context, said []Person) ([]Person, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
 
@@ -35,5 +36,20 @@ func (s *Server) deviceVerbs() {
 	handle(s, verb{method: "POST", path: "/identity/link", id: "linkIdentity", doc: "Become a device of an account, by the link code that another of its devices shows", status: http.StatusAccepted, need: needNothing},
 		func(ctx context.Context, in *struct{ Body api.LinkRequest }) (*body[api.Task], error) {
 			return reply(s.node.JoinAccount(ctx, in.Body.Text))
+		})
+	handle(s, verb{method: "POST", path: "/devices/{d}/revoke", id: "revokeDevice", doc: "End another device of this account, for good"},
+		func(ctx context.Context, in *struct {
+			Device string `path:"d" doc:"device, md1…"`
+			Body   *api.DeviceRevoke
+		}) (*body[api.DeviceRevoked], error) {
+			d, err := wire.ParseDeviceID(in.Device)
+			if err != nil {
+				return nil, api.NewProblem(api.NotFound, "what", "device")
+			}
+			var how api.DeviceRevoke
+			if in.Body != nil {
+				how = *in.Body
+			}
+			return reply(s.node.RevokeDevice(ctx, d, how))
 		})
 }

@@ -43,6 +43,8 @@ type Node interface {
 	Mutuals(ctx context.Context) ([]api.Person, error)
 	Follow(ctx context.Context, a wire.AccountID, card string) (api.Person, error)
 	Unfollow(ctx context.Context, a wire.AccountID) (api.Person, error)
+	// RevokeDevice ends another device of the account for good.
+	RevokeDevice(ctx context.Context, d wire.DeviceID, in api.DeviceRevoke) (api.DeviceRevoked, error)
 	// ConfirmFollows makes edges that others say this account has; of none
 	// named, all.
 	ConfirmFollows(ctx context.Context, accounts []wire.AccountID) ([]api.Person, error)
