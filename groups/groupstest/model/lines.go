@@ -46,7 +46,7 @@ func (v *View) Lines() []string {
 	for _, h := range byKey {
 		if h.isHarbor() {
 			rights, quota := v.rights(h)
-			if !v.ownerValid(h) { // then what was asked
+			if len(v.harborActs(h)) == 0 { // then what was asked for
 				rights, quota = h.Body.(*groups.HarborBody).Rights, h.Body.(*groups.HarborBody).Quota
 			}
 			say("harbor %x key=%x rights=%d quota=%d appointed=%s", h.ID[:], h.key[:], rights, quota, yes(v.inOffice(h)))

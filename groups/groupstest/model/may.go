@@ -36,18 +36,15 @@ func (g *Group) Judge(o *groups.Op, nowMs uint64) (is Verdict, why string) {
 	if g.byID[o.ID] != nil {
 		return Ignored, "R4: known"
 	}
-	if inc := g.byID[o.IncID()]; inc == nil {
-		return Parked, "R4: its inc is missing"
-	} else if !inc.isInc {
-		return Refused, "R15: its inc is none"
-	}
 	for _, h := range o.Heads {
 		if g.byID[h] == nil {
 			return Parked, "R4: a parent is missing"
 		}
 	}
-	if p, ok := o.Prev.Get(); ok && o.Chain == groups.Control && g.byID[p] == nil {
-		return Parked, "R4: a predecessor is missing"
+	if inc := g.byID[o.IncID()]; inc == nil {
+		return Parked, "R4: its inc is missing"
+	} else if !inc.isInc {
+		return Refused, "R15: its inc is none"
 	}
 	is, why = Refused, g.refused(o)
 	if o.Chain == groups.Content {
@@ -78,7 +75,7 @@ func (g *Group) refused(o *groups.Op) string {
 	n := g.place(o)
 	if prev, ok := o.Prev.Get(); ok {
 		p := g.byID[prev]
-		if p.inc != n.inc || p == n.inc || p.Seq+1 != o.Seq || !p.before(n) {
+		if p == nil || p.inc != n.inc || p == n.inc || p.Seq+1 != o.Seq || !p.before(n) {
 			return "R6, R15: prev"
 		}
 		if p.HLC > o.HLC {
@@ -173,6 +170,9 @@ func (v *View) may(o *node) string {
 			return "R19: role"
 		}
 	case *groups.PolicyBody:
+		if len(b.Policy.Direct) > 0 {
+			return "R19: a group becomes no direct conversation"
+		}
 		if int(b.Cap) < len(v.seated()) {
 			return "R19: cap below seats"
 		}
@@ -213,6 +213,9 @@ func (v *View) revokedChain(a wire.AccountID, chain identity.Chain) bool {
 
 func (v *View) mayAdmit(o *node, b *groups.AdmitBody) string {
 	q := b.Request
+	if q.Group != wire.GroupID(v.ops[0].ID) {
+		return "R13: another group"
+	}
 	for _, p := range v.ops {
 		if other, ok := p.Body.(*groups.AdmitBody); ok && other.Request.Hash() == q.Hash() {
 			return "R19: the request admitted somebody"
