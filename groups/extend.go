@@ -28,9 +28,6 @@ func (s *State) extend(nodes []*node, at int, kem map[wire.OpID]kemKey) *State {
 	r.promote(at)
 	r.unseen = r.unseen.with(at)
 	if r.isAck(at) {
-		if r.revived() {
-			return nil
-		}
 		r.see(at)
 	}
 	r.putOut(at)
@@ -60,18 +57,6 @@ func (r *resolution) copy(nodes []*node) *resolution {
 func (r *resolution) revives(n *node) bool {
 	b, ok := n.op.Body.(*RoleBody)
 	return ok && b.Role == uint64(RoleAdmin) && !r.all(r.of(b.Account).incs, r.incValid.has)
-}
-
-// revived tells whether an ack of everything puts an admit in force that only
-// lacked one: an added device's (R25).
-func (r *resolution) revived() bool {
-	for i := range r.unseen.minus(r.valid).all() {
-		n := r.nodes[i]
-		if base := r.base(n.inc); n.op.Kind == KindAdmit && base != n.inc && !r.incValid.has(n.inc) && r.incValid.has(base) {
-			return true
-		}
-	}
-	return false
 }
 
 // see makes an operation that has everything in its past the ack of what none

@@ -213,9 +213,9 @@ func (r *resolution) admitValid(o int, b *AdmitBody) bool {
 		r.all(r.of(b.Request.Newcomer).removes, func(v int) bool { return !r.before(v, o) || r.before(v, i) })
 }
 
-// sponsorValid tells whether the inc that wrote an admit could: valid, or
-// added to one that is, if somebody of rank has seen the admit; a harbor while
-// it had the right (R25).
+// sponsorValid tells whether the inc that wrote an admit could: a harbor while
+// it had the right, a device that is valid, or that was added by one that is, if
+// the admit is shielded against what cuts the dev-add (R25).
 func (r *resolution) sponsorValid(o int) bool {
 	inc := r.nodes[o].inc
 	if r.nodes[inc].isHarbor() {
@@ -223,21 +223,12 @@ func (r *resolution) sponsorValid(o int) bool {
 			func(g int) bool { return r.before(g, o) },
 			func(t int) bool { return r.before(o, t) })
 	}
-	if r.incValid.has(inc) {
-		return true
-	}
-	base := r.base(inc)
-	return base != inc && r.incValid.has(base) && r.known(o)
-}
-
-// known tells whether some ack has o in its past.
-func (r *resolution) known(o int) bool {
-	for k := range r.acks.all() {
-		if r.before(o, k) {
-			return true
+	for ; !r.incValid.has(inc); inc = r.nodes[inc].inc {
+		if r.base(inc) == inc || !r.all(r.cutBy(inc), func(v int) bool { return r.shielded(o, v) }) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // voiders lists what takes an invite's validity: cuts of its inc, and

@@ -105,9 +105,15 @@ func (v *View) validAdmit(o *node, b *groups.AdmitBody) bool {
 			return false
 		}
 	}
-	acked := slices.ContainsFunc(v.acks, func(k *node) bool { return k.after(o) })
-	if !v.incValid(o.inc) && !(o.inc.Kind == groups.KindDevAdd && acked && v.incValid(o.inc.base)) {
-		return false
+	for i := o.inc; !v.incValid(i); i = i.inc {
+		if i.Kind != groups.KindDevAdd {
+			return false
+		}
+		for _, c := range v.cutsOf[i.inc] {
+			if !i.before(c) && !shielded(c) {
+				return false
+			}
+		}
 	}
 	if o.inc.isHarbor() && !v.sponsors(o.inc, o) {
 		return false
