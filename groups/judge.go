@@ -37,6 +37,27 @@ func judgement(r *Refusal, missing []wire.OpID) Judgement {
 // for the caller to keep and judge again when something was applied, or
 // later.
 func (l *Log) Judge(o *Op, nowMs uint64) Judgement {
+	j := l.JudgePast(o, nowMs)
+	if j.Verdict != Accept || o.Chain != Control {
+		return j
+	}
+	n := l.next.node
+	if l.all.within(n.past) {
+		return j // written with full knowledge: nothing is there that could void it
+	}
+	at := len(l.g.nodes)
+	set := append(indexes(nil), l.all...)
+	l.next.state = l.resolve(append(l.g.nodes[:at:at], n), set.with(at))
+	if !l.next.state.r.valid.has(at) {
+		return judgement(refuse(ReasonVoided, "%v", o.Kind), nil)
+	}
+	return j
+}
+
+// JudgePast is Judge for who takes in many at once: of a control operation that
+// is accepted it does not tell whether it is void as things stand, which takes
+// resolving everything; the State tells when all are in.
+func (l *Log) JudgePast(o *Op, nowMs uint64) Judgement {
 	if o.Chain == Control && l.Has(o.ID) {
 		return Judgement{Verdict: Ignore, Reason: ReasonDuplicate}
 	}
@@ -82,16 +103,6 @@ func (l *Log) judgeControl(o *Op) Judgement {
 		return judgement(r, nil)
 	}
 	l.next = judged{op: o, node: n, past: past}
-	if l.all.within(n.past) {
-		// Written with full knowledge: nothing is there that could void it.
-		return Judgement{Verdict: Accept}
-	}
-	at := len(l.g.nodes)
-	set := append(indexes(nil), l.all...)
-	l.next.state = l.resolve(append(l.g.nodes[:at:at], n), set.with(at))
-	if !l.next.state.r.valid.has(at) {
-		return judgement(refuse(ReasonVoided, "%v", o.Kind), nil)
-	}
 	return Judgement{Verdict: Accept}
 }
 

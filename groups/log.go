@@ -7,12 +7,11 @@ import (
 	"mutuals/identity/wire"
 )
 
-// minPasts to maxPasts states of other pasts a Log remembers: members that
-// write at the same time write on a handful of heads. What these states resolve
-// is at most maxPastOps operations in all, which take as many times 60 bytes:
-// of a large group fewer are kept.
+// A Log remembers at most maxPasts states of other pasts: members that write at
+// the same time write on a handful of heads. Of a large group it remembers
+// fewer, so that all of them resolve at most maxPastOps operations, each of
+// which takes 60 bytes; one that goes on from another takes an eighth.
 const (
-	minPasts   = 8
 	maxPasts   = 64
 	maxPastOps = 1 << 15
 )
@@ -39,16 +38,17 @@ type kemKey struct {
 // follows from them. It belongs to one goroutine; the States it hands out may
 // be read by any.
 type Log struct {
-	group wire.GroupID
-	g     *graph
-	all   indexes
-	heads []wire.OpID // ascending
-	tips  map[chainID]tip
-	kem   map[wire.OpID]kemKey // replaced, never written, once a State has it
-	state *State               // of all; nil when it must be computed
-	pasts map[string]*State    // by heads
-	order []string             // keys of pasts, oldest first
-	next  judged
+	group   wire.GroupID
+	g       *graph
+	all     indexes
+	heads   []wire.OpID // ascending
+	tips    map[chainID]tip
+	kem     map[wire.OpID]kemKey // replaced, never written, once a State has it
+	state   *State               // of all; nil when it must be computed
+	pasts   map[string]*State    // by heads
+	order   []string             // keys of pasts, oldest first
+	pastOps int                  // what they weigh
+	next    judged
 	// What epoch.go remembers.
 	rekeys map[int]rekeyPast
 	reads  map[readKey]bool
@@ -154,14 +154,27 @@ func (l *Log) at(heads []wire.OpID) (*State, []wire.OpID) {
 }
 
 func (l *Log) remember(key string, s *State) {
-	if l.pasts[key] == nil {
-		if len(l.order) >= min(max(maxPastOps/len(l.g.nodes), minPasts), maxPasts) {
-			delete(l.pasts, l.order[0])
-			l.order = append(l.order[:0], l.order[1:]...)
-		}
-		l.order = append(l.order, key)
+	if old := l.pasts[key]; old != nil {
+		l.pastOps += s.weight() - old.weight()
+		l.pasts[key] = s
+		return
 	}
-	l.pasts[key] = s
+	for len(l.order) > 0 && (len(l.order) == maxPasts || l.pastOps+s.weight() > maxPastOps) {
+		oldest := l.order[0]
+		l.pastOps -= l.pasts[oldest].weight()
+		delete(l.pasts, oldest)
+		l.order = append(l.order[:0], l.order[1:]...)
+	}
+	l.pasts[key], l.order = s, append(l.order, key)
+	l.pastOps += s.weight()
+}
+
+// weight is what a state takes, in operations.
+func (s *State) weight() int {
+	if s.r.grown {
+		return len(s.r.nodes) / 8
+	}
+	return len(s.r.nodes)
 }
 
 func headsKey(heads []wire.OpID) string {

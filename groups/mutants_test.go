@@ -155,4 +155,4 @@ func (m mutant) run(t *testing.T) {
 // slowTests play many histories or all orders. The graphs are left out
 // altogether: they would catch nearly everything, being what the rules once
 // said; a property or a scenario has to.
-const slowTests = "^(TestRandomHistories|TestEveryOrder|TestApplyIsResolve|TestEveryVoidActHasACause|TestEveryMemberHasAProof|TestEveryByteOfAProofCounts)$"
+const slowTests = "^(TestModelOf.*|TestRandomHistories|TestEveryOrder|TestApplyIsResolve|TestEveryVoidActHasACause|TestEveryMemberHasAProof|TestEveryByteOfAProofCounts)$"

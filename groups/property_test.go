@@ -197,6 +197,9 @@ func TestApplyIsResolve(t *testing.T) {
 					resolved++
 				}
 			}
+			if got, want := takenAtOnce(t, ops, w.NowMs), groups.Within(l.State()); got != want {
+				t.Fatalf("seed %d: taken at once gives\n%s\none by one\n%s", seed, got, want)
+			}
 			if !groups.OwnersAgain(l) {
 				t.Fatalf("seed %d: an operation is taken to have seen other owners than it had", seed)
 			}
@@ -206,6 +209,24 @@ func TestApplyIsResolve(t *testing.T) {
 	if extended < resolved/4 {
 		t.Error("the shortcut is hardly taken")
 	}
+}
+
+// takenAtOnce is what operations resolve to that are taken in without a look at
+// the state between.
+func takenAtOnce(t *testing.T, ops []*groups.Op, nowMs uint64) string {
+	l, r := groups.Found(ops[0])
+	if r != nil {
+		t.Fatal(r)
+	}
+	for _, o := range ops[1:] {
+		switch j := l.JudgePast(o, nowMs); j.Verdict {
+		case groups.Accept:
+			l.Apply(o)
+		case groups.Void:
+			t.Fatalf("%v: what is void only all that is known tells", o)
+		}
+	}
+	return groups.Within(l.State())
 }
 
 // guaranteed holds protocol section 4, "Guaranteed", of one log.

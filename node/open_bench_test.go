@@ -23,7 +23,7 @@ func BenchmarkOpenGroup(b *testing.B) {
 	} {
 		b.Run(fmt.Sprint(c.Members), func(b *testing.B) {
 			n := testNode(b, "Ann")
-			g := storeCrowd(b, n, c)
+			g, _ := storeCrowd(b, n, c, c.Ops)
 			var wall, cpu []time.Duration
 			for b.Loop() {
 				began, used := time.Now(), processorTime(b)
@@ -45,13 +45,60 @@ func medianMs(of []time.Duration) float64 {
 	return float64(of[len(of)/2].Microseconds()) / 1000
 }
 
-// storeCrowd puts a made-up group on a node's disk, founded by its device.
-func storeCrowd(b *testing.B, n *Node, c groupstest.Crowd) wire.GroupID {
+// BenchmarkTakeControl is what the other half of 4 000 control operations costs
+// a member who was away, as sync brings them: signatures, rules, disk.
+func BenchmarkTakeControl(b *testing.B) {
+	const half, batch = 2000, 256
+	var wall, cpu time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		later := time.UnixMilli(groupstest.StartMs).AddDate(1, 0, 0)
+		n := startNode(b, b.TempDir(), "Ann", func(cfg *Config) { cfg.Now = func() time.Time { return later } })
+		g, ops := storeCrowd(b, n, groupstest.Crowd{Members: 500, Ops: 2 * half, Branches: 8, Apart: 10}, half)
+		r, err := n.openRoom(g)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var missed []*groups.Op
+		for _, o := range ops[half:] {
+			fresh, refusal := groups.Decode(o.Frame())
+			if refusal != nil {
+				b.Fatal(refusal)
+			}
+			missed = append(missed, fresh)
+		}
+		began, used := time.Now(), processorTime(b)
+		b.StartTimer()
+		for part := range slices.Chunk(missed, batch) {
+			err := r.step(b.Context(), func(c *commit) error {
+				if got := r.ingest(c, wire.PeerKey{}, part, false); got != len(part) {
+					return fmt.Errorf("%d of %d taken", got, len(part))
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		wall, cpu = wall+time.Since(began), cpu+processorTime(b)-used
+		b.StopTimer()
+		if err := n.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*half), "cpu-µs/operation")
+	b.ReportMetric(float64(b.N*half)/wall.Seconds(), "operations/s")
+}
+
+// storeCrowd puts the first operations of a made-up group on a node's disk,
+// founded by its device, and gives all.
+func storeCrowd(b *testing.B, n *Node, c groupstest.Crowd, upto int) (wire.GroupID, []*groups.Op) {
 	b.Helper()
 	c.Founder = &groupstest.Person{Name: "Ann", Account: n.dev.account(), Keys: n.dev.keys, Chain: n.dev.chain, KEMSeed: [32]byte{1}}
 	founder, ops := c.Play(4)
 	g := founder.Log.Group()
-	for chunk := range slices.Chunk(ops, 500) {
+	for chunk := range slices.Chunk(ops[:upto], 500) {
 		err := n.store.Update(b.Context(), func(tx *store.Tx) error {
 			if err := tx.PutGroup(store.GroupRow{ID: g, Meta: wire.Marshal(groupMeta{V: 1, CreatedMs: ops[0].HLC})}); err != nil {
 				return err
@@ -78,5 +125,5 @@ func storeCrowd(b *testing.B, n *Node, c groupstest.Crowd) wire.GroupID {
 			b.Fatal(err)
 		}
 	}
-	return g
+	return g, ops
 }
