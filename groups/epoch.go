@@ -167,13 +167,16 @@ func (l *Log) wraps(k, inc int) bool {
 type rekeyPast struct {
 	recipients indexes
 	seated     indexes // live incs of seated accounts, and harbors in office
+	dismissed  indexes // harbors out of office
 }
 
 func (s *State) rekeyPast(hlc uint64) rekeyPast {
 	p := rekeyPast{recipients: s.recipients(hlc), seated: s.seatedDevices()}
-	for h := range s.r.acts {
-		if s.harborInfo(h).Appointed {
-			p.seated = p.seated.with(h)
+	for _, i := range s.harbors() {
+		if s.harborInfo(i).Appointed {
+			p.seated = p.seated.with(i)
+		} else {
+			p.dismissed = p.dismissed.with(i)
 		}
 	}
 	return p

@@ -195,18 +195,23 @@ type HarborInfo struct {
 
 // Harbors lists every harbor that was appointed, by order key.
 func (s *State) Harbors() []HarborInfo {
-	var list []int
-	for i := range s.r.set.all() {
-		if s.r.nodes[i].isHarbor() {
-			list = append(list, i)
-		}
-	}
+	list := s.harbors()
 	s.r.sortByKey(list)
 	out := make([]HarborInfo, len(list))
 	for at, i := range list {
 		out[at] = s.harborInfo(i)
 	}
 	return out
+}
+
+// harbors are the places of all appointments.
+func (s *State) harbors() (list []int) {
+	for i := range s.r.set.all() {
+		if s.r.nodes[i].isHarbor() {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 // HarborByPeer gives the harbor in office with that peer key.
@@ -217,6 +222,31 @@ func (s *State) HarborByPeer(p wire.PeerKey) (HarborInfo, bool) {
 		}
 	}
 	return HarborInfo{}, false
+}
+
+// Harbor gives the harbor that an operation appointed; ok is false for any
+// other operation.
+func (s *State) Harbor(id wire.OpID) (HarborInfo, bool) {
+	i, ok := s.find(id)
+	if !ok || !s.r.nodes[i].isHarbor() {
+		return HarborInfo{}, false
+	}
+	return s.harborInfo(i), true
+}
+
+// Sponsors tells whether a harbor in office may admit by invites.
+func (h HarborInfo) Sponsors() bool { return h.Appointed && h.Rights&RightSponsor != 0 }
+
+// DismissPath is what a harbor out of office is given: the acts of an owner on
+// it that are in force, the faults that cut it, and everything they build on,
+// by order key. Nil for an operation that appointed no harbor.
+func (l *Log) DismissPath(id wire.OpID) []*Op {
+	s := l.State()
+	i, ok := s.find(id)
+	if !ok || !s.r.nodes[i].isHarbor() {
+		return nil
+	}
+	return l.withPasts(append(s.ids(s.r.acts[i]), s.CutBy(id)...))
 }
 
 func (s *State) harborInfo(i int) HarborInfo {

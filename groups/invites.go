@@ -83,6 +83,26 @@ func (s *State) InviteByKey(pk [32]byte) (InviteInfo, bool) {
 	return found, ok
 }
 
+// InviteOf gives the invite that an inc was admitted by; ok is false for one
+// that came in otherwise.
+func (s *State) InviteOf(inc wire.OpID) (InviteInfo, bool) {
+	i, ok := s.find(inc)
+	if !ok || s.r.nodes[i].op.Kind != KindAdmit || s.r.nodes[i].cites < 0 {
+		return InviteInfo{}, false
+	}
+	return s.inviteInfo(s.r.nodes[i].cites), true
+}
+
+// MayHaveLeaf tells whether a device may be given a leaf of a wrap set: its
+// own, or that of the invite which admitted it (SYNC.md Y9).
+func (s *State) MayHaveLeaf(inc, recipient wire.OpID) bool {
+	if info, ok := s.Inc(inc); !ok || !info.Seated {
+		return false
+	}
+	by, cited := s.InviteOf(inc)
+	return inc == recipient || cited && by.ID == recipient
+}
+
 func (s *State) inviteInfo(i int) InviteInfo {
 	n := s.r.nodes[i]
 	b, became := n.op.Body.(*InviteBody), s.r.issue(i)

@@ -1,11 +1,13 @@
 package groups
 
+import "slices"
+
 // Stale tells whether the epoch that would be sent under, eligible as it is,
 // is to be replaced before the next message (R35): a code it was wrapped for
 // has expired or is used up, so that whoever still holds the code would go on
-// reading; or a harbor that was in office is not any more, and knows the
-// topic. nowMs is the sender's clock: what is stale is a matter of sending,
-// never of reading.
+// reading; or a harbor has lost its office since, and may know the topic: it is
+// told while it is in office, whenever the epoch began. nowMs is the sender's
+// clock: what is stale is a matter of sending, never of reading.
 func (l *Log) Stale(e Epoch, nowMs uint64) bool {
 	s := l.State()
 	k, ok := s.find(e.Rekey)
@@ -18,10 +20,7 @@ func (l *Log) Stale(e Epoch, nowMs uint64) bool {
 			return true
 		}
 	}
-	for i := range past.seated.all() {
-		if s.r.nodes[i].isHarbor() && !s.harborInfo(i).Appointed {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.harbors(), func(i int) bool {
+		return !past.dismissed.has(i) && !s.harborInfo(i).Appointed
+	})
 }

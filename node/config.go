@@ -23,6 +23,10 @@ type Config struct {
 	Bootstrap []string
 	// NoMDNS turns off finding peers on the local network.
 	NoMDNS bool
+	// Harbor offers storage to groups of others; HarborQuota is how many bytes
+	// all of them together may take, 0 for DefaultHarborQuota.
+	Harbor      bool
+	HarborQuota uint64
 	// Version is shown in status and told to no stranger.
 	Version string
 	// Log receives short ids and counts; never content, keys or passcodes.
@@ -40,6 +44,10 @@ type Config struct {
 	FreeSpace func(dir string) (uint64, error)
 }
 
+// DefaultHarborQuota is what a harbor gives unless told otherwise: years of a
+// group's words.
+const DefaultHarborQuota = 1 << 30
+
 // Validate fills defaults in and refuses what cannot run.
 func (c *Config) Validate() error {
 	if c.Home == "" {
@@ -51,6 +59,9 @@ func (c *Config) Validate() error {
 				return fmt.Errorf("address %q is not a multiaddr: write /ip4/127.0.0.1/tcp/0 or the like", a)
 			}
 		}
+	}
+	if c.HarborQuota == 0 {
+		c.HarborQuota = DefaultHarborQuota
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

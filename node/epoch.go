@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"mutuals/groups"
 	"mutuals/groups/seal"
 	"mutuals/identity/wire"
+	"mutuals/node/mesh"
 	"mutuals/store"
 )
 
@@ -204,13 +206,37 @@ func (r *room) keepWraps(c *commit, rekey wire.OpID, leaves []seal.Leaf) {
 	if op.HLC < r.wrapsGone {
 		return // nobody is served them any more
 	}
+	if r.office != nil {
+		if err := r.keepSet(c, op, leaves); err != nil {
+			r.log.Warn("keeping wraps failed", "err", err)
+		}
+		return
+	}
 	for _, leaf := range leaves {
-		if leaf.ID == r.me {
+		if r.opensLeaf(leaf.ID) {
 			r.unwrap(c, op, leaf)
 		}
 	}
 	r.putWraps(c, rekey, body.EID, leaves)
 	r.openLocked(c)
+}
+
+// leafOf names the leaf of an epoch that this device can open: its own, or else
+// that of the sleep-proof invite it came in by.
+func (r *room) leafOf(e groups.Epoch) (leaf wire.OpID, ok bool) {
+	for _, to := range r.g.Recipients(e.Rekey) {
+		if r.opensLeaf(to.Inc) && (!ok || to.Inc == r.me) {
+			leaf, ok = to.Inc, true
+		}
+	}
+	return leaf, ok
+}
+
+// opensLeaf tells whether leaves of a recipient are for this device: it is the
+// recipient, or was admitted by that sleep-proof invite.
+func (r *room) opensLeaf(recipient wire.OpID) bool {
+	by, cited := r.g.State().InviteOf(r.me)
+	return recipient == r.me || cited && recipient == by.ID && len(by.KemPk) > 0
 }
 
 // unwrap opens the leaf that is for this device, by the newest KEM key or one
@@ -220,7 +246,7 @@ func (r *room) unwrap(c *commit, rekey *groups.Op, leaf seal.Leaf) bool {
 		return false
 	}
 	for _, k := range r.keys.seeds() {
-		e, err := seal.Unwrap(k.seed, r.group, rekey.Ctx(), r.me, uint32(leaf.KemGen), leaf.Wrap)
+		e, err := seal.Unwrap(k.seed, r.group, rekey.Ctx(), leaf.ID, uint32(leaf.KemGen), leaf.Wrap)
 		if err == nil {
 			return r.keepSecret(c, rekey.Ctx(), rekey.Body.(*groups.RekeyBody).EID, e)
 		}
@@ -243,13 +269,14 @@ func (r *room) wanted() (out []groups.Epoch) {
 // the leaf that is its own, then by a key request. It runs on the link's
 // goroutine.
 func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
-	var rekeys, rest []groups.Epoch
+	var rekeys []wrapped
+	var rest []groups.Epoch
 	var me wire.OpID
 	err := r.step(ctx, func(*commit) error {
 		me = r.me
 		for _, e := range r.wanted() {
-			if r.g.Wraps(e.Rekey, r.me) {
-				rekeys = append(rekeys, e)
+			if leaf, ok := r.leafOf(e); ok {
+				rekeys = append(rekeys, wrapped{e, leaf})
 			}
 			rest = append(rest, e)
 		}
@@ -259,9 +286,12 @@ func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
 		return err
 	}
 	if len(rekeys) > 0 {
-		if err := r.fetchLeaves(ctx, peer, me, rekeys); err != nil {
+		if err := r.fetchLeaves(ctx, peer, rekeys); err != nil {
 			return err
 		}
+	}
+	if r.view.Load().harbor(peer) {
+		return nil // it has leaves, and no key
 	}
 	if len(rest) > 0 || r.lacksNames() {
 		return r.requestKeys(ctx, peer)
@@ -269,35 +299,55 @@ func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
 	return nil
 }
 
-// fetchLeaves asks a peer for own leaves, one after another on one stream.
-func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, me wire.OpID, epochs []groups.Epoch) error {
+// askWraps opens a stream on which a peer is asked for wraps; nil if it refuses,
+// which the pull that comes finds the reason of.
+func (r *room) askWraps(ctx context.Context, peer wire.PeerKey) (*mesh.Stream, error) {
 	s, err := r.n.mesh.Open(ctx, peer, protocolSync)
 	if err != nil {
-		return fmt.Errorf("asking for wraps: %w", err)
+		return nil, fmt.Errorf("asking for wraps: %w", err)
 	}
-	defer s.Close()
+	ok, err := r.greet(ctx, s)
+	if err != nil || !ok {
+		return nil, errors.Join(err, s.Reset())
+	}
+	return s, nil
+}
+
+// greet says hello where only wraps are asked for, and reads past the vector.
+func (r *room) greet(ctx context.Context, s *mesh.Stream) (ok bool, err error) {
 	mine, err := r.vector(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := writeSync(s, &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine)}); err != nil {
-		return err
+		return false, err
 	}
 	m, err := readSync(s)
 	if err != nil {
-		return err
+		return false, err
 	}
 	hello, ok := m.(*groups.SyncHello)
-	if !ok {
-		return nil // refused: the pull that comes finds out why
+	if ok && hello.Digest != groups.Digest(mine) {
+		_, err = readVector(s)
 	}
-	if hello.Digest != groups.Digest(mine) {
-		if _, err := readVector(s); err != nil {
-			return err
-		}
+	return ok, err
+}
+
+// wrapped is an epoch that was wrapped for this device.
+type wrapped struct {
+	groups.Epoch
+	leaf wire.OpID // the own inc, or the sleep-proof invite that it came in by
+}
+
+// fetchLeaves asks a peer for own leaves, one after another on one stream.
+func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, epochs []wrapped) error {
+	s, err := r.askWraps(ctx, peer)
+	if err != nil || s == nil {
+		return err
 	}
+	defer s.Close()
 	for _, e := range epochs {
-		if err := writeSync(s, &groups.SyncWrapWant{Rekey: e.Rekey, Recipient: me}); err != nil {
+		if err := writeSync(s, &groups.SyncWrapWant{Rekey: e.Rekey, Recipient: e.leaf}); err != nil {
 			return err
 		}
 		m, err := readSync(s)
@@ -305,7 +355,7 @@ func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, me wire.OpID,
 			return err
 		}
 		wrap, ok := m.(*groups.SyncWrap)
-		if !ok || wrap.Rekey != e.Rekey || wrap.Leaf.ID != me || int(wrap.Count) != e.Count || !wrap.Verify(e.WrapRoot) {
+		if !ok || wrap.Rekey != e.Rekey || wrap.Leaf.ID != e.leaf || int(wrap.Count) != e.Count || !wrap.Verify(e.WrapRoot) {
 			continue // not held, or not what the rekey committed to: a key request follows
 		}
 		err = r.step(ctx, func(c *commit) error {
@@ -329,6 +379,16 @@ func (r *room) tick() {
 	if r.parked.expire(r.n.now()) && r.parked.empty() {
 		r.show()
 	}
+	if !r.parked.empty() {
+		// What was ahead of our clock may not be any more.
+		if err := r.commit(func(c *commit) error { r.unpark(c); return nil }); err != nil {
+			r.log.Warn("taking in what waited failed", "err", err)
+		}
+	}
+	if r.office != nil {
+		r.tickOffice()
+		return
+	}
 	r.tickRevocations()
 	r.proveForks()
 	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
@@ -338,12 +398,7 @@ func (r *room) tick() {
 			r.rekeyAt = r.n.now().Add(rekeyStep)
 		}
 	}
-	if !r.parked.empty() {
-		// What was ahead of our clock may not be any more.
-		if err := r.commit(func(c *commit) error { r.unpark(c); return nil }); err != nil {
-			r.log.Warn("taking in what waited failed", "err", err)
-		}
-	}
+	r.tellTopics()
 	r.tickHeld()
 	r.tickKeys()
 	r.tendKEM()

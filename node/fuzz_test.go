@@ -126,3 +126,16 @@ func FuzzClipName(f *testing.F) {
 		}
 	})
 }
+
+func FuzzHarbor(f *testing.F) {
+	decodes(f, harborMsg{V: 1, Request: wire.Marshal(harborReq{V: 1, What: harborWhat{Kind: harborTopic, Body: []byte{1}}})})
+}
+func FuzzHarborReq(f *testing.F) {
+	decodes(f, harborReq{V: 1, What: harborWhat{Kind: harborAppoint, Body: wire.Marshal(appointBody{Rights: 3})}})
+}
+func FuzzHarborPath(f *testing.F) { decodes(f, harborPath{Frames: [][]byte{{1}, {}}}) }
+func FuzzHarborAnswer(f *testing.F) {
+	decodes(f, harborAnswer{V: 1, Body: wire.Marshal(consentBody{})})
+}
+func FuzzTopic(f *testing.F)      { decodes(f, topicBody{}) }
+func FuzzLeftInvite(f *testing.F) { decodes(f, inviteBody{Preview: []byte{1}}) }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"time"
 
 	"mutuals/groups"
@@ -27,22 +28,29 @@ type topic struct {
 	joined time.Time
 }
 
-// listenTo lists the epochs whose topics this room listens on: the one it writes
-// on, the newest, and those that were left in the last days (PROTOCOLS.md N5).
-func (r *room) listenTo() map[[32]byte]bool {
-	want := map[[32]byte]bool{}
-	if !r.view.Load().seated() {
+// listenTo lists the topics this room listens on, by epoch: the one it writes
+// on, the newest, and those that were left in the last days (PROTOCOLS.md N5); a
+// harbor those it was told.
+func (r *room) listenTo() map[[32]byte][32]byte {
+	want := map[[32]byte][32]byte{}
+	switch v := r.view.Load(); {
+	case v.office.Appointed:
+		for _, t := range r.office.row.Topics {
+			want[r.g.Op(t.Rekey).Body.(*groups.RekeyBody).EID] = t.Topic
+		}
+		return want
+	case !v.seated():
 		return want
 	}
 	if e, ok := r.sendEpoch(); ok {
-		want[e.EID] = true
+		want[e.EID] = r.keys.epochs[e.EID].keys.Topic
 	}
 	for _, e := range r.aged() {
 		if e.leftMs+uint64(topicKept.Milliseconds()) < r.n.nowMs() || len(want) == maxTopics {
 			break
 		}
 		if r.keys.has(e.EID) {
-			want[e.EID] = true
+			want[e.EID] = r.keys.epochs[e.EID].keys.Topic
 		}
 	}
 	return want
@@ -53,17 +61,17 @@ func (r *room) listenTo() map[[32]byte]bool {
 func (r *room) tuneTopics() {
 	want := r.listenTo()
 	for eid, t := range r.topics {
-		if !want[eid] {
+		if name, ok := want[eid]; !ok || t.t.Name() != groups.TopicName(name) {
 			t.t.Leave()
 			delete(r.topics, eid)
 		}
 	}
-	for eid := range want {
+	for eid, name := range want {
 		if r.topics[eid] != nil {
 			continue
 		}
-		t, err := r.n.mesh.Join(groups.TopicName(r.keys.epochs[eid].keys.Topic), mesh.Gate{
-			Allow:   func(p wire.PeerKey) bool { return r.view.Load().member(p) },
+		t, err := r.n.mesh.Join(groups.TopicName(name), mesh.Gate{
+			Allow:   func(p wire.PeerKey) bool { return r.view.Load().gossips(p) },
 			Judge:   r.judgeGossip,
 			Deliver: func(from wire.PeerKey, _ []byte, checked any) { r.deliver(from, checked) },
 		})
@@ -114,15 +122,17 @@ func (r *room) publish(ops []*groups.Op) {
 			}
 		}
 	}
-	var straight []outgoing
+	straight, v := outgoingOf(ops), r.view.Load()
 	for peer, l := range r.links {
+		tell := straight
 		if onTopic[peer] {
-			continue
+			// A harbor is to have what wraps belong to before the wraps come.
+			tell = nil
+			if v.harbor(peer) {
+				tell = outgoingOf(controlOf(ops))
+			}
 		}
-		if straight == nil {
-			straight = outgoingOf(ops)
-		}
-		for _, o := range straight {
+		for _, o := range tell {
 			l.tellOut(o)
 		}
 	}
@@ -141,6 +151,10 @@ func outgoingOf(ops []*groups.Op) []outgoing {
 		out = append(out, o)
 	}
 	return out
+}
+
+func controlOf(ops []*groups.Op) []*groups.Op {
+	return slices.DeleteFunc(slices.Clone(ops), func(op *groups.Op) bool { return op.Chain != groups.Control })
 }
 
 // segmentsOf puts operations into segments, one for each run of a chain.

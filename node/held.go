@@ -105,7 +105,7 @@ func (v *view) speaksFor(p wire.PeerKey) (wire.OpID, bool) {
 // holders counts who reports a message on its disk, besides its author: members,
 // each once however many devices it has, and harbors; and how many there are.
 func (r *room) holders(v *view, inc wire.OpID, seq uint64, author wire.AccountID) (members, harbors, of int) {
-	of = v.harbors + v.state.SeatCount()
+	of = len(v.harbors) + v.state.SeatCount()
 	if v.state.Seated(author) {
 		of--
 	}
@@ -175,6 +175,12 @@ func (h *held) changed(holder, inc wire.OpID, s span) {
 
 // note takes in what a peer says is on its disk; on the room's goroutine.
 func (r *room) note(c *commit, peer wire.PeerKey, entries groups.Vector) {
+	if r.office != nil {
+		return // nobody here asks
+	}
+	if r.view.Load().harbor(peer) {
+		r.noteHarbor(peer, entries)
+	}
 	id, ok := r.view.Load().speaksFor(peer)
 	if !ok {
 		return
@@ -400,7 +406,11 @@ func (r *room) pulled(peer wire.PeerKey) {
 		return nil
 	})
 	r.tell(r.payRevocations)
-	if err := r.fetchKeys(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
+	fetch := r.fetchKeys
+	if r.view.Load().blind {
+		fetch = r.fetchSets
+	}
+	if err := fetch(r.n.ctx, peer); err != nil && r.n.ctx.Err() == nil {
 		r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
 		r.tell(func(*commit) error { r.askKeysAgain(peer); return nil })
 	}

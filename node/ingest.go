@@ -29,7 +29,7 @@ const (
 // view of the moment (PROTOCOLS.md N5).
 func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) {
 	v := r.view.Load()
-	if !v.member(from) {
+	if !v.gossips(from) {
 		return mesh.Reject, nil
 	}
 	op, refusal := groups.DecodeGossip(frame)
@@ -38,6 +38,9 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 		return mesh.Reject, nil
 	}
 	inc, known := v.state.Inc(op.IncID())
+	if h, ok := v.state.Harbor(op.IncID()); ok {
+		inc, known = groups.IncInfo{Device: h.Device, Live: h.Appointed, Seated: h.Appointed}, true
+	}
 	if !known {
 		// Its admit has not come yet: nobody is to blame, and what was ignored
 		// here comes by sync.
@@ -117,6 +120,9 @@ func (r *room) takeArrivals(first arrival) {
 func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified bool) int {
 	got := 0
 	for i, op := range ops {
+		if r.office != nil && op.Chain == groups.Content && r.overfull() {
+			continue // it comes again once there is room
+		}
 		if r.holds(op) {
 			r.meetFork(ops[i:])
 			continue

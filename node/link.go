@@ -47,6 +47,9 @@ type link struct {
 	// the wait before that.
 	keysAt   time.Time
 	keysWait time.Duration
+	// topicAt is when a harbor may be told the topic of the epoch topicOf again.
+	topicAt time.Time
+	topicOf [32]byte
 }
 
 // outgoing is an encoded message, and the own content that is in it, of seq 0
@@ -383,18 +386,19 @@ func (r *room) hearWraps(ctx context.Context, m *groups.SyncWraps) error {
 	})
 }
 
-// wrapHolders is how many linked members get the whole wrap set with the rekey:
-// with the author gone, there are still some to ask.
+// wrapHolders is how many linked members get the whole wrap set with the rekey,
+// beside the harbors: with the author gone, there are still some to ask.
 const wrapHolders = 3
 
-// handWraps gives a wrap set to some linked members.
+// handWraps gives a wrap set to every linked harbor and to some linked members.
 func (r *room) handWraps(rekey wire.OpID, leaves []seal.Leaf) {
-	given := 0
-	for _, l := range r.links {
-		if given == wrapHolders {
-			return
+	v, given := r.view.Load(), 0
+	for peer, l := range r.links {
+		harbor := v.harbor(peer)
+		if !harbor && given == wrapHolders {
+			continue
 		}
-		if l.tellIt(&groups.SyncWraps{Group: r.group, Rekey: rekey, Leaves: leaves}) {
+		if l.tellIt(&groups.SyncWraps{Group: r.group, Rekey: rekey, Leaves: leaves}) && !harbor {
 			given++
 		}
 	}

@@ -51,6 +51,9 @@ func (r *room) load() error {
 		if err := wire.Unmarshal(row.Meta, &r.meta); err != nil {
 			return err
 		}
+		if err := r.loadOffice(tx); err != nil {
+			return err
+		}
 		if err := r.loadControl(tx); err != nil {
 			return err
 		}
@@ -64,6 +67,9 @@ func (r *room) load() error {
 				r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
 				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
 			}
+		}
+		if r.office != nil {
+			return r.weighOffice(tx)
 		}
 		if err := r.loadAsks(tx); err != nil {
 			return err
@@ -85,13 +91,16 @@ func (r *room) load() error {
 	for _, op := range r.g.Ops() {
 		r.moveHead(op)
 	}
+	r.seen.loaded(r.g.Ops(), r.heads)
+	if r.office != nil {
+		return nil
+	}
 	r.findMe(r.g.State())
 	if err := r.n.store.View(r.loadHeld); err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
 	r.noteForks(r.g.State())
 	r.loadOwed()
-	r.seen.loaded(r.g.Ops(), r.heads)
 	r.tell(r.openMore)
 	r.tell(r.refoldMore)
 	return r.countUnread()
@@ -238,6 +247,9 @@ func (n *Node) prepareRoom(ctx context.Context, genesis *groups.Op, kemPk []byte
 	n.opening.Lock()
 	defer n.opening.Unlock()
 	if r := n.room(group); r != nil {
+		if r.view.Load().blind {
+			return nil, errBlind
+		}
 		err := r.step(ctx, func(c *commit) error {
 			r.keepKEM(c, kemPk, seed)
 			r.meta.Sponsor = sponsor
@@ -258,15 +270,8 @@ func (n *Node) storeRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, 
 		return refusal
 	}
 	group := wire.GroupID(genesis.ID)
-	meta := groupMeta{V: 1, CreatedMs: genesis.HLC, Sponsor: sponsor}
 	err := n.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.PutGroup(store.GroupRow{ID: group, Meta: wire.Marshal(meta)}); err != nil {
-			return err
-		}
-		if err := tx.PutOp(group, genesis.ID, uint8(groups.Control), 0, genesis.ID, genesis.Frame()); err != nil {
-			return err
-		}
-		if err := tx.PutHead(group, genesis.ID, uint8(groups.Control), store.Head{Seq: 0, ID: genesis.ID}); err != nil {
+		if err := putGenesis(tx, genesis, sponsor); err != nil {
 			return err
 		}
 		return tx.PutKEM(group, kemSlot(kemPk), seed, n.nowMs())
@@ -276,6 +281,23 @@ func (n *Node) storeRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, 
 	}
 	return nil
 }
+
+// putGenesis writes a group that begins here; sponsor is whom to sync with
+// until its members are known.
+func putGenesis(tx *store.Tx, genesis *groups.Op, sponsor wire.PeerKey) error {
+	group := wire.GroupID(genesis.ID)
+	meta := groupMeta{V: 1, CreatedMs: genesis.HLC, Sponsor: sponsor}
+	if err := tx.PutGroup(store.GroupRow{ID: group, Meta: wire.Marshal(meta)}); err != nil {
+		return err
+	}
+	if err := tx.PutOp(group, genesis.ID, uint8(groups.Control), 0, genesis.ID, genesis.Frame()); err != nil {
+		return err
+	}
+	return tx.PutHead(group, genesis.ID, uint8(groups.Control), store.Head{Seq: 0, ID: genesis.ID})
+}
+
+// errBlind ends what would make a member of a group's harbor.
+var errBlind = api.NewProblem(api.NotAllowed).Explain("this node keeps that group as its harbor, and must not be able to read it: use another node")
 
 // openRoom loads a group and runs its room.
 func (n *Node) openRoom(group wire.GroupID) (*room, error) {
@@ -320,7 +342,11 @@ func (n *Node) dropRoom(r *room) {
 	delete(n.rooms, r.group)
 	n.roomsMu.Unlock()
 	r.stop()
-	if err := n.store.ForgetGroup(n.ctx, r.group); err != nil && n.ctx.Err() == nil {
+	err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.DeleteSetting(officeKey(r.group)) })
+	if r.office != nil {
+		n.harbored.Add(-r.office.used)
+	}
+	if err = errors.Join(err, n.store.ForgetGroup(n.ctx, r.group)); err != nil && n.ctx.Err() == nil {
 		n.log.Warn("forgetting a group failed", "err", err)
 	}
 }

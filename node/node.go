@@ -67,11 +67,12 @@ type Node struct {
 	// recordsRead are the hashes of records read lately, known or not.
 	recordsRead map[[32]byte]struct{}
 
-	tasks  *tasks
-	hub    *hub
-	rates  *rates
-	hellos counted
-	stats  struct{ dropped atomic.Uint64 }
+	harbored atomic.Int64 // bytes kept for others' groups, as their harbor
+	tasks    *tasks
+	hub      *hub
+	rates    *rates
+	hellos   counted
+	stats    struct{ dropped atomic.Uint64 }
 }
 
 // Open takes a home, and with an identity in it starts the node. The error is
@@ -210,6 +211,7 @@ func (n *Node) serve() {
 	n.mesh.Handle(protocolDirect, maxDirectStreams, n.serveDirect)
 	n.mesh.Handle(protocolRestore, maxRestoreStreams, n.serveRestore)
 	n.mesh.Handle(protocolLink, maxKnocks, n.serveLink)
+	n.mesh.Handle(protocolHarbor, maxHarborStreams, n.serveHarbor)
 }
 
 // bootstrap dials the peers that the configuration names.

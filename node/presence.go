@@ -54,11 +54,20 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 // seat, or the one that was asked to let this device in: whom this node
 // exchanges the group's operations with.
 func (v *view) knows(p wire.PeerKey) bool {
-	if v.member(p) || p == v.meta.Sponsor && !v.seated() {
+	if v.gossips(p) || p == v.meta.Sponsor && v.seeks() {
 		return true
 	}
 	_, waits := v.waiting[p]
 	return waits
+}
+
+// seeks tells whether this node is not in the group yet: then it knows nobody
+// there but whom it asked, or who asked it to be a harbor.
+func (v *view) seeks() bool {
+	if v.blind {
+		return v.office.ID.IsZero()
+	}
+	return !v.seated()
 }
 
 // rewire draws the consequences of a new state for connections: gates, links,
@@ -72,8 +81,20 @@ func (r *room) rewire(old, now *view) {
 			}
 		}
 	}
+	if old != nil {
+		for p := range old.harbors {
+			if !now.knows(p) {
+				gone = append(gone, p)
+			}
+		}
+	}
 	for p := range now.peers {
-		if old == nil || !old.member(p) {
+		if old == nil || !old.gossips(p) {
+			came = append(came, p)
+		}
+	}
+	for p := range now.harbors {
+		if old == nil || !old.gossips(p) {
 			came = append(came, p)
 		}
 	}
@@ -86,7 +107,7 @@ func (r *room) rewire(old, now *view) {
 	for _, p := range gone {
 		r.setLink(p, false)
 		r.n.mesh.Refresh(p)
-		if now.seated() && p != self {
+		if (now.seated() || now.office.Appointed) && p != self {
 			r.n.wg.Go(func() { r.farewell(p) })
 		}
 	}
@@ -173,7 +194,7 @@ func (r *room) farewell(peer wire.PeerKey) {
 func (n *Node) shares(peer wire.PeerKey) bool {
 	return slices.ContainsFunc(n.openRooms(), func(r *room) bool {
 		v := r.view.Load()
-		return (v.seated() || v.waits()) && v.knows(peer)
+		return (v.seated() || v.waits() || v.office.Appointed) && v.knows(peer)
 	})
 }
 
@@ -204,18 +225,27 @@ func (r *room) sayFarewell(ctx context.Context, peer wire.PeerKey) error {
 	return err
 }
 
-// unseating lists the operations that unseated a device's account or stopped
-// the device, oldest first.
+// unseating lists the operations that unseated a device's account, stopped the
+// device or dismissed the harbor, oldest first.
 func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 	var out []*groups.Op
 	r.step(r.n.ctx, func(*commit) error {
 		told := map[wire.OpID]bool{}
-		for _, inc := range r.incsOf(peer) {
-			for _, op := range slices.Concat(r.g.UnseatPath(inc.Account), r.g.StopPath(inc.ID)) {
+		tell := func(ops []*groups.Op) {
+			for _, op := range ops {
 				if !told[op.ID] {
 					told[op.ID] = true
 					out = append(out, op)
 				}
+			}
+		}
+		for _, inc := range r.incsOf(peer) {
+			tell(r.g.UnseatPath(inc.Account))
+			tell(r.g.StopPath(inc.ID))
+		}
+		for _, h := range r.g.State().Harbors() {
+			if h.Peer == peer && !h.Appointed {
+				tell(r.g.DismissPath(h.ID))
 			}
 		}
 		return nil
@@ -236,7 +266,10 @@ func (n *Node) tuneKeeps() {
 		for _, p := range somePeers(self, v) {
 			want[p] = true
 		}
-		if v.me.IsZero() && v.meta.Sponsor != (wire.PeerKey{}) {
+		for p := range v.harbors {
+			want[p] = true
+		}
+		if v.me.IsZero() && v.seeks() && v.meta.Sponsor != (wire.PeerKey{}) {
 			want[v.meta.Sponsor] = true
 		}
 	}
@@ -295,14 +328,17 @@ func somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
 // first.
 func (r *room) records() [][]byte {
 	out := [][]byte{r.n.mesh.Record()}
-	self := r.n.mesh.Self()
-	for p := range r.view.Load().peers {
-		if len(out) == groups.MaxHelloRecords {
-			break
-		}
-		if b := r.n.recordOf(p); p != self && b != nil {
+	self, v := r.n.mesh.Self(), r.view.Load()
+	add := func(p wire.PeerKey) {
+		if b := r.n.recordOf(p); p != self && b != nil && len(out) < groups.MaxHelloRecords {
 			out = append(out, b)
 		}
+	}
+	for p := range v.harbors { // first: who comes back finds them when nobody else is up
+		add(p)
+	}
+	for p := range v.peers {
+		add(p)
 	}
 	return slices.DeleteFunc(out, func(b []byte) bool { return len(b) == 0 || len(b) > groups.MaxRecord })
 }

@@ -21,6 +21,9 @@ const previewTime = 10 * time.Second
 // invite. Of others' invites this device does not know the code, and gives
 // none.
 func (r *room) preview(invite wire.OpID) []byte {
+	if r.view.Load().blind {
+		return r.leftPreview(invite)
+	}
 	rows, err := r.inviteRows()
 	if err != nil {
 		r.log.Warn("reading own invites failed", "err", err)

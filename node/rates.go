@@ -19,6 +19,7 @@ type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
 	blames, lines, autos, restores, welcome limiters
+	harbors                                 limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -36,6 +37,7 @@ func newRates() *rates {
 		content: limiters{every: 1000, burst: 10_000},                  // far above what people say
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
 		autos:   limiters{every: rate.Every(3 * time.Hour), burst: 8},  // past it a person looks
+		harbors: limiters{every: rate.Every(time.Minute / harborsPerMinute), burst: harborsPerMinute},
 		// A dialogue at a link and one every ten minutes; all peers together.
 		restores: limiters{every: rate.Every(time.Minute / restoresPerMinute), burst: restoresPerMinute},
 		welcome:  limiters{every: rate.Every(time.Minute / restoresOfAll), burst: restoresOfAll},
@@ -60,6 +62,7 @@ func (r *rates) ask(l *limiters, who [32]byte) bool {
 
 func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
+func (r *rates) harbor(p wire.PeerKey) bool { return r.ask(&r.harbors, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
 
 func (r *rates) restore(p wire.PeerKey) bool {

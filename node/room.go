@@ -36,6 +36,7 @@ type room struct {
 
 	// owned by run
 	g          *groups.Log
+	office     *office   // where this node is the group's harbor, and no member
 	me         wire.OpID // own incarnation, zero while not admitted
 	meta       groupMeta
 	keys       *keyring
@@ -61,8 +62,9 @@ type room struct {
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
-	toldSafe   safety // what readers were told of the own chains
-	changed    signal // told after each commit
+	toldSafe   safety                              // what readers were told of the own chains
+	harbored   map[wire.PeerKey]map[chainOf]uint64 // how far each harbor says it has each chain
+	changed    signal                              // told after each commit
 	latest     *timeline.Entry
 	unread     int
 	recount    bool   // latest and unread are to be read anew after the commit
@@ -82,12 +84,14 @@ type view struct {
 	state   *groups.State
 	me      wire.OpID
 	meta    groupMeta
-	peers   map[wire.PeerKey]wire.OpID // live devices of those seated
-	waiting map[wire.PeerKey]wire.OpID // live devices of those in the waitlist
-	holders map[wire.OpID]holder       // whose word counts on what is on their disk
-	harbors int                        // how many of these are harbors
-	written [3]uint64                  // seqs of the own heads, by kind of chain
-	epoch   groups.Epoch               // sent under, of generation 0 for none
+	peers   map[wire.PeerKey]wire.OpID         // live devices of those seated
+	waiting map[wire.PeerKey]wire.OpID         // live devices of those in the waitlist
+	holders map[wire.OpID]holder               // whose word counts on what is on their disk
+	harbors map[wire.PeerKey]groups.HarborInfo // in office
+	blind   bool                               // this node is the group's harbor, or was, or is about to be
+	office  groups.HarborInfo                  // and this is its appointment
+	written [3]uint64                          // seqs of the own heads, by kind of chain
+	epoch   groups.Epoch                       // sent under, of generation 0 for none
 	synced  bool
 	latest  *timeline.Entry
 	unread  int
@@ -98,6 +102,15 @@ func (v *view) member(p wire.PeerKey) bool {
 	_, ok := v.peers[p]
 	return ok
 }
+
+// harbor tells whether a peer is a harbor of the group, in office.
+func (v *view) harbor(p wire.PeerKey) bool {
+	_, ok := v.harbors[p]
+	return ok
+}
+
+// gossips tells whether a peer may take part in the group's topics.
+func (v *view) gossips(p wire.PeerKey) bool { return v.member(p) || v.harbor(p) }
 
 // seated tells whether this device's account has a seat.
 func (v *view) seated() bool {
@@ -322,19 +335,19 @@ func (r *room) run(ctx context.Context) {
 // show replaces the view by what holds now.
 func (r *room) show() {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, synced: r.parked.empty(), latest: r.latest, unread: r.unread}
+	v := &view{state: s, me: r.me, meta: r.meta, synced: r.parked.empty(), latest: r.latest, unread: r.unread, blind: r.office != nil}
+	if r.office != nil {
+		v.office = r.office.held(s, r.n.mesh.Self())
+	}
 	same := old != nil && s.Same(old.state)
-	if same {
-		v.peers, v.waiting = old.peers, old.waiting // a message changes no member
-		v.holders, v.harbors = old.holders, old.harbors
-	} else {
-		v.peers, v.waiting = linkable(s)
+	switch {
+	case same: // a message changes no member
+		v.peers, v.waiting, v.harbors, v.holders = old.peers, old.waiting, old.harbors, old.holders
+	case v.blind && !v.office.Appointed:
+		// Out of office it deals with nobody.
+	default:
+		v.peers, v.waiting, v.harbors = linkable(s)
 		v.holders = holdersOf(s, v.peers)
-		for _, h := range v.holders {
-			if h.harbor {
-				v.harbors++
-			}
-		}
 	}
 	v.epoch, _ = r.sendEpoch()
 	v.written = r.written()
@@ -345,9 +358,15 @@ func (r *room) show() {
 	r.changed.tell()
 }
 
-// linkable lists the live devices of those seated, and of those who wait.
-func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID) {
-	peers, waiting = map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]wire.OpID{}
+// linkable lists the live devices of those seated and of those who wait, and the
+// harbors in office.
+func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID, harbors map[wire.PeerKey]groups.HarborInfo) {
+	peers, waiting, harbors = map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]groups.HarborInfo{}
+	for _, h := range s.Harbors() {
+		if h.Appointed {
+			harbors[h.Peer] = h
+		}
+	}
 	for _, m := range s.Members() {
 		to := peers
 		switch m.Status {
@@ -363,7 +382,7 @@ func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID) {
 			}
 		}
 	}
-	return peers, waiting
+	return peers, waiting, harbors
 }
 
 // own writes a control operation of this device and takes it in.
@@ -371,7 +390,8 @@ func (r *room) own(c *commit, kind groups.Kind, body any) (*groups.Op, error) {
 	if err := r.mayWrite(); err != nil {
 		return nil, err
 	}
-	op, err := r.g.ComposeControl(r.me, r.n.dev.keys.Op, r.n.nowMs(), kind, body)
+	inc, key := r.pen()
+	op, err := r.g.ComposeControl(inc, key, r.n.nowMs(), kind, body)
 	if err != nil {
 		return nil, fmt.Errorf("writing %v: %w", kind, err)
 	}
@@ -406,7 +426,10 @@ func (r *room) take(c *commit, op *groups.Op) {
 	if c.heads == nil {
 		c.heads = map[chainOf]store.Head{}
 	}
-	c.heads[chainOf{inc, op.Chain}] = store.Head{Seq: op.Seq, ID: op.ID}
+	c.heads[chainOf{inc, op.Chain}] = store.Head{Seq: op.Seq, ID: op.ID, Floor: r.heads[chainOf{inc, op.Chain}].Floor}
+	if r.office != nil {
+		r.weigh(len(frame))
+	}
 	switch op.Chain {
 	case groups.Control:
 		c.control = append(c.control, op)
@@ -416,13 +439,19 @@ func (r *room) take(c *commit, op *groups.Op) {
 	case groups.Content:
 		c.content++
 		r.sinceRekey++
-		r.open(c, op)
+		if r.office == nil { // a harbor has no key, nor a use for what it cannot read
+			r.open(c, op)
+		}
 	}
 }
 
 // settle draws the consequences of a step before it is written: who came and
 // went, which words count, which epoch to make.
 func (r *room) settle(c *commit) error {
+	if r.office != nil {
+		r.settleOffice(c)
+		return nil
+	}
 	after := r.g.State()
 	if len(c.control) > 0 {
 		if before := c.before; before == nil || before.Policy().HistoryDays != after.Policy().HistoryDays {

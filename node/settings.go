@@ -14,6 +14,8 @@ const (
 	settingsKey = "settings"
 	// settingsAtKey is when the settings were last changed, on any own device.
 	settingsAtKey = "settings-at"
+	// harborForKey is whose groups this device keeps; of this device alone.
+	harborForKey = "harbor-for"
 )
 
 // settingsRow is how the person wants this node to behave.
@@ -27,7 +29,28 @@ type settingsRow struct {
 // Settings returns how the person wants this node to behave.
 func (n *Node) Settings(context.Context) (api.Settings, error) {
 	row, err := n.settings()
-	return row.api(), err
+	if err != nil {
+		return api.Settings{}, err
+	}
+	out := row.api()
+	out.HarborFor, err = n.harborFor()
+	return out, err
+}
+
+// harborFor tells whose groups this node agrees to keep as a harbor.
+func (n *Node) harborFor() (whose string, err error) {
+	whose = api.HarborForMutuals
+	err = n.store.View(func(tx *store.Tx) error {
+		b, ok, err := tx.Setting(harborForKey)
+		if ok {
+			whose = string(b)
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading settings: %w", err)
+	}
+	return whose, nil
 }
 
 func (row settingsRow) api() api.Settings {
@@ -92,9 +115,22 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 		}
 		row.AutoAccept = *a
 	}
-	err := n.store.Update(ctx, func(tx *store.Tx) error { return putSettings(tx, row, identity.NextN(last, n.nowMs())) })
+	if h := in.HarborFor; h != nil && *h != api.HarborForMutuals && *h != api.HarborForSelf {
+		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("harbor_for is mutuals or self, not %q", *h)
+	}
+	err := n.store.Update(ctx, func(tx *store.Tx) error {
+		if in.HarborFor != nil {
+			if err := tx.PutSetting(harborForKey, []byte(*in.HarborFor)); err != nil {
+				return err
+			}
+		}
+		return putSettings(tx, row, identity.NextN(last, n.nowMs()))
+	})
+	if err != nil {
+		return api.Settings{}, err
+	}
 	n.ownChanged()
-	return row.api(), err
+	return n.Settings(ctx)
 }
 
 // acceptsOffers tells whether seats that mutuals offer are taken unasked, in a

@@ -90,7 +90,8 @@ func (n *Node) sponsor(ctx context.Context, s *mesh.Stream) error {
 func (r *room) sendPath(ctx context.Context, s *mesh.Stream, invite wire.OpID) error {
 	var path []*groups.Op
 	if err := r.step(ctx, func(*commit) error {
-		path = r.g.AdmissionPath(invite, r.me)
+		inc, _ := r.pen()
+		path = r.g.AdmissionPath(invite, inc)
 		return nil
 	}); err != nil {
 		return err
@@ -126,6 +127,9 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 		switch {
 		case !existing.IsZero():
 			verdict.Admit = r.g.Op(existing).Frame()
+		case r.office != nil && by.Approval:
+			verdict = refused(groups.ReasonNotSponsor) // a member may ask an admin
+			return nil
 		case reason == groups.ReasonPending, reason == groups.ReasonNone && by.Approval:
 			verdict.Outcome = outcomePending
 			return r.queueAsk(c, passedMsg{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig}, true, wire.AccountID{})
@@ -157,7 +161,8 @@ func (r *room) mayAdmit(q groups.JoinRequest, sig wire.Sig, useSig []byte) (exis
 	if r.n.people.revoked(q.Chain) {
 		return existing, false, groups.ReasonRevoked
 	}
-	return r.g.MayAdmit(r.me, q, sig, useSig, r.n.nowMs())
+	inc, _ := r.pen()
+	return r.g.MayAdmit(inc, q, sig, useSig, r.n.nowMs())
 }
 
 // admitPulled writes the admit of a mutual who said yes to an offer.
@@ -182,7 +187,7 @@ func (r *room) admitPulled(ctx context.Context, answer *answerMsg) (waits bool, 
 func (n *Node) roomOfInvite(pk [32]byte) (*room, wire.OpID) {
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
-		if !v.seated() {
+		if !v.seated() && !v.office.Sponsors() {
 			continue
 		}
 		if invite, ok := v.state.InviteByKey(pk); ok {

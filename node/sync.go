@@ -78,7 +78,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		if len(wants) == 0 {
 			return nil
 		}
-		if !keyed && groups.ChainKind(wants[0].Chain) == groups.Content {
+		if !keyed && !r.view.Load().blind && groups.ChainKind(wants[0].Chain) == groups.Content {
 			// The keys first: else content is stored shut, read back and opened.
 			keyed = true
 			if err := r.fetchKeys(ctx, peer); err != nil {
@@ -107,7 +107,20 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 // content counts is decided by the control operations its author knew, and a
 // key for it is asked for by a KEM key that may be new.
 func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
-	all := groups.Missing(mine, theirs)
+	all := groups.Missing(mine, theirs) // control first
+	floors, seqs := map[chainOf]uint64{}, map[chainOf]uint64{}
+	for _, e := range theirs {
+		floors[chainOf{e.Inc, groups.ChainKind(e.Chain)}] = e.Floor
+	}
+	for _, e := range mine {
+		seqs[chainOf{e.Inc, groups.ChainKind(e.Chain)}] = e.Seq
+	}
+	// Behind a gap, which a harbor makes where it is short of room, nothing can
+	// be judged: somebody else has what is missing.
+	all = slices.DeleteFunc(all, func(w groups.Want) bool {
+		at := chainOf{w.Inc, groups.ChainKind(w.Chain)}
+		return at.chain == groups.Content && floors[at] > seqs[at]+1
+	})
 	if next := slices.IndexFunc(all, func(w groups.Want) bool { return w.Chain != all[0].Chain }); next > 0 {
 		return all[:next]
 	}
@@ -392,27 +405,34 @@ func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 	return writeSync(s, &groups.SyncDone{Status: status})
 }
 
-// serveWrap sends one leaf of a wrap set to the device it is for.
+// serveWrap sends one leaf of a wrap set to a device that may have it, or to a
+// harbor (groups/SYNC.md Y9).
 func (r *room) serveWrap(s *mesh.Stream, want *groups.SyncWrapWant) error {
 	v := r.view.Load()
-	if v.peers[s.Peer()] != want.Recipient {
+	if !v.harbor(s.Peer()) && !v.state.MayHaveLeaf(v.peers[s.Peer()], want.Recipient) {
 		return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
 	}
-	var leaves []seal.Leaf
-	var hashes [][32]byte
+	var m *groups.SyncWrap
 	err := r.n.store.View(func(tx *store.Tx) (err error) {
-		leaves, hashes, err = r.wraps(tx, want.Rekey)
+		if v.blind {
+			m, err = r.keptLeaf(tx, want.Rekey, want.Recipient)
+			return err
+		}
+		leaves, hashes, err := r.wraps(tx, want.Rekey)
+		for i, leaf := range leaves {
+			if leaf.ID == want.Recipient && leaf.Hash() == hashes[i] { // not the own one, erased
+				m = &groups.SyncWrap{Rekey: want.Rekey, Index: uint64(i), Count: uint64(len(leaves)), Leaf: leaf, Proof: seal.Proof(hashes, i)}
+			}
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for i, leaf := range leaves {
-		if leaf.ID == want.Recipient {
-			return writeSync(s, &groups.SyncWrap{Rekey: want.Rekey, Index: uint64(i), Count: uint64(len(leaves)), Leaf: leaf, Proof: seal.Proof(hashes, i)})
-		}
+	if m == nil {
+		return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
 	}
-	return writeSync(s, &groups.SyncDone{Status: groups.SyncNotHeld})
+	return writeSync(s, m)
 }
 
 // refuseSync tells a device that may not sync what unseated it, so that it can

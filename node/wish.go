@@ -31,7 +31,7 @@ func (n *Node) wish(ctx context.Context, from wire.PeerKey, genesis *groups.Op, 
 	n.devices.mu.Lock()
 	waits := n.devices.wishes[group] != nil
 	n.devices.mu.Unlock()
-	if r := n.room(group); waits || r != nil && r.hasDevice() || !seated {
+	if r := n.room(group); waits || r != nil && (r.hasDevice() || r.view.Load().blind) || !seated {
 		return nil
 	}
 	seed, pk, err := seal.GenerateKEM(n.cfg.Rand)

@@ -40,6 +40,28 @@ func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 	return tx.setWhere(g, id, where{inc: i, chain: chain, seq: seq})
 }
 
+// DeleteOp forgets one operation of a content chain, in the transaction that
+// raises the chain's floor above it; its entry in the timeline stays. One that
+// is not there is no error.
+func (tx *Tx) DeleteOp(group W.GroupID, inc W.OpID, seq uint64, id W.OpID) error {
+	g, i, ok, err := tx.lookupPair(group, inc)
+	if err != nil || !ok {
+		return err
+	}
+	w, ok, err := tx.where(g, id)
+	if err != nil || !ok {
+		return err
+	}
+	if err := tx.del(opKey(g, i, chainContent, seq, id)); err != nil {
+		return err
+	}
+	if w.entered {
+		w.inc, w.chain, w.seq = 0, 0, 0
+		return tx.writeWhere(g, id, w)
+	}
+	return tx.del(whereKey(g, id))
+}
+
 // arrive lists an operation in table c, once.
 func (tx *Tx) arrive(g, i num, inc W.OpID, chain uint8, seq uint64, id W.OpID) error {
 	_, known, err := tx.get(opKey(g, i, chain, seq, id))

@@ -212,6 +212,27 @@ func (tx *Tx) Wraps(group W.GroupID, rekey W.OpID) (wraps []byte, ok bool, err e
 	return wraps, ok && err == nil, err
 }
 
+// EachWraps calls fn for each wrap set of a group.
+func (tx *Tx) EachWraps(group W.GroupID, fn func(rekey W.OpID, wraps []byte) error) error {
+	var at W.OpID
+	var wraps []byte
+	err := tx.eachOfGroup(pWraps, group, func(k, v row) error {
+		rekey := W.OpID(k.id())
+		if rekey != at && len(wraps) > 0 {
+			if err := fn(at, wraps); err != nil {
+				return err
+			}
+			wraps = nil
+		}
+		at, wraps = rekey, append(wraps, v.b...)
+		return nil
+	})
+	if err != nil || len(wraps) == 0 {
+		return err
+	}
+	return fn(at, wraps)
+}
+
 // DeleteWraps forgets the wrap set of a rekey.
 func (tx *Tx) DeleteWraps(group W.GroupID, rekey W.OpID) error {
 	g, ok, err := tx.lookup(group)

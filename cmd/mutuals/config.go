@@ -26,6 +26,11 @@ var settings = []setting{{
 	values: []string{api.AutoAcceptOff, api.AutoAcceptDirect, api.AutoAcceptMutuals},
 	get:    func(s api.Settings) string { return s.AutoAccept },
 	set:    func(p *api.SettingsPatch, v string) { p.AutoAccept = &v },
+}, {
+	name: "harbor_for", about: "whose groups this node keeps, run as mutualsd --harbor: mutuals' and your own, or self only",
+	values: []string{api.HarborForMutuals, api.HarborForSelf},
+	get:    func(s api.Settings) string { return s.HarborFor },
+	set:    func(p *api.SettingsPatch, v string) { p.HarborFor = &v },
 }}
 
 func settingNamed(name string) (setting, error) {

@@ -30,6 +30,7 @@ import (
 //	wrap FILE BEFORE AFTER          writes stdout to FILE between two other texts
 //	kill9 HOME                      ends the daemon of that home as a power cut would
 //	say HOME GROUP N TEXT           sends TEXT 1 … TEXT N, each answered before the next
+//	blind HOME WORD…                demands that no WORD is in the memory of that daemon
 //	inorder N TEXT                  demands that stdout holds just those messages, in order
 func TestScripts(t *testing.T) {
 	if testing.Short() {
@@ -60,6 +61,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"kill9":   kill9,
 	"say":     say,
 	"inorder": inorder,
+	"blind":   blind,
 }
 
 // prepare gives a script the programs of bin, and nodes that leave nothing

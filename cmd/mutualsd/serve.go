@@ -18,6 +18,7 @@ import (
 func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error {
 	n, err := node.Open(ctx, node.Config{
 		Home: h.Data, Listen: s.listen, Bootstrap: s.bootstrap, NoMDNS: s.mdns == "off", Version: version, Log: log,
+		Harbor: s.harbor, HarborQuota: uint64(s.harborQuota),
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/pflag"
+
+	"mutuals/node"
 )
 
 // defaultAPI is where the API listens unless told otherwise.
@@ -33,6 +35,8 @@ type settings struct {
 
 	harbor, relayService, listenRemote bool
 
+	harborQuota byteSize
+
 	// apiGiven is set if the address was chosen by somebody: then one that is
 	// taken is an error; else another port is.
 	apiGiven bool
@@ -51,7 +55,6 @@ var choices = map[string][]string{
 var later = map[string]struct{ only, why string }{
 	"relay":         {"off", "nodes reach each other directly, or not at all"},
 	"dht":           {"off", "members find each other by passcodes, saved addresses and the local network"},
-	"harbor":        {"false", "this version does not store for others"},
 	"relay-service": {"false", "this version does not relay"},
 	"listen-remote": {"false", "this version serves its API on this machine only"},
 }
@@ -64,7 +67,9 @@ func (s *settings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.dht, "dht", "off", "off, private or public")
 	fs.StringVar(&s.mdns, "mdns", "on", "find nodes on the local network: on or off")
 	fs.StringVar(&s.relay, "relay", "off", "off, auto or only")
-	fs.BoolVar(&s.harbor, "harbor", false, "store for absent members of others' groups")
+	fs.BoolVar(&s.harbor, "harbor", false, "be a harbor: keep groups of mutuals, without being able to read them")
+	s.harborQuota = node.DefaultHarborQuota
+	fs.Var(&s.harborQuota, "harbor-quota", "bytes that all groups kept as a harbor may take together")
 	fs.BoolVar(&s.relayService, "relay-service", false, "relay connections of others")
 	fs.BoolVar(&s.listenRemote, "listen-remote", false, "serve the API to other machines")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")

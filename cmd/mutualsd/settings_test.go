@@ -66,7 +66,10 @@ func TestSettingsRefused(t *testing.T) {
 		{"wrong item", "listen = [1]", nil, nil, "item 1 is no text"},
 		{"wrong value", "mdns = \"maybe\"", nil, nil, `--mdns is "maybe"; it can be on, off`},
 		{"wrong level", "", map[string]string{"MUTUALS_LOG_LEVEL": "loud"}, nil, `--log-level is "loud"`},
-		{"not yet", "harbor = true", nil, nil, "--harbor true is not in this version"},
+		{"not yet", "relay-service = true", nil, nil, "--relay-service true is not in this version"},
+		{"no unit", "harbor-quota = \"512\"", nil, nil, `"512" has no unit`},
+		{"too small", "harbor-quota = \"3KiB\"", nil, nil, "no size between 1MiB and 1024TiB"},
+		{"no size", "", map[string]string{"MUTUALS_HARBOR_QUOTA": "-1GiB"}, nil, "no size between"},
 		{"not private", "", nil, []string{"--relay", "only"}, "--relay only is not in this version"},
 		{"no relay", "", nil, []string{"--relay", "auto"}, "--relay auto is not in this version"},
 	} {
@@ -74,6 +77,16 @@ func TestSettingsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestHarborSettings(t *testing.T) {
+	s, err := settle(t, "harbor = true\nharbor-quota = \"1536MiB\"", nil)
+	if err != nil || !s.harbor || s.harborQuota != 3<<29 || s.harborQuota.String() != "1536MiB" {
+		t.Errorf("harbor %v of %s, %v", s.harbor, &s.harborQuota, err)
+	}
+	if s, err = settle(t, "", nil); err != nil || s.harbor || s.harborQuota != 1<<30 || s.harborQuota.String() != "1GiB" {
+		t.Errorf("by default harbor %v of %s, %v", s.harbor, &s.harborQuota, err)
 	}
 }
 

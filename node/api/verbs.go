@@ -366,6 +366,35 @@ func (c *Client) MarkRead(ctx context.Context, g wire.GroupID, message wire.OpID
 	return err
 }
 
+// Harbors: GET harbors; the zero group means all.
+func (c *Client) Harbors(ctx context.Context, g wire.GroupID) ([]Harbor, error) {
+	var out List[Harbor]
+	call := Call{Method: http.MethodGet, Path: "/harbors", Out: &out}
+	if !g.IsZero() {
+		call.Query = url.Values{"group": {g.String()}}
+	}
+	err := c.Do(ctx, call)
+	return out.Items, err
+}
+
+// AddHarbor asks a node to keep a group, and appoints it: POST harbors.
+func (c *Client) AddHarbor(ctx context.Context, in HarborCreate) (Harbor, error) {
+	return send[Harbor](ctx, c, http.MethodPost, "/harbors", in)
+}
+
+// PatchHarbor: PATCH harbors/{h}.
+func (c *Client) PatchHarbor(ctx context.Context, id wire.OpID, in HarborPatch) (Harbor, error) {
+	return send[Harbor](ctx, c, http.MethodPatch, "/harbors/"+id.String(), in)
+}
+
+// RemoveHarbor: DELETE harbors/{h}.
+func (c *Client) RemoveHarbor(ctx context.Context, id wire.OpID) (Harbor, error) {
+	return send[Harbor](ctx, c, http.MethodDelete, "/harbors/"+id.String(), nil)
+}
+
+// Kept tells what this node keeps for others: GET harbors/kept.
+func (c *Client) Kept(ctx context.Context) (Kept, error) { return get[Kept](ctx, c, "/harbors/kept") }
+
 // Settings: GET settings.
 func (c *Client) Settings(ctx context.Context) (Settings, error) {
 	return get[Settings](ctx, c, "/settings")

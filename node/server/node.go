@@ -78,6 +78,12 @@ type Node interface {
 	Inspect(ctx context.Context, in api.InspectRequest) (api.Inspect, error)
 	JoinByPasscode(ctx context.Context, text string) (api.Task, error)
 
+	Harbors(ctx context.Context, g wire.GroupID) ([]api.Harbor, error)
+	AddHarbor(ctx context.Context, in api.HarborCreate) (api.Harbor, error)
+	PatchHarbor(ctx context.Context, id string, in api.HarborPatch) (api.Harbor, error)
+	RemoveHarbor(ctx context.Context, id string) (api.Harbor, error)
+	KeptGroups(ctx context.Context) (api.Kept, error)
+
 	Settings(ctx context.Context) (api.Settings, error)
 	PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Settings, error)
 

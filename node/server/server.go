@@ -110,6 +110,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.proofVerbs()
 	s.inviteVerbs()
 	s.joinVerbs()
+	s.harborVerbs()
 	s.messageVerbs()
 	s.eventVerbs()
 	s.taskVerbs()
