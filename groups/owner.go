@@ -126,31 +126,53 @@ func (r *resolution) goneMeanwhile(heir wire.AccountID, o int) bool {
 	return false
 }
 
-// settled tells whether more than half of those seated in the past of a
-// transfer or succession, its author and heir apart, have written something
-// uncut after it, SettleMs later or more, that took it to be in force: who
-// writes on knowing that it is not does not settle it.
+// settled tells whether more than half of the settlers of a transfer or
+// succession took it to be in force for SettleMs: who writes on knowing that it
+// is not does not settle it, and who hears of a back-dated one does not at once.
 func (r *resolution) settled(o int) bool {
+	others, settle := 0, 0
+	for _, a := range r.settlers(o) {
+		others++
+		if first, last, wrote := r.tookForOwned(a, o); wrote && last >= first+SettleMs {
+			settle++
+		}
+	}
+	return 2*settle > others
+}
+
+// settlers are those seated in the past of a transfer or succession, but its
+// author and heir.
+func (r *resolution) settlers(o int) []wire.AccountID {
 	n := r.nodes[o]
 	heir := heirOf(n.op)
-	wrote := map[wire.AccountID]bool{}
+	return slices.DeleteFunc(slices.Clone(n.seated), func(a wire.AccountID) bool { return a == n.author || a == heir })
+}
+
+// tookForOwned gives the clocks of an account's first and last uncut operations
+// that took o to be in force.
+func (r *resolution) tookForOwned(a wire.AccountID, o int) (first, last uint64, wrote bool) {
 	for i := range r.set.all() {
 		m := r.nodes[i]
-		if slices.Contains(m.owned, o) && m.op.HLC >= n.op.HLC+SettleMs && !r.cut(i) {
-			wrote[m.author] = true
-		}
-	}
-	others, after := 0, 0
-	for _, a := range n.seated {
-		if a == n.author || a == heir {
+		if m.author != a || !slices.Contains(m.owned, o) || r.cut(i) {
 			continue
 		}
-		others++
-		if wrote[a] {
-			after++
+		if !wrote {
+			first, last = m.op.HLC, m.op.HLC
 		}
+		first, last, wrote = min(first, m.op.HLC), max(last, m.op.HLC), true
 	}
-	return 2*after > others
+	return first, last, wrote
+}
+
+// OwesWord tells whether an account is to write something now so that the last
+// handover settles (R21): a first word on it, or one SettleMs after that.
+func (s *State) OwesWord(a wire.AccountID, nowMs uint64) bool {
+	o := s.r.owners[len(s.r.owners)-1].op
+	if o == genesisAt || s.r.settled(o) || !slices.Contains(s.r.settlers(o), a) {
+		return false
+	}
+	first, last, wrote := s.r.tookForOwned(a, o)
+	return !wrote || last < first+SettleMs && nowMs >= first+SettleMs
 }
 
 func heirOf(o *Op) wire.AccountID {

@@ -94,19 +94,11 @@ func (r *room) lifeDue(s *groups.State) bool {
 	return time.Duration(s.OwnerSilentMs(r.n.nowMs()))*time.Millisecond >= time.Duration(days)*24*time.Hour/signsOfLife
 }
 
-// settleDue tells whether this device owes its word on a handover: three days
-// after it each writes something, which settles it (groups/SPEC.md R21).
+// settleDue tells whether this account owes its word on a handover: each writes
+// something when it has heard of it, and again three days later, which settles it
+// (groups/SPEC.md R21).
 func (r *room) settleDue(s *groups.State) bool {
-	own := s.Ownership()
-	last := own[len(own)-1]
-	if last.Settled || last.AtMs+groups.SettleMs > r.n.nowMs() || last.Owner == r.n.dev.account() {
-		return false
-	}
-	if _, id, ok := r.g.ChainHead(r.me, groups.Control); ok {
-		op := r.g.Op(id)
-		return op == nil || op.HLC < last.AtMs+groups.SettleMs
-	}
-	return true
+	return s.OwesWord(r.n.dev.account(), r.n.nowMs())
 }
 
 // incsOf lists what a peer wrote under in this group, whatever became of it;

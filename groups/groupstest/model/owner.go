@@ -116,9 +116,13 @@ func (v *View) settled(t *node) bool {
 			continue
 		}
 		others++
-		if slices.ContainsFunc(v.ops, func(o *node) bool {
-			return o.by(s) && !v.cut(o) && o.HLC >= t.HLC+settleMs && o.Kind != groups.KindGenesis && v.g.At(o.Heads).owned(t)
-		}) {
+		var took []uint64
+		for _, o := range v.ops {
+			if o.by(s) && !v.cut(o) && o.Kind != groups.KindGenesis && v.g.At(o.Heads).owned(t) {
+				took = append(took, o.HLC)
+			}
+		}
+		if len(took) > 0 && slices.Max(took) >= slices.Min(took)+settleMs {
 			wrote++
 		}
 	}
