@@ -193,10 +193,11 @@ func (r *room) asDirect(out *api.Group, parts []part) {
 		out.Direct.Also = append(out.Direct.Also, p.r.group)
 		out.Unread += p.v.unread
 		out.Synced = out.Synced && p.v.synced
+		out.OnlyHere += p.r.onlyHere(p.v)
 		if l := p.v.latest; l != nil && (out.LastMessage == nil || out.LastMessage.Clock < l.OrderMs) {
 			m := r.n.messageOf(p.r, *l)
 			out.LastMessage = &m
 		}
 	}
-	out.Unread = min(out.Unread, maxUnread)
+	out.Unread, out.SafeToClose = min(out.Unread, maxUnread), out.OnlyHere == 0
 }

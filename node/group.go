@@ -286,6 +286,9 @@ func (r *room) plain(v *view) api.Group {
 	if m, ok := s.Member(r.n.dev.account()); ok {
 		out.Status, out.Place = statusAPI(m.Status), m.WaitPos
 	}
+	if out.Void = v.void(); out.Void != nil {
+		out.Status = api.MemberRemoved
+	}
 	out.Ownership = r.n.ownershipOf(s)
 	out.OnlyHere = r.onlyHere(v)
 	out.SafeToClose = out.OnlyHere == 0

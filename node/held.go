@@ -417,8 +417,9 @@ func (r *room) pulled(peer wire.PeerKey) {
 }
 
 // await waits until this account stands as wanted in the group, syncing with
-// the peer that let it in.
-func (r *room) await(ctx context.Context, peer wire.PeerKey, want groups.Status) error {
+// the peer that let it in. Problem admission_void if what came of the request
+// of that nonce does not count.
+func (r *room) await(ctx context.Context, peer wire.PeerKey, want groups.Status, nonce [16]byte) error {
 	r.tell(func(*commit) error {
 		r.setLink(peer, r.n.mesh.Connected(peer))
 		if l := r.links[peer]; l != nil {
@@ -428,8 +429,12 @@ func (r *room) await(ctx context.Context, peer wire.PeerKey, want groups.Status)
 	})
 	for {
 		changed := r.changed.wait()
-		if m, ok := r.view.Load().state.Member(r.n.dev.account()); ok && (m.Status == want || m.Status == groups.StatusSeated) {
+		s := r.view.Load().state
+		if m, ok := s.Member(r.n.dev.account()); ok && (m.Status == want || m.Status == groups.StatusSeated) {
 			return nil
+		}
+		if _, _, void := s.VoidRequest(nonce); void {
+			return api.NewProblem(api.AdmissionVoid)
 		}
 		select {
 		case <-changed:

@@ -400,7 +400,13 @@ func (n *Node) settleJoin(ctx context.Context, t *task, a joinAnswer) bool {
 	if a.outcome == outcomeWaitlisted {
 		want = groups.StatusWaitlisted
 	}
-	if err := a.room.await(ctx, a.sponsor, want); err != nil {
+	if err := a.room.await(ctx, a.sponsor, want, a.nonce); err != nil {
+		if p, ok := asRuling(err); ok {
+			t.set(func(k *api.Task) { k.Stage = api.StageRefused })
+			t.fail(p)
+			n.forgetRoom(a.room)
+			return true
+		}
 		return false
 	}
 	n.enter(ctx, t, a.room, a.sponsor)
@@ -430,10 +436,15 @@ func (n *Node) awaitYes(t *task, r *room, w waiting) {
 	t.onStop(cancel)
 	n.wg.Go(func() {
 		defer cancel()
-		err := r.await(ctx, w.Peer, groups.StatusWaitlisted)
+		err := r.await(ctx, w.Peer, groups.StatusWaitlisted, w.Nonce)
+		p, ruled := asRuling(err)
 		switch {
 		case err == nil:
 			n.enter(n.ctx, t, r, w.Peer)
+		case ruled && !t.over():
+			t.set(func(k *api.Task) { k.Stage = api.StageRefused })
+			t.fail(p)
+			n.forgetRoom(r)
 		case n.ctx.Err() == nil && !t.over():
 			t.fail(api.NewProblem(api.Timeout))
 			n.forgetRoom(r)

@@ -96,7 +96,7 @@ func (r *room) keepKEM(c *commit, pk []byte, seed [seal.KEMSeedLen]byte) {
 // may.
 func (r *room) eraseKEM(c *commit, before uint32) {
 	keep := map[uint32]bool{before: true}
-	for _, inc := range r.incsOf(r.n.mesh.Self()) {
+	for _, inc := range r.g.State().PeerIncs(r.n.mesh.Self()) {
 		if inc.Live {
 			keep[kemSlot(inc.KemPk)] = true
 		}

@@ -416,11 +416,14 @@ func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
 
 // notSeated says why this account may not act in the group.
 func (r *room) notSeated() *api.Problem {
-	if inc, ok := r.view.Load().state.Inc(r.view.Load().me); ok && inc.Cut {
+	v := r.view.Load()
+	if inc, ok := v.state.Inc(v.me); ok && inc.Cut {
 		return api.NewProblem(api.Revoked)
 	}
-	m, ok := r.view.Load().state.Member(r.n.dev.account())
+	m, ok := v.state.Member(r.n.dev.account())
 	switch {
+	case v.void() != nil:
+		return api.NewProblem(api.AdmissionVoid)
 	case !ok || m.Status == groups.StatusLeft:
 		return api.NewProblem(api.NotMember)
 	case m.Status == groups.StatusWaitlisted:

@@ -231,6 +231,20 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 			c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
 		}
 	}
+	for a, was := range old {
+		if _, here := after.Member(a); here {
+			continue
+		}
+		// How it came in turned void: nobody's list has it any more.
+		changed = true
+		was.Status, was.WaitPos = groups.StatusRemoved, 0
+		c.changes = append(c.changes, r.n.change(store.Retract, api.EventMemberRemoved, r.group, r.n.memberOf(after, was)))
+		if a == self {
+			v := *r.view.Load()
+			v.state = after
+			c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupLeft, r.group, r.api(&v)))
+		}
+	}
 	c.regroup = c.regroup || changed
 	r.tellInvites(c, before, after)
 }

@@ -144,9 +144,13 @@ func (n *Node) actsOf(acts []groups.Act) []api.Act {
 			act.Cap, act.Policy = a.Cap, &p
 		}
 		if !a.InForce {
-			act.Void = &api.Void{Cause: a.Why.String(), Text: api.VoidText(a.Why.String(), api.English), By: a.VoidBy}
+			act.Void = voidOf(a.Why, a.VoidBy)
 		}
 		out[i] = act
 	}
 	return out
+}
+
+func voidOf(c groups.Cause, by wire.OpID) *api.Void {
+	return &api.Void{Cause: c.String(), Text: api.VoidText(c.String(), api.English), By: by}
 }

@@ -226,7 +226,8 @@ func (r *room) sayFarewell(ctx context.Context, peer wire.PeerKey) error {
 }
 
 // unseating lists the operations that unseated a device's account, stopped the
-// device or dismissed the harbor, oldest first.
+// device, made void how it came in or dismissed the harbor, each kind oldest
+// first.
 func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 	var out []*groups.Op
 	r.step(r.n.ctx, func(*commit) error {
@@ -239,9 +240,10 @@ func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 				}
 			}
 		}
-		for _, inc := range r.incsOf(peer) {
+		for _, inc := range r.g.State().PeerIncs(peer) {
 			tell(r.g.UnseatPath(inc.Account))
 			tell(r.g.StopPath(inc.ID))
+			tell(r.g.VoidPath(inc.ID))
 		}
 		for _, h := range r.g.State().Harbors() {
 			if h.Peer == peer && !h.Appointed {

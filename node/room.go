@@ -118,6 +118,16 @@ func (v *view) seated() bool {
 	return ok && inc.Live && inc.Seated
 }
 
+// void tells why how this device came in does not count; nil if it does, or if
+// it never came in.
+func (v *view) void() *api.Void {
+	cause, by, void := v.state.VoidAdmission(v.me)
+	if inc, ok := v.state.Inc(v.me); !void || ok && inc.Live {
+		return nil // an owner's seat stands on being made one
+	}
+	return voidOf(cause, by)
+}
+
 // inIt tells whether this account has a seat or waits for one.
 func (v *view) inIt() bool { return v.seated() || v.waits() }
 
@@ -457,7 +467,12 @@ func (r *room) settle(c *commit) error {
 		if before := c.before; before == nil || before.Policy().HistoryDays != after.Policy().HistoryDays {
 			r.sweepAt = time.Time{}
 		}
+		was := r.me
 		r.findMe(after)
+		if r.me != was && r.meta.ProfileN > 0 {
+			r.meta.ProfileN = 0 // a name told under what did not count was heard by nobody
+			r.saveMeta(c)
+		}
 		ops := c.control
 		c.then(func() { r.meetDevices(ops) })
 		r.tellMembers(c, c.before, after)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"mutuals/groups"
-	"mutuals/identity/wire"
 )
 
 const (
@@ -99,18 +98,4 @@ func (r *room) lifeDue(s *groups.State) bool {
 // (groups/SPEC.md R21).
 func (r *room) settleDue(s *groups.State) bool {
 	return s.OwesWord(r.n.dev.account(), r.n.nowMs())
-}
-
-// incsOf lists what a peer wrote under in this group, whatever became of it;
-// on the room's goroutine.
-func (r *room) incsOf(peer wire.PeerKey) []groups.IncInfo {
-	var out []groups.IncInfo
-	for _, m := range r.g.State().Members() {
-		for _, inc := range m.Incs {
-			if inc.Peer == peer {
-				out = append(out, inc)
-			}
-		}
-	}
-	return out
 }

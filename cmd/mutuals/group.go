@@ -104,6 +104,9 @@ func newGroupList(c *cli) *cobra.Command {
 					if g.Status != api.MemberSeated {
 						role = g.Status
 					}
+					if g.Void != nil {
+						role = "void"
+					}
 					unread, last := "", ""
 					if g.Unread > 0 {
 						unread = strconv.Itoa(g.Unread)
@@ -232,6 +235,8 @@ func (c *cli) tellGroup(g api.Group) {
 	}
 	you := g.Role
 	switch {
+	case g.Void != nil:
+		you = "not in: how you came in does not count: " + api.VoidText(g.Void.Cause, c.lang)
 	case g.Status == api.MemberWaitlisted && g.Place > 0:
 		you = fmt.Sprintf("number %d in line", g.Place)
 	case g.Status != api.MemberSeated:

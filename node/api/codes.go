@@ -51,6 +51,7 @@ const (
 	LinkCodeExpired     Code = "link_code_expired"
 	LinkEnded           Code = "link_ended"
 	NumberWrong         Code = "number_wrong"
+	AdmissionVoid       Code = "admission_void"
 )
 
 // Exit is the exit code of a command.
@@ -262,4 +263,7 @@ var codes = map[Code]entry{
 	NumberWrong: {403, true, ExitNotAllowed,
 		words{"That is not the number the new device shows", "", "Start again on the new device with the same code, and type the number it shows then; after three tries the code is dead."},
 		words{"这不是新设备上显示的数字", "", "请在新设备上用同一个关联码重新开始，再输入它显示的数字；三次之后关联码失效。"}},
+	AdmissionVoid: {403, false, ExitNotAllowed,
+		words{"How you came into this group does not count", "Whoever let you in was out already, the passcode was revoked, or others had used it up. mutuals group show GROUP says which.", "Ask a member for a new passcode, then run mutuals join."},
+		words{"你的入群无效", "让你入群的人当时已不在群里，或口令已撤销，或名额已被别人用完。mutuals group show GROUP 会说明是哪一种。", "向群成员要一个新口令，然后运行 mutuals join。"}},
 }

@@ -45,6 +45,8 @@ type Group struct {
 	Direct      *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
 	OnlyHere    int           `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
 	SafeToClose bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
+	// Void says more than a status of removed: nobody removed this account.
+	Void *Void `json:"void,omitempty" doc:"why how this account came in does not count; absent if it does"`
 }
 
 // States of a direct conversation.
@@ -61,6 +63,12 @@ type Direct struct {
 	Status  string         `json:"status" enum:"offered,joined,left" doc:"whether the other is in it"`
 	// Also is not empty when both made one before they heard of the other's.
 	Also []wire.GroupID `json:"also,omitempty" doc:"groups of the same two that are shown as this one; their ids mean it too"`
+}
+
+// In returns the group with its words in a language.
+func (g Group) In(l Lang) Group {
+	g.Void = g.Void.in(l)
+	return g
 }
 
 // Holds tells whether an id means this group.

@@ -130,12 +130,17 @@ func VoidText(cause string, l Lang) string {
 
 // In returns the act with its words in a language.
 func (a Act) In(l Lang) Act {
-	if a.Void != nil {
-		v := *a.Void
-		v.Text = VoidText(v.Cause, l)
-		a.Void = &v
-	}
+	a.Void = a.Void.in(l)
 	return a
+}
+
+func (v *Void) in(l Lang) *Void {
+	if v == nil {
+		return nil
+	}
+	out := *v
+	out.Text = VoidText(v.Cause, l)
+	return &out
 }
 
 // In returns the audit with its words in a language.

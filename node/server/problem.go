@@ -52,6 +52,14 @@ func speak(ctx huma.Context, _ string, v any) (any, error) {
 	case api.Inspect:
 		v.Problem = told(v.Problem)
 		return v, nil
+	case api.Group:
+		return v.In(l), nil
+	case api.List[api.Group]:
+		items := make(api.Array[api.Group], len(v.Items))
+		for i, g := range v.Items {
+			items[i] = g.In(l)
+		}
+		return api.List[api.Group]{Items: items}, nil
 	case api.Consent:
 		return v.In(l), nil
 	case api.Proof:
