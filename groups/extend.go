@@ -39,7 +39,7 @@ func (s *State) extend(nodes []*node, at int, kem map[wire.OpID]kemKey) *State {
 	if a := nodes[at].concerns(); a != (wire.AccountID{}) {
 		r.reseat(a)
 	}
-	return &State{g: s.g, r: r, kem: kem}
+	return &State{g: s.g, r: r, kem: kem, settled: &settled{}}
 }
 
 // copy is a resolution to go on from.

@@ -30,6 +30,17 @@ func TestLiesOfMembers(t *testing.T) {
 	take(t, w, bob.Log, lie(t, w, bob, groups.KindAdmit, w.Request(cid, bob, nil)), groups.Accept, groups.ReasonNone)
 }
 
+// Who adds another's device shows that device's own request, not a sibling's
+// (R42).
+func TestAskedForAnotherDevice(t *testing.T) {
+	w, ann, bob := pair(t, groups.DefaultPolicy())
+	asked, other := w.Device("asked", bob, true), w.Device("other", bob, true)
+	b, of := w.DevAdd(ann, asked), w.DevAdd(ann, other)
+	b.Request, b.Sig = of.Request, of.Sig
+	take(t, w, ann.Log, lie(t, w, ann, groups.KindDevAdd, b), groups.Reject, groups.ReasonBadRequest)
+	take(t, w, ann.Log, lie(t, w, ann, groups.KindDevAdd, of), groups.Accept, groups.ReasonNone)
+}
+
 // A message does not unsee what the one before had seen (R29).
 func TestMessagesForgetNothing(t *testing.T) {
 	w, ann, bob := pair(t, groups.DefaultPolicy())

@@ -3,6 +3,7 @@ package groups
 import (
 	"bytes"
 	"slices"
+	"sync"
 
 	"mutuals/identity"
 	"mutuals/identity/wire"
@@ -227,9 +228,19 @@ func (s *State) member(a wire.AccountID, via int) Member {
 	return m
 }
 
-// settledSets gives, for the owner and each admin, what their operations have
-// seen, those themselves included.
+// settled is, for the owner and each admin, what their operations have seen,
+// those themselves included; found when somebody first asks.
+type settled struct {
+	once sync.Once
+	by   map[wire.AccountID]indexes
+}
+
 func (s *State) settledSets() map[wire.AccountID]indexes {
+	s.settled.once.Do(func() { s.settled.by = s.findSettled() })
+	return s.settled.by
+}
+
+func (s *State) findSettled() map[wire.AccountID]indexes {
 	out := map[wire.AccountID]indexes{}
 	for a, p := range s.r.people.all() {
 		if p.here && p.rank != RoleMember {

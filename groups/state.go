@@ -9,16 +9,17 @@ import (
 // State is what a set of accepted control operations resolves to. It is
 // immutable and may be read by many at once.
 type State struct {
-	g   *graph
-	r   *resolution
-	kem map[wire.OpID]kemKey
+	g       *graph
+	r       *resolution
+	kem     map[wire.OpID]kemKey
+	settled *settled
 }
 
 func newState(g *graph, nodes []*node, set indexes, kem map[wire.OpID]kemKey) *State {
 	// The nodes are capped and the set is copied: both grow on in the Log.
 	own := make(indexes, len(set))
 	copy(own, set)
-	return &State{g: g, r: resolve(nodes[:len(nodes):len(nodes)], own), kem: kem}
+	return &State{g: g, r: resolve(nodes[:len(nodes):len(nodes)], own), kem: kem, settled: &settled{}}
 }
 
 // Same tells whether two states of one log are of the same operations: they may

@@ -129,7 +129,7 @@ func (r *room) answerableEpoch(c *commit, until time.Time) (wait time.Duration, 
 func (r *room) seatIndex(s *groups.State) int {
 	self := r.n.dev.account()
 	i := 0
-	for _, m := range s.Members() {
+	for _, m := range r.everybody(s) {
 		if m.Account == self || m.Status != groups.StatusSeated {
 			break
 		}

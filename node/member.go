@@ -192,14 +192,14 @@ func (r *room) tellMembers(c *commit, before, after *groups.State) {
 	}
 	old := map[wire.AccountID]groups.Member{}
 	if before != nil {
-		for _, m := range before.Members() {
+		for _, m := range r.everybody(before) {
 			old[m.Account] = m
 		}
 	}
 	self := r.n.dev.account()
 	changed := before == nil || before.Cap() != after.Cap() || policyAPI(before.Policy()) != policyAPI(after.Policy()) ||
 		r.n.ownershipOf(before) != r.n.ownershipOf(after)
-	for _, m := range after.Members() {
+	for _, m := range r.everybody(after) {
 		was, known := old[m.Account]
 		typ := ""
 		switch {

@@ -46,21 +46,28 @@ func medianMs(of []time.Duration) float64 {
 }
 
 // BenchmarkTakeControl is what the other half of 4 000 control operations costs
-// a member who was away, as sync brings them: signatures, rules, disk.
+// a member who was away, as sync brings them, many at once, and as gossip does,
+// one by one: signatures, rules, disk, and what others see.
 func BenchmarkTakeControl(b *testing.B) {
-	const half, batch = 2000, 256
+	for _, c := range []struct {
+		how         string
+		many, batch int
+	}{{"sync", 2000, 256}, {"gossip", 200, 1}} {
+		b.Run(c.how, func(b *testing.B) { benchTakeControl(b, c.many, c.batch) })
+	}
+}
+
+func benchTakeControl(b *testing.B, many, batch int) {
+	const ops, stored = 4000, 2000
+	later := time.UnixMilli(groupstest.StartMs).AddDate(1, 0, 0)
 	var wall, cpu time.Duration
 	for b.Loop() {
 		b.StopTimer()
-		later := time.UnixMilli(groupstest.StartMs).AddDate(1, 0, 0)
 		n := startNode(b, b.TempDir(), "Ann", func(cfg *Config) { cfg.Now = func() time.Time { return later } })
-		g, ops := storeCrowd(b, n, groupstest.Crowd{Members: 500, Ops: 2 * half, Branches: 8, Apart: 10}, half)
-		r, err := n.openRoom(g)
-		if err != nil {
-			b.Fatal(err)
-		}
+		g, all := storeCrowd(b, n, groupstest.Crowd{Members: 500, Ops: ops, Branches: 8, Apart: 10}, stored)
+		r := must[*room](b)(n.openRoom(g))
 		var missed []*groups.Op
-		for _, o := range ops[half:] {
+		for _, o := range all[stored : stored+many] {
 			fresh, refusal := groups.Decode(o.Frame())
 			if refusal != nil {
 				b.Fatal(refusal)
@@ -80,15 +87,15 @@ func BenchmarkTakeControl(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		wall, cpu = wall+time.Since(began), cpu+processorTime(b)-used
 		b.StopTimer()
+		wall, cpu = wall+time.Since(began), cpu+processorTime(b)-used
 		if err := n.Close(); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*half), "cpu-µs/operation")
-	b.ReportMetric(float64(b.N*half)/wall.Seconds(), "operations/s")
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*many), "cpu-µs/operation")
+	b.ReportMetric(float64(b.N*many)/wall.Seconds(), "operations/s")
 }
 
 // storeCrowd puts the first operations of a made-up group on a node's disk,

@@ -148,7 +148,7 @@ type promise struct {
 func (r *room) promised(v *view) []promise {
 	var out []promise
 	self := r.n.dev.account()
-	for _, m := range v.state.Members() {
+	for _, m := range r.everybody(v.state) {
 		own := m.Account == self
 		if m.Status != groups.StatusSeated || m.Inviter.IsZero() || !own && m.Inviter != self {
 			continue

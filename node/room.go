@@ -65,6 +65,7 @@ type room struct {
 	toldSafe   safety                              // what readers were told of the own chains
 	harbored   map[wire.PeerKey]map[chainOf]uint64 // how far each harbor says it has each chain
 	changed    signal                              // told after each commit
+	rosters    [2]roster
 	latest     *timeline.Entry
 	unread     int
 	recount    bool   // latest and unread are to be read anew after the commit
@@ -356,7 +357,7 @@ func (r *room) show() {
 	case v.blind && !v.office.Appointed:
 		// Out of office it deals with nobody.
 	default:
-		v.peers, v.waiting, v.harbors = linkable(s)
+		v.peers, v.waiting, v.harbors = linkable(s, r.everybody(s))
 		v.holders = holdersOf(s, v.peers)
 	}
 	v.epoch, _ = r.sendEpoch()
@@ -368,16 +369,34 @@ func (r *room) show() {
 	r.changed.tell()
 }
 
+// roster is the members of a state: of a large group they take a while to list,
+// and a commit asks for those before and after it many times.
+type roster struct {
+	state   *groups.State
+	members []groups.Member
+}
+
+// everybody lists a state's members, which are not to be written.
+func (r *room) everybody(s *groups.State) []groups.Member {
+	for _, known := range r.rosters {
+		if known.state == s {
+			return known.members
+		}
+	}
+	r.rosters = [2]roster{{s, s.Members()}, r.rosters[0]}
+	return r.rosters[0].members
+}
+
 // linkable lists the live devices of those seated and of those who wait, and the
 // harbors in office.
-func linkable(s *groups.State) (peers, waiting map[wire.PeerKey]wire.OpID, harbors map[wire.PeerKey]groups.HarborInfo) {
+func linkable(s *groups.State, members []groups.Member) (peers, waiting map[wire.PeerKey]wire.OpID, harbors map[wire.PeerKey]groups.HarborInfo) {
 	peers, waiting, harbors = map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]wire.OpID{}, map[wire.PeerKey]groups.HarborInfo{}
 	for _, h := range s.Harbors() {
 		if h.Appointed {
 			harbors[h.Peer] = h
 		}
 	}
-	for _, m := range s.Members() {
+	for _, m := range members {
 		to := peers
 		switch m.Status {
 		case groups.StatusSeated:
