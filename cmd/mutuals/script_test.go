@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,8 +30,11 @@ import (
 //	lines N                         demands N lines on stdout
 //	wrap FILE BEFORE AFTER          writes stdout to FILE between two other texts
 //	kill9 HOME                      ends the daemon of that home as a power cut would
+//	term HOME                       tells the daemon of that home to stop, as the system does; it has 10 s
+//	freeze HOME, thaw HOME          stops its process where it stands, and lets it go on
 //	say HOME GROUP N TEXT           sends TEXT 1 … TEXT N, each answered before the next
 //	blind HOME WORD…                demands that no WORD is in the memory of that daemon
+//	flood HOME GROUP N TEXT         the same, as fast as it goes and in no order
 //	inorder N TEXT                  demands that stdout holds just those messages, in order
 func TestScripts(t *testing.T) {
 	if testing.Short() {
@@ -59,6 +63,10 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"lines":   lines,
 	"wrap":    wrap,
 	"kill9":   kill9,
+	"term":    terminate,
+	"freeze":  signals(syscall.SIGSTOP),
+	"thaw":    signals(syscall.SIGCONT),
+	"flood":   flood,
 	"say":     say,
 	"inorder": inorder,
 	"blind":   blind,

@@ -27,6 +27,7 @@ func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error 
 	defer beside.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer endInTime(ctx, endTime, log, exit)()
 	beside.Go(func() { giveBack(ctx) })
 	go func() {
 		select {
