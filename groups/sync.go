@@ -21,8 +21,8 @@ import (
 // missing, and only then for content: whether content counts is decided by
 // the control operations its author knew.
 
-// SyncVersion is the version of the messages below.
-const SyncVersion = 1
+// SyncVersion is the version of the messages below. 2: a hello tells the time.
+const SyncVersion = 2
 
 const (
 	// MaxSyncFrame bounds any sync message: a wrap set of 1 016 leaves is the
@@ -78,6 +78,9 @@ type SyncHello struct {
 	Group   wire.GroupID
 	Digest  [32]byte
 	Records [][]byte // signed peer records of members, the sender's own first
+	// Ms is the sender's clock, no input to anything that all must agree on
+	// (node/PROTOCOLS.md N13); 0 tells nothing.
+	Ms uint64
 }
 
 // SyncVector is a page of the server's vector. The entries of all pages
@@ -244,6 +247,9 @@ func newSync(kind uint64) SyncMessage {
 func (m *SyncHello) Check() error {
 	if m.V != SyncVersion {
 		return fmt.Errorf("%w: sync version %d", wire.ErrMalformed, m.V)
+	}
+	if m.Ms > wire.MaxMs {
+		return fmt.Errorf("%w: a clock at %d ms", wire.ErrMalformed, m.Ms)
 	}
 	if len(m.Records) > MaxHelloRecords {
 		return fmt.Errorf("%w: %d peer records, at most %d", wire.ErrMalformed, len(m.Records), MaxHelloRecords)

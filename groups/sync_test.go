@@ -13,7 +13,7 @@ import (
 
 func syncMessages() []SyncMessage {
 	return []SyncMessage{
-		&SyncHello{V: SyncVersion, Group: wire.GroupID{1}, Digest: [32]byte{2}, Records: [][]byte{{3}}},
+		&SyncHello{V: SyncVersion, Group: wire.GroupID{1}, Digest: [32]byte{2}, Records: [][]byte{{3}}, Ms: 4},
 		&SyncVector{Entries: Vector{entry(1, 0, 5, 1)}, More: true},
 		&SyncWant{Wants: []Want{{Inc: wire.OpID{1}, Chain: 1, From: 2, To: 3}}, NewestFirst: true},
 		&Segment{Inc: wire.OpID{1}, Chain: 1, Frames: [][]byte{{1, 2}, {3}}},
@@ -55,10 +55,11 @@ func TestSyncBounds(t *testing.T) {
 	}
 	big := make([]byte, MaxFrame)
 	for name, m := range map[string]SyncMessage{
-		"version":        &SyncHello{V: 2},
-		"records":        &SyncHello{V: 1, Records: many(MaxHelloRecords + 1)},
-		"empty record":   &SyncHello{V: 1, Records: [][]byte{{}}},
-		"long record":    &SyncHello{V: 1, Records: [][]byte{make([]byte, MaxRecord+1)}},
+		"version":        &SyncHello{V: SyncVersion + 1},
+		"records":        &SyncHello{V: SyncVersion, Records: many(MaxHelloRecords + 1)},
+		"far clock":      &SyncHello{V: SyncVersion, Ms: wire.MaxMs + 1},
+		"empty record":   &SyncHello{V: SyncVersion, Records: [][]byte{{}}},
+		"long record":    &SyncHello{V: SyncVersion, Records: [][]byte{make([]byte, MaxRecord+1)}},
 		"unsorted":       &SyncVector{Entries: Vector{entry(2, 0, 1, 1), entry(1, 0, 1, 1)}},
 		"no wants":       &SyncWant{},
 		"backwards":      &SyncWant{Wants: []Want{{From: 2, To: 1}}},

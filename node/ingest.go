@@ -164,6 +164,9 @@ func (r *room) judge(c *commit, from wire.PeerKey, op *groups.Op, verified bool)
 	switch j.Verdict {
 	case groups.Accept, groups.Void:
 		r.take(c, op)
+		r.n.clocks.onTime(r.authorOf(op), op.HLC, r.n.nowMs())
+	case groups.Hold:
+		r.n.clocks.ahead(r.authorOf(op), op.HLC, r.n.nowMs())
 	case groups.Reject:
 		r.n.blame(from, &groups.Refusal{Reason: j.Reason, Detail: j.Detail})
 	}
@@ -202,4 +205,10 @@ func (r *room) nextSeq(inc wire.OpID, chain groups.ChainKind) uint64 {
 		return 1
 	}
 	return seq + 1
+}
+
+// authorOf is the account that wrote an operation, zero if it is not known.
+func (r *room) authorOf(op *groups.Op) wire.AccountID {
+	inc, _ := r.g.State().Inc(op.IncID())
+	return inc.Account
 }

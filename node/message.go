@@ -36,6 +36,7 @@ func (n *Node) Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (
 	if err := text.Check(); err != nil {
 		return api.Message{}, api.NewProblem(api.BadRequest).Explain("%v", err)
 	}
+	n.awaitClock(ctx)
 	r.awaitKey(ctx)
 	var op *groups.Op
 	var said *timeline.Entry

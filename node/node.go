@@ -68,6 +68,7 @@ type Node struct {
 	recordsRead map[[32]byte]struct{}
 
 	harbored atomic.Int64 // bytes kept for others' groups, as their harbor
+	clocks   clocks
 	tasks    *tasks
 	hub      *hub
 	rates    *rates

@@ -433,6 +433,9 @@ func (r *room) mayWrite() error { return r.n.mayWrite() }
 
 // takeOwn judges an own operation by the same ladder as everybody's.
 func (r *room) takeOwn(c *commit, op *groups.Op) error {
+	if p := r.n.clockWrong(); p != nil {
+		return p
+	}
 	if refusal := r.g.Check(op); refusal != nil {
 		return problemOf(refusal.Reason)
 	}

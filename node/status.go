@@ -15,7 +15,7 @@ import (
 
 // Status is the node at a glance; it answers before an identity exists.
 func (n *Node) Status(context.Context) api.Status {
-	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone, SafeToClose: true}
+	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone, SafeToClose: true, Clock: api.Clock{State: api.ClockUnknown}}
 	if !n.begun.Load() {
 		return out
 	}
@@ -26,6 +26,7 @@ func (n *Node) Status(context.Context) api.Status {
 		out.OnlyHere += r.onlyHere(r.view.Load())
 	}
 	out.SafeToClose = out.OnlyHere == 0
+	out.Clock = n.clocks.compare(n.nowMs())
 	return out
 }
 
@@ -55,11 +56,17 @@ func (n *Node) Network(context.Context) (api.Network, error) {
 
 // networkChanged tells watchers that links came or went.
 func (n *Node) networkChanged() {
-	object, err := json.Marshal(map[string]int{"peers": len(n.mesh.Peers())})
+	object := jsonOf(map[string]int{"peers": len(n.mesh.Peers())})
+	n.hub.tell(api.Event{Type: api.EventNetworkChanged, At: n.now().UTC(), Object: object})
+}
+
+// jsonOf encodes what is told of in an event.
+func jsonOf(v any) json.RawMessage {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic("internal error: encoding an event: " + err.Error())
 	}
-	n.hub.tell(api.Event{Type: api.EventNetworkChanged, At: n.now().UTC(), Object: object})
+	return b
 }
 
 // Doctor looks at what commonly goes wrong.
@@ -95,6 +102,7 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add("restore", "warning", fmt.Sprintf("this device was made from the words; others say that you follow %d people, which was not confirmed", said),
 			"run \"mutuals follows\", then \"mutuals follows --confirm\"")
 	}
+	out = append(out, clockFinding(n.clocks.compare(n.nowMs())))
 	if lost := n.stats.dropped.Load(); lost > 0 {
 		add("gossip", "warning", fmt.Sprintf("%d arrivals overflowed and were fetched by sync instead", lost), "")
 	}

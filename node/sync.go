@@ -43,7 +43,8 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if err != nil {
 		return err
 	}
-	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records()}
+	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records(), Ms: r.n.nowMs()}
+	asked := time.Now()
 	if err := writeSync(s, hello); err != nil {
 		return err
 	}
@@ -58,6 +59,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if !ok || theirs.Group != r.group {
 		return fmt.Errorf("%w: no hello for this group", errStep)
 	}
+	r.n.hearClock(r, peer, theirs.Ms, asked)
 	r.n.learnRecords(theirs.Records)
 	if theirs.Digest == hello.Digest {
 		r.noteHeld(ctx, peer, mine)
@@ -323,7 +325,7 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 	if err != nil {
 		return err
 	}
-	answer := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records()}
+	answer := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records(), Ms: r.n.nowMs()}
 	if err := writeSync(s, answer); err != nil {
 		return err
 	}

@@ -23,6 +23,23 @@ type Status struct {
 	// Of all groups together, as Group says it of one.
 	OnlyHere    int  `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
 	SafeToClose bool `json:"safe_to_close" doc:"this machine may be switched off: nobody waits for something only it has"`
+
+	Clock Clock `json:"clock"`
+}
+
+// What Clock.State says.
+const (
+	ClockUnknown  = "unknown"  // fewer than three accounts were heard
+	ClockRight    = "right"    // it agrees with their median
+	ClockIsWrong  = "wrong"    // it does not: nothing is written
+	ClockDoubtful = "doubtful" // too few to say, but what others write is all ahead of it, or it differs from all heard
+)
+
+// Clock compares this machine's clock with those of members it is linked to.
+type Clock struct {
+	State    string `json:"state" enum:"unknown,right,wrong,doubtful"`
+	AheadMs  int64  `json:"ahead_ms" doc:"how far this clock is ahead of the median of the others, negative when behind; 0 while none was heard"`
+	Accounts int    `json:"accounts" doc:"how many accounts were heard in the last two hours"`
 }
 
 // Health says that the daemon answers at all.
