@@ -2,6 +2,7 @@ package groups
 
 import (
 	"math"
+	"slices"
 
 	"mutuals/identity/wire"
 )
@@ -220,10 +221,31 @@ func (s *State) silences(a wire.AccountID) []int {
 				out = append(out, i)
 			}
 		case *RoleBody:
-			if b.Account == a && s.r.policy.Posting == PostAdmins {
+			if b.Account == a && s.r.postingBefore(i) == PostAdmins {
 				out = append(out, i)
 			}
 		}
 	}
 	return out
+}
+
+// postingBefore is who might post by the policies before an operation: what a
+// later one says does not make a demotion of old a silencing.
+func (r *resolution) postingBefore(i int) uint64 {
+	var known []int
+	for j := range r.set.all() {
+		if r.nodes[j].op.Kind == KindPolicy && r.valid.has(j) && r.before(j, i) {
+			known = append(known, j)
+		}
+	}
+	if len(known) == 0 {
+		return r.genesis().Policy.Posting
+	}
+	posting := PostAll
+	for _, j := range known {
+		if !slices.ContainsFunc(known, func(k int) bool { return r.before(j, k) }) {
+			posting = max(posting, r.nodes[j].op.Body.(*PolicyBody).Policy.Posting)
+		}
+	}
+	return posting
 }

@@ -111,12 +111,15 @@ func (v *View) Limit(id wire.OpID) uint64 {
 // post (R31).
 func (v *View) silences(a wire.AccountID) (out []*node) {
 	for _, o := range v.ops {
-		if o.Kind != groups.KindRole && o.Kind != groups.KindPolicy || !v.validOp(o) {
-			continue
-		}
-		with := v.g.At([]wire.OpID{o.ID})
-		if v.g.At(o.Heads).mayPost(a) && !with.mayPost(a) {
-			out = append(out, o)
+		switch b := o.Body.(type) {
+		case *groups.PolicyBody:
+			if v.ownerValid(o) && b.Policy.Posting == groups.PostAdmins && a != v.owner() && !v.adminAt(a, o) {
+				out = append(out, o)
+			}
+		case *groups.RoleBody:
+			if _, p := v.lawsOf(o.past); v.ownerValid(o) && b.Account == a && groups.Role(b.Role) == groups.RoleMember && p.Posting == groups.PostAdmins {
+				out = append(out, o)
+			}
 		}
 	}
 	return out

@@ -78,12 +78,15 @@ func (v *View) seated() (out []wire.AccountID) {
 func (v *View) isSeated(a wire.AccountID) bool { return slices.Contains(v.seated(), a) }
 
 // laws are cap and policy (R28).
-func (v *View) laws() (cap uint64, p groups.Policy) {
+func (v *View) laws() (cap uint64, p groups.Policy) { return v.lawsOf(v.in) }
+
+// lawsOf looks at the policies of a part of S.
+func (v *View) lawsOf(part map[*node]bool) (cap uint64, p groups.Policy) {
 	var last []*groups.PolicyBody
 	for _, o := range v.ops {
 		b, ok := o.Body.(*groups.PolicyBody)
-		if ok && v.ownerValid(o) && !slices.ContainsFunc(v.ops, func(n *node) bool {
-			return n.Kind == groups.KindPolicy && n.after(o) && v.ownerValid(n)
+		if ok && part[o] && v.ownerValid(o) && !slices.ContainsFunc(v.ops, func(n *node) bool {
+			return part[n] && n.Kind == groups.KindPolicy && n.after(o) && v.ownerValid(n)
 		}) {
 			last = append(last, b)
 		}
