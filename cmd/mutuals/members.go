@@ -55,7 +55,11 @@ func (c *cli) tellMembers(members []api.Member, all bool) {
 		if m.Online {
 			online = "online"
 		}
-		rows = append(rows, []string{m.Name, what, online, moment(m.JoinedAt), m.Account.String()})
+		name := m.Name
+		if name == "" {
+			name = short(m.Account) // who waits has told no name yet: this much names them
+		}
+		rows = append(rows, []string{name, what, online, moment(m.JoinedAt), m.Account.String()})
 	}
 	c.table("nobody", []string{"NAME", "ROLE", "", "SINCE", "ACCOUNT"}, rows)
 }
