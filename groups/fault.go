@@ -141,6 +141,41 @@ func mayFault(s *State, n *node, b *FaultBody) *Refusal {
 	return nil
 }
 
+// Branch says which of a device's contradicting words count: those of the
+// branch that has the operation Head at Seq. The branches part below From.
+type Branch struct {
+	From uint64
+	Seq  uint64
+	Head wire.OpID
+}
+
+// NamedBranch is the branch of an inc's content that counts, if the inc
+// contradicted itself there: the one that the first proof by order key pinned
+// (R46).
+func (s *State) NamedBranch(inc wire.OpID) (Branch, bool) {
+	i, ok := s.find(inc)
+	if !ok {
+		return Branch{}, false
+	}
+	first := -1
+	for _, c := range s.r.cuts[i] {
+		b, ok := s.r.nodes[c].op.Body.(*FaultBody)
+		if ok && ChainKind(b.Chain) == Content && (first < 0 || s.r.nodes[c].key.Less(s.r.nodes[first].key)) {
+			first = c
+		}
+	}
+	if first < 0 {
+		return Branch{}, false
+	}
+	b := s.r.nodes[first].op.Body.(*FaultBody)
+	for _, p := range b.Pins {
+		if p.Inc == inc {
+			return Branch{From: b.Seq, Seq: p.Seq, Head: p.Hash}, true
+		}
+	}
+	return Branch{}, false // pinned at nothing: nothing counts
+}
+
 // NewFault writes down a contradiction: a and b each begin with the operation
 // in question and end with one that carries its signature, each the prev of
 // the next; of control operations one is enough. It pins the inc's content

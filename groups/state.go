@@ -197,6 +197,9 @@ func (l *Log) Standing(o *Op) Standing {
 	if st := s.ContentStanding(inc, o.Seq); st != Counts {
 		return st
 	}
+	if b, ok := s.NamedBranch(inc); ok && o.Seq == b.Seq && o.ID != b.Head {
+		return PastPin
+	}
 	i, _ := s.find(inc)
 	var past indexes
 	for _, v := range s.silences(s.r.nodes[i].account) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"testing"
 
 	"mutuals/groups"
@@ -150,6 +151,18 @@ func TestEquivocatorIsStopped(t *testing.T) {
 			}
 			bo = startNode(t, dir, "Bo", nil)
 			within(t, bo, patience, "the same after a restart", alike)
+
+			// And of its words the same version, which both hold.
+			shown := func(n *Node) (out []string) {
+				for _, m := range timelineOf(t, n, g) {
+					if m.Folded == "" {
+						out = append(out, m.ID.String()+m.Text)
+					}
+				}
+				return out
+			}
+			within(t, bo, patience, "the same words shown to both", func() bool { return slices.Equal(shown(ann), shown(bo)) })
+			same(t, g, ann, bo)
 		})
 	}
 }

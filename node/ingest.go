@@ -132,6 +132,7 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 			got++
 			r.unpark(c)
 		case groups.Ignore:
+			r.meetSide(c, op)
 			if l := r.links[from]; r.meetFork(ops[i:]) && l != nil {
 				l.pullSoon()
 			}

@@ -35,6 +35,7 @@ func (r *room) load() error {
 	r.parked = parking{}
 	r.heads = map[chainOf]groups.VectorEntry{}
 	r.branches = map[chainOf]groups.Vector{}
+	r.strays = map[wire.OpID]bool{}
 	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
@@ -101,8 +102,10 @@ func (r *room) load() error {
 	}
 	r.noteForks(r.g.State())
 	r.loadOwed()
+	r.nameBranches(r.g.State())
 	r.tell(r.openMore)
 	r.tell(r.refoldMore)
+	r.tell(r.keepSides)
 	return r.countUnread()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,11 +55,13 @@ type room struct {
 	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
-	names      map[wire.AccountID]opRef // newest profiles; under zero the group-info
-	used       map[[32]byte]uint64      // by eid: when the last message under it was said, about
-	horizon    uint64                   // epochs used last before it were erased
-	wrapsGone  uint64                   // and wraps of epochs made before this
-	sweepAt    time.Time                // when to look for more
+	names      map[wire.AccountID]opRef    // newest profiles; under zero the group-info
+	named      map[wire.OpID]groups.Branch // which words of a device caught lying count, by inc
+	strays     map[wire.OpID]bool          // devices of which a branch is held that is to be let go
+	used       map[[32]byte]uint64         // by eid: when the last message under it was said, about
+	horizon    uint64                      // epochs used last before it were erased
+	wrapsGone  uint64                      // and wraps of epochs made before this
+	sweepAt    time.Time                   // when to look for more
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
@@ -471,6 +474,9 @@ func (r *room) take(c *commit, op *groups.Op) {
 	case groups.Content:
 		c.content++
 		r.sinceRekey++
+		if _, ok := r.named[op.IncID()]; ok {
+			c.then(func() { r.tell(r.keepSides) })
+		}
 		if r.office == nil { // a harbor has no key, nor a use for what it cannot read
 			r.open(c, op)
 		}
@@ -499,6 +505,10 @@ func (r *room) settle(c *commit) error {
 		c.then(func() { r.meetDevices(ops) })
 		r.tellMembers(c, c.before, after)
 		r.noteForks(after)
+		if slices.ContainsFunc(c.control, func(op *groups.Op) bool { return op.Kind == groups.KindFault }) {
+			r.nameBranches(after)
+			c.then(func() { r.tell(r.keepSides) })
+		}
 		r.meetOwn(c)
 		r.tendAsks(c, c.before, after)
 		r.tendHandover(c, c.before, after)

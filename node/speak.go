@@ -125,6 +125,13 @@ func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error)
 // open decrypts an accepted content operation and shows it, or notes that its
 // key is missing.
 func (r *room) open(c *commit, op *groups.Op) {
+	if _, ok := r.named[op.IncID()]; ok {
+		// It may have been let go and be back.
+		if e, here := r.entryBy([16]byte(op.ID[:16])); here {
+			r.foldAnew(c, op, e)
+			return
+		}
+	}
 	key, ok := r.keys.message(op.ID, op.IncID(), op.EID, op.Seq, op.Salt)
 	if !ok {
 		r.lock(c, op)

@@ -41,7 +41,7 @@ func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 }
 
 // DeleteOp forgets one operation of a content chain, in the transaction that
-// raises the chain's floor above it; its entry in the timeline stays. One that
+// raises the chain's floor above it or takes its head back below; its entry in the timeline stays. One that
 // is not there is no error.
 func (tx *Tx) DeleteOp(group W.GroupID, inc W.OpID, seq uint64, id W.OpID) error {
 	g, i, ok, err := tx.lookupPair(group, inc)
@@ -270,6 +270,15 @@ func (tx *Tx) PutHead(group W.GroupID, inc W.OpID, chain uint8, h Head) error {
 	}
 	v := key(nil).id(inc).u64(h.Seq).id(h.ID).u64(h.Floor)
 	return tx.set(groupKey(pHead, g).num(i).u8(chain), v)
+}
+
+// DeleteHead forgets a chain of which nothing is left.
+func (tx *Tx) DeleteHead(group W.GroupID, inc W.OpID, chain uint8) error {
+	g, i, ok, err := tx.lookupPair(group, inc)
+	if err != nil || !ok {
+		return err
+	}
+	return tx.del(groupKey(pHead, g).num(i).u8(chain))
 }
 
 // HeadOf returns the head of one chain, if the chain is known.

@@ -242,3 +242,52 @@ func TestAnswersExpire(t *testing.T) {
 		t.Error("not pruned")
 	}
 }
+
+// An operation that is let go leaves its entry, and a chain of which nothing is
+// left no head; one without an entry leaves nothing.
+func TestOperationsLetGo(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	defer s.Close()
+	g, inc, shown, shut := groupID("g"), opID("inc", 0), opID("o", 1), opID("o", 2)
+	err := s.Update(context.Background(), func(tx *Tx) error {
+		return all(
+			tx.PutOp(g, inc, chainContent, 1, shown, []byte("frame")), tx.PutEntry(g, 7, shown, []byte("entry")),
+			tx.PutOp(g, inc, chainContent, 2, shut, []byte("frame")), tx.PutHead(g, inc, chainContent, Head{Seq: 2, ID: shut}),
+			tx.DeleteOp(g, inc, 2, shut), tx.DeleteOp(g, inc, 1, shown),
+			tx.DeleteOp(g, inc, 3, opID("o", 3)), tx.DeleteHead(g, inc, chainContent),
+		)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.View(func(tx *Tx) error {
+		for seq := range uint64(4) {
+			if ops, err := tx.Op(g, inc, chainContent, seq); err != nil || len(ops) != 0 {
+				t.Errorf("seq %d: %d operations, %v", seq, len(ops), err)
+			}
+		}
+		if e, ok, err := tx.Entry(g, shown); !ok || string(e.Data) != "entry" {
+			t.Errorf("the entry: %v, %v", ok, err)
+		}
+		if _, ok, err := tx.where(mustNum(t, tx, g), shut); ok || err != nil {
+			t.Errorf("a place is left of what had no entry: %v", err)
+		}
+		_, ok, err := tx.HeadOf(g, inc, chainContent)
+		if ok {
+			t.Error("the head is left")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustNum(t *testing.T, tx *Tx, g W.GroupID) num {
+	t.Helper()
+	n, ok, err := tx.lookup(g)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	return n
+}

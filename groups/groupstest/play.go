@@ -130,7 +130,7 @@ func (p *play) do(st Step) (*groups.Refusal, error) {
 	case "fork":
 		return nil, p.fork(who[0])
 	case "forksay":
-		return nil, p.forksay(who[0])
+		return nil, p.forksay(st, who[0])
 	case "again":
 		_, r := p.Write(who[0], groups.KindAdmit, p.asked[who[1].Name])
 		return r, nil

@@ -34,7 +34,7 @@ type Step struct {
 //	rights WHO HARBOR none|store|both
 //	say WHO TAG            a message
 //	fork WHO               two control operations of one seq
-//	forksay WHO            two messages of one seq; the second reaches nobody
+//	forksay WHO [to=NAME]  two messages of one seq, WHO1 and WHO2; the second reaches nobody, or NAME
 //	accuse WHO TARGET      the fault that proves it
 //	again SPONSOR NEWCOMER the same join request, once more
 //	steal THIEF NEWCOMER via SPONSOR      its request under the thief's name

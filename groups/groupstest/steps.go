@@ -119,13 +119,22 @@ func (p *play) fork(who *Person) error {
 	return nil
 }
 
-// forksay writes two messages of one seq; the others take the first.
-func (p *play) forksay(who *Person) error {
+// forksay writes two messages of one seq; the others take the first, and one of
+// them, who does not hear that, may be told the second.
+func (p *play) forksay(st Step, who *Person) error {
 	second := p.composeContent(who.Log, who)
+	if name := st.Options["to"]; name != "" {
+		q, err := p.Person(name)
+		if err != nil {
+			return err
+		}
+		p.Give(q, second)
+	}
 	first, r := p.Say(who)
 	if r != nil {
 		return r
 	}
+	p.said[who.Name+"1"], p.said[who.Name+"2"] = first, second
 	p.forks[who] = [2]*groups.Op{first, second}
 	return nil
 }

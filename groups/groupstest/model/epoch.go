@@ -83,10 +83,34 @@ func (v *View) Counts(o *groups.Op) bool {
 	if !v.incValid(inc) || o.Seq > v.Limit(inc.ID) {
 		return false
 	}
+	if !v.ofNamedBranch(o, inc) {
+		return false
+	}
 	seen := v.g.upTo(o.Heads)
 	for _, s := range v.silences(inc.who) {
 		if !seen[s] && o.Seq > pinned(s, inc.ID) {
 			return false
+		}
+	}
+	return true
+}
+
+// ofNamedBranch is what R46 says of one operation alone: at the place that the
+// first proof of a contradiction pinned it is the one pinned.
+func (v *View) ofNamedBranch(o *groups.Op, inc *node) bool {
+	var first *node
+	for _, c := range v.cutsOf[inc] {
+		b, ok := c.Body.(*groups.FaultBody)
+		if ok && b.Chain == uint64(groups.Content) && (first == nil || c.less(first)) {
+			first = c
+		}
+	}
+	if first == nil {
+		return true
+	}
+	for _, p := range first.Body.(*groups.FaultBody).Pins {
+		if p.Inc == inc.ID && p.Seq == o.Seq {
+			return p.Hash == o.ID
 		}
 	}
 	return true
