@@ -64,6 +64,43 @@ func FuzzReturn(f *testing.F) {
 	decodes(f, returnMsg{V: 1, Step: restoreAsk, Request: groups.JoinRequest{V: 1, Follow: 1}})
 }
 
+func FuzzKnock(f *testing.F)     { decodes(f, knockMsg{V: 1, Step: linkKnock, Hello: []byte{1}}) }
+func FuzzRand(f *testing.F)      { decodes(f, randMsg{V: 1, Step: linkAnswer}) }
+func FuzzLinkCert(f *testing.F)  { decodes(f, certMsg{V: 1, Step: linkCert}) }
+func FuzzLinkProof(f *testing.F) { decodes(f, proofMsg{V: 1, Step: linkProof}) }
+func FuzzLinkDone(f *testing.F)  { decodes(f, doneMsg{V: 1, Step: linkDone}) }
+func FuzzSibling(f *testing.F) {
+	decodes(f, siblingMsg{V: 1, Device: ownDevice{Chain: identity.Chain{{}}}})
+}
+func FuzzAddMe(f *testing.F) { decodes(f, addMeMsg{KemPk: []byte{1}}) }
+func FuzzLinkReply(f *testing.F) {
+	decodes(f, replyMsg{V: 1, Step: linkReply, Chain: identity.Chain{{}}, Box: []byte{1}})
+}
+func FuzzLinkBody(f *testing.F) {
+	decodes(f, linkBody{V: 1, Items: []ownItem{item(ownBlock, blockItem{Ms: 1})}, Record: []byte{1}})
+}
+func FuzzOwn(f *testing.F) {
+	decodes(f, ownMsg{V: 1, Items: []ownItem{item(ownSettings, settingsItem{Ms: 1, AutoAccept: "off"})}})
+}
+
+// An item of any kind is taken or refused, and nothing of it panics.
+func FuzzOwnItem(f *testing.F) {
+	n := startNode(f, f.TempDir(), "Ann", nil)
+	for _, it := range []ownItem{
+		item(ownEdge, identity.SignedEdge{}), item(ownProfile, identity.SignedProfile{}), item(ownCard, identity.SignedCard{}),
+		item(ownBlock, blockItem{Ms: 1}), item(ownSettings, settingsItem{Ms: 1}), item(ownSibling, n.devices.own()),
+		item(ownGroup, groupItem{Seated: true, Genesis: []byte{1}}), item(ownRead, readItem{ID: wire.SomeID(wire.OpID{1})}),
+	} {
+		f.Add(it.Kind, it.Body)
+		f.Add(it.Kind, it.Body[:len(it.Body)/2])
+	}
+	f.Fuzz(func(t *testing.T, kind uint64, body []byte) {
+		if err := n.takeOwn(t.Context(), wire.PeerKey{}, []ownItem{{Kind: kind, Body: body}}); err != nil && !isRefusal(err) {
+			t.Fatal(err)
+		}
+	})
+}
+
 // A key message and the request inside it.
 func FuzzKey(f *testing.F) {
 	signed := wire.Marshal(seal.SignedRequest{Request: seal.Request{V: 1, EIDs: [][32]byte{{1}}}})

@@ -21,7 +21,7 @@ import (
 	"mutuals/node/mesh/meshtest"
 )
 
-var protocols = []string{protocolSync, protocolJoin, protocolKey, protocolDirect}
+var protocols = []string{protocolSync, protocolJoin, protocolKey, protocolDirect, protocolLink}
 
 // A stranger gets nothing out of bytes that are no protocol, whatever their
 // length says.

@@ -130,6 +130,9 @@ func TestSecondDevice(t *testing.T) {
 	auto := api.AutoAcceptMutuals
 	must[api.Settings](t)(two.PatchSettings(t.Context(), api.SettingsPatch{AutoAccept: &auto}))
 	within(t, ann, patience, "a setting", func() bool { return must[api.Settings](t)(ann.Settings(t.Context())).AutoAccept == auto })
+	direct := api.AutoAcceptDirect
+	must[api.Settings](t)(ann.PatchSettings(t.Context(), api.SettingsPatch{AutoAccept: &direct}))
+	within(t, two, patience, "the setting changed back", func() bool { return must[api.Settings](t)(two.Settings(t.Context())).AutoAccept == direct })
 	cy := startNode(t, t.TempDir(), "Cy", nil)
 	follow(t, two, cy)
 	within(t, ann, patience, "a follow", func() bool {

@@ -367,7 +367,12 @@ func putBlock(tx *store.Tx, b blockItem) error {
 }
 
 func (m *merge) settings(s settingsItem) error {
-	if s.Ms >= wire.MaxMs || s.AutoAccept != "" && s.AutoAccept != api.AutoAcceptOff && s.AutoAccept != api.AutoAcceptMutuals {
+	switch s.AutoAccept {
+	case "", api.AutoAcceptOff, api.AutoAcceptDirect, api.AutoAcceptMutuals:
+	default:
+		return errDirectRefused
+	}
+	if s.Ms >= wire.MaxMs {
 		return errDirectRefused
 	}
 	if !m.first(ownSettings, nil) {
