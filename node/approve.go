@@ -306,7 +306,9 @@ func (r *room) askDeclinedBy(c *commit, from wire.PeerKey, nonce [16]byte) error
 	}
 	a := r.askOf(nonce)
 	switch {
-	case a == nil || a.row.State == askDeclined:
+	case a == nil:
+		return r.n.elsewhere()
+	case a.row.State == askDeclined:
 	case a.body.Near:
 		r.turnAway(c, a)
 	default:
@@ -320,7 +322,7 @@ func (r *room) askDeclinedBy(c *commit, from wire.PeerKey, nonce [16]byte) error
 func (r *room) askWithdrawn(c *commit, from wire.PeerKey, nonce [16]byte) error {
 	a := r.askOf(nonce)
 	if a == nil {
-		return nil
+		return r.n.elsewhere()
 	}
 	q := a.body.Said.Request
 	if sender, ok := r.g.State().Inc(r.view.Load().peers[from]); ok && slices.Contains(a.body.Via, sender.Account) {

@@ -207,3 +207,35 @@ func TestLinkWrongNumber(t *testing.T) {
 		t.Errorf("the door is open still: %v", err)
 	}
 }
+
+// An answer finds the device that asked, whichever of the account's is met
+// first: a seat offered by the second device is taken, and a no to one ends its
+// task.
+func TestAnswersFindTheirDevice(t *testing.T) {
+	ann := startNode(t, t.TempDir(), "Ann", nil)
+	bob := startNode(t, t.TempDir(), "Bob", nil)
+	befriend(t, ann, bob)
+	two := linkTo(t, ann, t.TempDir(), api.DeviceLinkCreate{})
+	tea, chess := newGroup(t, two, api.GroupCreate{Name: "Tea"}), newGroup(t, two, api.GroupCreate{Name: "Chess"})
+	for _, turn := range []struct {
+		g     wire.GroupID
+		yes   bool
+		stage string
+	}{{tea, true, api.StageJoined}, {chess, false, api.StageDeclined}} {
+		task := must[api.Task](t)(two.AddMember(t.Context(), turn.g, bob.dev.account()))
+		var req api.Request
+		within(t, bob, patience, "an offer", func() bool {
+			for _, r := range must[[]api.Request](t)(bob.Requests(t.Context())) {
+				if r.Group == turn.g {
+					req = r
+				}
+			}
+			return req.ID != ""
+		})
+		must[api.Request](t)(bob.AnswerRequest(t.Context(), req.ID, turn.yes))
+		if ended := waitTask(t, two, task.ID); ended.Stage != turn.stage {
+			t.Errorf("%+v", ended)
+		}
+	}
+	within(t, bob, patience, "an empty outbox", func() bool { return len(bob.outboxAccounts()) == 0 })
+}

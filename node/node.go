@@ -59,6 +59,7 @@ type Node struct {
 
 	delivering sync.Mutex
 	deliveries map[wire.AccountID]*delivery
+	refusals   refusedBy
 
 	recordsMu sync.Mutex
 	recordBy  map[wire.PeerKey]knownRecord
@@ -93,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, home: h, lock: lock, log: cfg.Log,
 		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{},
-		deliveries: map[wire.AccountID]*delivery{}, recordBy: map[wire.PeerKey]knownRecord{},
+		deliveries: map[wire.AccountID]*delivery{}, refusals: refusedBy{}, recordBy: map[wire.PeerKey]knownRecord{},
 		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
 	}
 	n.tasks = &tasks{now: cfg.Now, rand: cfg.Rand, hub: n.hub, keep: n.keepTask}

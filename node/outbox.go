@@ -48,7 +48,7 @@ func (n *Node) deliverTo(peer wire.PeerKey, a wire.AccountID) {
 	n.deliveries[a] = d
 	n.wg.Go(func() {
 		for {
-			err := n.deliver(n.ctx, peer, a)
+			err := n.deliverAll(peer, a)
 			n.delivering.Lock()
 			again := d.again
 			d.again = false
@@ -72,13 +72,74 @@ func (n *Node) deliverTo(peer wire.PeerKey, a wire.AccountID) {
 // delivery marks an account whose outbox is being handed over.
 type delivery struct{ again bool }
 
+// deliverAll hands an account's outbox to one of its devices, and what is left
+// then to its others that are linked.
+func (n *Node) deliverAll(first wire.PeerKey, a wire.AccountID) error {
+	if err := n.deliver(n.ctx, first, a); err != nil {
+		return err
+	}
+	for _, p := range n.devicesOf(a) {
+		if p != first && n.mesh.Connected(p) {
+			if err := n.deliver(n.ctx, p, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forOneDevice tells the kinds that answer one device of an account: the one
+// that asked knows what they are about, its siblings do not.
+func forOneDevice(kind uint8) bool {
+	switch kind {
+	case directAnswer, directDecline, directWithdraw, directHeirYes, directVote:
+		return true
+	}
+	return false
+}
+
+// refusedBy remembers which devices of its account refused something that is
+// for one of them.
+type refusedBy map[store.OutName]map[wire.PeerKey]bool
+
+// declined notes that a device refused something; more tells whether a device
+// of its account is left that may be the one it is for.
+func (n *Node) declined(o store.Out, by wire.PeerKey) (more bool) {
+	if !forOneDevice(o.Kind) {
+		return false
+	}
+	devices := n.devicesOf(o.To)
+	n.delivering.Lock()
+	defer n.delivering.Unlock()
+	if n.refusals[o.Name()] == nil {
+		n.refusals[o.Name()] = map[wire.PeerKey]bool{}
+	}
+	n.refusals[o.Name()][by] = true
+	for _, p := range devices {
+		if !n.refusals[o.Name()][p] {
+			return true
+		}
+	}
+	delete(n.refusals, o.Name())
+	return false
+}
+
+// refusedIt tells whether a device refused something already.
+func (n *Node) refusedIt(o store.Out, p wire.PeerKey) bool {
+	n.delivering.Lock()
+	defer n.delivering.Unlock()
+	return n.refusals[o.Name()][p]
+}
+
 // deliver sends what waits for an account over one stream and takes each out
 // of the outbox once it was acknowledged.
 func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID) error {
 	var outs []store.Out
 	if err := n.store.View(func(tx *store.Tx) error {
 		return tx.EachOut(a, func(o store.Out) error {
-			outs = append(outs, o)
+			if !n.refusedIt(o, peer) {
+				outs = append(outs, o)
+			}
 			return nil
 		})
 	}); err != nil || len(outs) == 0 {
@@ -89,10 +150,19 @@ func (n *Node) deliver(ctx context.Context, peer wire.PeerKey, a wire.AccountID)
 		return fmt.Errorf("opening a direct stream: %w", err)
 	}
 	defer s.Close()
+	if len(n.devices.all()) > 1 {
+		// The other side may have met another device of this account only.
+		if _, err := handOver(s, directSibling, wire.Marshal(siblingMsg{V: 1, Device: n.devices.own()})); err != nil {
+			return err
+		}
+	}
 	for _, o := range outs {
 		ok, err := handOver(s, uint64(o.Kind), o.Frame)
 		if err != nil {
 			return err
+		}
+		if !ok && n.declined(o, peer) {
+			continue // it may be for another device of the account
 		}
 		if err := n.delivered(ctx, o, ok); err != nil {
 			return err

@@ -225,6 +225,9 @@ func (n *Node) takeSibling(ctx context.Context, from wire.PeerKey, body []byte) 
 	if len(m.Device.Chain) == 0 || m.Device.peer() != from {
 		return fmt.Errorf("%w: not the device it shows", errDirectRefused)
 	}
+	if a := m.Device.Chain.Leaf().Account; a != n.dev.account() {
+		return n.takeContactDevice(a, m.Device)
+	}
 	if _, err := n.learnDevice(ctx, m.Device); err != nil {
 		return fmt.Errorf("%w: %v", errDirectRefused, err)
 	}
@@ -239,6 +242,23 @@ func (n *Node) takeSibling(ctx context.Context, from wire.PeerKey, body []byte) 
 	if ownDigest(items) != m.Digest {
 		return fmt.Errorf("%w: it knows something else", errDirectRefused)
 	}
+	return nil
+}
+
+// takeContactDevice learns a further device of a contact from itself: what it
+// hands over next is the contact's, though no edge or profile names it yet.
+func (n *Node) takeContactDevice(a wire.AccountID, d ownDevice) error {
+	n.people.mu.Lock()
+	p := n.people.byID[a]
+	known := p != nil && !p.blocked && (p.out != nil || p.in != nil)
+	n.people.mu.Unlock()
+	if !known || n.people.revoked(d.Chain) {
+		return fmt.Errorf("%w: a device of nobody known here", errDirectRefused)
+	}
+	if err := d.verify(a); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	n.people.meetPeer(a, d.peer())
 	return nil
 }
 

@@ -302,6 +302,15 @@ func (n *Node) refusedFor(o store.Out) {
 	}
 }
 
+// elsewhere answers what is about something unknown here: where the account has
+// other devices it may be for one of them, and is refused here.
+func (n *Node) elsewhere() error {
+	if len(n.devices.siblings()) > 0 {
+		return fmt.Errorf("%w: another device of this account may know", errDirectRefused)
+	}
+	return nil
+}
+
 // takeWithdraw takes back what another account asked of this one.
 func (n *Node) takeWithdraw(ctx context.Context, from wire.PeerKey, body []byte) error {
 	var d declineMsg
@@ -319,8 +328,11 @@ func (n *Node) takeWithdraw(ctx context.Context, from wire.PeerKey, body []byte)
 		})
 	})
 	r := n.room(d.Group)
-	if err != nil || done || r == nil {
+	switch {
+	case err != nil || done:
 		return err
+	case r == nil:
+		return n.elsewhere()
 	}
 	return r.step(ctx, func(c *commit) error { return r.askWithdrawn(c, from, d.Nonce) })
 }

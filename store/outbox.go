@@ -11,6 +11,16 @@ type Out struct {
 	Frame []byte // what is sent, tries and times, as node encodes them
 }
 
+// OutName names something in the outbox.
+type OutName struct {
+	To   W.AccountID
+	Kind uint8
+	Key  string
+}
+
+// Name is what a newer one replaces it by.
+func (o Out) Name() OutName { return OutName{o.To, o.Kind, o.Key} }
+
 // PutOut puts something into the outbox.
 func (tx *Tx) PutOut(o Out) error {
 	k, err := outKey(o)
