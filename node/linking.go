@@ -18,7 +18,7 @@ import (
 	"mutuals/node/mesh"
 )
 
-// Bounds of linking (PROTOCOLS.md N13).
+// Bounds of linking (PROTOCOLS.md N14).
 const (
 	doorOpen = 10 * time.Minute // how long a code is good
 	// linkPatience is how long a person has to type the number.

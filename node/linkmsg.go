@@ -7,7 +7,7 @@ import (
 
 const protocolLink = "/mutuals/link/1"
 
-// The messages of /mutuals/link/1 (PROTOCOLS.md N13), each one frame: the new
+// The messages of /mutuals/link/1 (PROTOCOLS.md N14), each one frame: the new
 // device sends the odd ones.
 const (
 	linkKnock  = 1
