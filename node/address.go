@@ -204,10 +204,26 @@ func (n *Node) ownHints() [][]byte {
 
 // hints are the addresses for a passcode of a group: own ones, and the last is
 // another linked member's that may let people in by it, so that the code works
-// while this machine sleeps.
-func (n *Node) hints(r *room, may func(groups.IncInfo) bool) [][]byte {
+// while this machine sleeps; of a sleep-proof one the first are a harbor's.
+func (n *Node) hints(r *room, sleepProof bool, may func(groups.IncInfo) bool) [][]byte {
 	out := n.ownHints()
 	v := r.view.Load()
+	if sleepProof {
+		var harbors [][]byte
+		for _, p := range v.sponsors() {
+			for _, a := range byReach(n.addrsOf(p)) {
+				full, err := mesh.FullAddr(p, strings.SplitN(a, "/p2p/", 2)[0])
+				if err != nil || len(harbors) == maxHints-1 {
+					continue
+				}
+				if b := packHint(full); b != nil {
+					harbors = append(harbors, b)
+				}
+			}
+		}
+		out = append(harbors, out...)
+		return out[:min(len(out), maxHints)]
+	}
 	for _, p := range n.mesh.Peers() {
 		inc, ok := v.state.Inc(v.peers[p.Peer])
 		if !ok || p.Peer == n.mesh.Self() || !may(inc) {

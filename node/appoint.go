@@ -16,8 +16,8 @@ import (
 )
 
 // topicPause is how long after telling a harbor an epoch's topic it is told
-// again if it does not listen there; topicTurn how long the device that made
-// the epoch has to tell it first.
+// again if it does not listen there, or has not got the wraps; topicTurn how
+// long the device that made the epoch has to tell it first.
 const (
 	topicPause = 15 * time.Second
 	topicTurn  = 3 * time.Second
@@ -95,9 +95,12 @@ func (r *room) noteHarbor(peer wire.PeerKey, entries groups.Vector) {
 }
 
 // harborHasAll tells whether a harbor has said that it has everything there is
-// here; on the room's goroutine.
+// here, and the wraps of what is written under; on the room's goroutine.
 func (r *room) harborHasAll(peer wire.PeerKey) bool {
 	has, said := r.harbored[peer]
+	if e, ok := r.sendEpoch(); ok && r.wrapsAt[peer] != e.EID {
+		return false
+	}
 	for at, e := range r.heads {
 		if has[at] < e.Seq {
 			return false
@@ -403,8 +406,8 @@ func (r *room) keptAPI(ctx context.Context, row *officeRow) api.KeptGroup {
 }
 
 // tellTopics tells linked harbors the topic of the epoch that is written under,
-// where they do not listen yet: the name of the topic, which says nothing of
-// the secret. Who made the epoch goes first.
+// until they listen there and have its wraps: the name of the topic, which says
+// nothing of the secret. Who made the epoch goes first.
 func (r *room) tellTopics() {
 	e, ok := r.sendEpoch()
 	if !ok || r.topics[e.EID] == nil {
@@ -417,14 +420,25 @@ func (r *room) tellTopics() {
 	on := t.t.Peers()
 	body := topicBody{Rekey: e.Rekey, Topic: r.keys.epochs[e.EID].keys.Topic}
 	for peer, l := range r.links {
-		if !v.harbor(peer) || slices.Contains(on, peer) || l.topicOf == e.EID && now.Before(l.topicAt) {
+		if !v.harbor(peer) || slices.Contains(on, peer) && r.wrapsAt[peer] == e.EID || l.topicOf == e.EID && now.Before(l.topicAt) {
 			continue
 		}
 		l.topicAt, l.topicOf = now.Add(topicPause), e.EID
 		r.n.wg.Go(func() {
-			if _, err := r.askHarbor(r.n.ctx, peer, harborTopic, body, nil); err != nil {
+			answer, err := r.askHarbor(r.n.ctx, peer, harborTopic, body, nil)
+			if err != nil {
 				r.log.Debug("telling a harbor the topic failed", "peer", peer.Short(), "err", err)
 			}
+			if err != nil || answer.Outcome != harborYes {
+				return
+			}
+			r.tell(func(*commit) error {
+				if r.wrapsAt == nil {
+					r.wrapsAt = map[wire.PeerKey][32]byte{}
+				}
+				r.wrapsAt[peer] = e.EID
+				return nil
+			})
 		})
 	}
 }

@@ -113,7 +113,10 @@ func (n *Node) answerHarbor(ctx context.Context, s *mesh.Stream) ([]byte, error)
 		if err := wire.Unmarshal(req.What.Body, &t); err != nil {
 			return nil, err
 		}
-		return nil, r.await1(ctx, func(c *commit) error { return r.takeTopic(c, req.Inc, t) })
+		if err := r.await1(ctx, func(c *commit) error { return r.takeTopic(c, req.Inc, t) }); err != nil {
+			return nil, err
+		}
+		return nil, r.await1(ctx, func(*commit) error { return r.servesEpoch(t.Rekey) })
 	case harborInvite:
 		var i inviteBody
 		if err := wire.Unmarshal(req.What.Body, &i); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mutuals/groups"
+	"mutuals/groups/seal"
 	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/api"
@@ -73,7 +74,13 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 	if err != nil {
 		return api.Invite{}, err
 	}
-	code, err := invites.New(n.cfg.Rand, r.group, n.dev.account(), until, flags, n.hints(r, func(inc groups.IncInfo) bool {
+	if in.SleepProof {
+		if err := maySleepProof(v, n.dev.account(), n.nowMs(), in, redeem); err != nil {
+			return api.Invite{}, err
+		}
+		flags |= invites.FlagSleepProof
+	}
+	code, err := invites.New(n.cfg.Rand, r.group, n.dev.account(), until, flags, n.hints(r, in.SleepProof, func(inc groups.IncInfo) bool {
 		return mayRedeem(v.state, inc, redeem, incs)
 	}))
 	if err != nil {
@@ -83,18 +90,25 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 		InvitePk: code.Keys().InvitePk(), MaxUses: uint64(uses), NotAfterMs: uint64(until.UnixMilli()),
 		Redeem: redeem, Incs: incs, Approval: approval, Role: uint64(groups.RoleMember),
 	}
+	if in.SleepProof {
+		body.KemPk = seal.KEMPublic(code.Keys().KEMSeed)
+	}
 	lang := invites.Lang(in.Lang)
 	if lang == "" {
 		lang = "en"
 	}
 	row := inviteRow{V: 1, Code: code.Encode(), Text: code.Message(lang, v.meta.Name, n.ownName()), Lang: string(lang), Label: in.Label, CreatedMs: n.nowMs()}
-	var id wire.OpID
+	var id, rekey wire.OpID
 	err = r.step(ctx, func(c *commit) error {
 		op, err := r.own(c, groups.KindInvite, body)
 		if err != nil {
 			return err
 		}
-		id = op.ID
+		if id = op.ID; in.SleepProof {
+			if rekey, err = r.openAsleep(c); err != nil {
+				return err
+			}
+		}
 		c.row(func(tx *store.Tx) error {
 			return tx.PutInvite(r.group, store.InviteRow{ID: op.ID, Data: wire.Marshal(row)})
 		})
@@ -103,7 +117,11 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 	if err != nil {
 		return api.Invite{}, err
 	}
-	return r.invite(id, map[wire.OpID]inviteRow{id: row})
+	out, err := r.invite(id, map[wire.OpID]inviteRow{id: row})
+	if err == nil && in.SleepProof {
+		out.Harbors = r.leaveInvite(ctx, id, rekey)
+	}
+	return out, err
 }
 
 var redeem = []string{groups.RedeemAny: api.RedeemAny, groups.RedeemAdmins: api.RedeemAdmins, groups.RedeemListed: api.RedeemMe}
@@ -253,7 +271,7 @@ func (r *room) invite(id wire.OpID, rows map[wire.OpID]inviteRow) (api.Invite, e
 	}
 	out := api.Invite{
 		ID: id, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used),
-		Approve: i.Approval, Redeem: redeemAPI(r.view.Load().state, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+		Approve: i.Approval, SleepProof: len(i.KemPk) > 0, Redeem: redeemAPI(r.view.Load().state, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
 	}
 	if row, ok := rows[id]; ok {
 		code, err := invites.Decode(row.Code)
@@ -274,7 +292,7 @@ func (r *room) tellInvites(c *commit, before, after *groups.State) {
 		}
 		if was, ok := before.Invite(i.ID); ok && was.Used < i.Used {
 			c.changes = append(c.changes, r.n.change(store.Update, api.EventInviteUsed, r.group, api.Invite{
-				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, Redeem: redeemAPI(after, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
+				ID: i.ID, Group: r.group, Inviter: i.Inviter, ExpiresAt: msTime(i.NotAfterMs), Uses: int(i.Max), Used: int(i.Used), Approve: i.Approval, SleepProof: len(i.KemPk) > 0, Redeem: redeemAPI(after, i), Revoked: i.Revoked, CreatedAt: msTime(i.CreatedMs),
 			}))
 		}
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -254,6 +255,11 @@ func (n *Node) ask(ctx context.Context, peer wire.PeerKey, code invites.Passcode
 	if err != nil {
 		return joinAnswer{}, err
 	}
+	if code.SleepProof() {
+		if err := r.keepInviteKey(ctx, keys); err != nil {
+			return joinAnswer{}, err
+		}
+	}
 	ask := askMsg{V: 1, Step: joinAsk, Request: req, Sig: req.Sign(n.dev.keys.Op), UseSig: wire.Sig(req.Use(keys.Sign))}
 	s.SetDeadline(time.Now().Add(joinStep))
 	if err := s.WriteFrame(wire.Marshal(ask)); err != nil {
@@ -354,9 +360,12 @@ func checkPath(ops []*groups.Op, code invites.Passcode, keys invites.Keys, peer 
 	if refusal != nil {
 		return nil, refusal
 	}
-	id, _, inviter, ok := path.Invite(keys.InvitePk())
+	id, body, inviter, ok := path.Invite(keys.InvitePk())
 	if !ok {
 		return nil, errors.New("it shows no invite of this passcode")
+	}
+	if sleeps := len(body.KemPk) > 0; sleeps != code.SleepProof() || sleeps && !bytes.Equal(body.KemPk, seal.KEMPublic(keys.KEMSeed)) {
+		return nil, errors.New("the invite has another key than the passcode")
 	}
 	if !code.ByInviter(inviter) {
 		return nil, errors.New("the invite is by another account than the passcode names")

@@ -302,6 +302,16 @@ func (r *room) lackingSets(peer wire.PeerKey) (out []lacked) {
 	return out
 }
 
+// servesEpoch tells whether all leaves of an epoch are here but one at most: who
+// gave them may have erased the one it opened itself.
+func (r *room) servesEpoch(rekey wire.OpID) error {
+	body, ok := r.g.Op(rekey).Body.(*groups.RekeyBody)
+	if !ok || len(r.office.sets[rekey].leaves)+1 < int(body.Count) {
+		return errLacks
+	}
+	return nil
+}
+
 // leavesAhead is how many leaves are asked for before the answers are read.
 const leavesAhead = 32
 

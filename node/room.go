@@ -67,6 +67,7 @@ type room struct {
 	held       *held
 	toldSafe   safety                              // what readers were told of the own chains
 	harbored   map[wire.PeerKey]map[chainOf]uint64 // how far each harbor says it has each chain
+	wrapsAt    map[wire.PeerKey][32]byte           // the last epoch whose wraps each says it has
 	changed    signal                              // told after each commit
 	rosters    [2]roster
 	latest     *timeline.Entry

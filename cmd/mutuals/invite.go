@@ -35,6 +35,12 @@ func newInvite(c *cli) *cobra.Command {
 			if c.json {
 				return c.line(inv)
 			}
+			if inv.SleepProof {
+				c.note("Whoever holds this code can read what is written while it lives.")
+				if inv.Harbors == 0 {
+					c.note("No harbor was reached: stay online until mutuals harbor list says that it holds all there is.")
+				}
+			}
 			c.note("Send this to whom you invite: %d may join %s with it until %s.\n", inv.Uses, oneLine(g.Name), moment(inv.ExpiresAt))
 			switch {
 			case qr:
@@ -51,6 +57,7 @@ func newInvite(c *cli) *cobra.Command {
 	f.IntVar(&uses, "uses", 0, "how many may join with it (10)")
 	f.StringVar(&in.Expires, "expires", "", "how long it holds: 30m, 12h, 7d (7d)")
 	f.BoolVar(&in.Approve, "approve", false, "each request waits for an admin's yes")
+	f.BoolVar(&in.SleepProof, "sleep-proof", false, "a harbor lets people in while all members sleep; whoever holds the code can read what is written while it lives")
 	f.StringVar(&in.Redeem, "redeem", "", "whose node may let people in by it: any, admins or me (any)")
 	f.StringVar(&in.Label, "label", "", "a note for yourself")
 	f.StringVar(&in.Lang, "lang", "", "language of the words around it: en or zh (your locale's)")
@@ -96,6 +103,9 @@ func newInvitesList(c *cli) *cobra.Command {
 // admitsBy tells what lets people in by a passcode.
 func admitsBy(inv api.Invite) string {
 	by := map[string]string{api.RedeemAny: "any member", api.RedeemAdmins: "admins", api.RedeemMe: "its maker", api.RedeemListed: "some devices"}[inv.Redeem]
+	if inv.SleepProof {
+		return by + ", or a harbor"
+	}
 	if inv.Approve {
 		return by + ", with an admin's yes"
 	}

@@ -52,6 +52,7 @@ const (
 	LinkEnded           Code = "link_ended"
 	NumberWrong         Code = "number_wrong"
 	AdmissionVoid       Code = "admission_void"
+	NoHarbor            Code = "no_harbor"
 )
 
 // Exit is the exit code of a command.
@@ -266,4 +267,7 @@ var codes = map[Code]entry{
 	AdmissionVoid: {403, false, ExitNotAllowed,
 		words{"How you came into this group does not count", "Whoever let you in was out already, the passcode was revoked, or others had used it up. mutuals group show GROUP says which.", "Ask a member for a new passcode, then run mutuals join."},
 		words{"你的入群无效", "让你入群的人当时已不在群里，或口令已撤销，或名额已被别人用完。mutuals group show GROUP 会说明是哪一种。", "向群成员要一个新口令，然后运行 mutuals join。"}},
+	NoHarbor: {409, false, ExitNotAllowed,
+		words{"No harbor lets people in here", "A sleep-proof code needs a harbor of the group with the right to sponsor.", "The owner appoints one: mutuals harbor add GROUP WHO --rights store,sponsor."},
+		words{"本群没有可以代为接纳新成员的港湾", "免等待口令需要一个有接纳权（sponsor）的港湾。", "请群主任命：mutuals harbor add GROUP WHO --rights store,sponsor。"}},
 }

@@ -11,9 +11,11 @@ type InviteCreate struct {
 	Uses    *int   `json:"uses,omitempty" minimum:"1" maximum:"1000" doc:"how many it may seat; 10 unless given"`
 	Expires string `json:"expires,omitempty" pattern:"^[1-9][0-9]{0,5}(s|m|h|d)$" patternDescription:"a time from now, as 30m, 12h or 7d" doc:"time from now, as 12h or 7d; 7d unless given"`
 	Approve bool   `json:"approve,omitempty" doc:"each request waits for an admin's yes"`
-	Redeem  string `json:"redeem,omitempty" enum:"any,admins,me" doc:"whose node may let people in by it: any member's, admins' only, or own devices only; any unless given"`
-	Label   string `json:"label,omitempty" maxLength:"64" doc:"own note, seen by nobody else"`
-	Lang    string `json:"lang,omitempty" enum:"en,zh" doc:"language of the text around the code; Accept-Language unless given"`
+	// SleepProof: whoever holds the code can read what is written while it lives.
+	SleepProof bool   `json:"sleep_proof,omitempty" doc:"a harbor lets people in, and they read what is said since, while all members sleep; whoever holds the code can read what is written while it lives"`
+	Redeem     string `json:"redeem,omitempty" enum:"any,admins,me" doc:"whose node may let people in by it: any member's, admins' only, or own devices only; any unless given"`
+	Label      string `json:"label,omitempty" maxLength:"64" doc:"own note, seen by nobody else"`
+	Lang       string `json:"lang,omitempty" enum:"en,zh" doc:"language of the text around the code; Accept-Language unless given"`
 }
 
 // Who may let people in by an invite.
@@ -27,20 +29,22 @@ const (
 // Invite is a signed, counted, expiring grant to enter. Passcode, Text and
 // Link are there only on the device that made it.
 type Invite struct {
-	ID        wire.OpID      `json:"id"`
-	Group     wire.GroupID   `json:"group"`
-	Inviter   wire.AccountID `json:"inviter"`
-	Passcode  string         `json:"passcode,omitempty" doc:"the bare code, one line"`
-	Text      string         `json:"text,omitempty" doc:"the code in a sentence, to be pasted anywhere"`
-	Link      string         `json:"link,omitempty"`
-	ExpiresAt time.Time      `json:"expires_at"`
-	Uses      int            `json:"uses" doc:"how many it may seat"`
-	Used      int            `json:"used" doc:"how many it has admitted"`
-	Approve   bool           `json:"approve"`
-	Redeem    string         `json:"redeem" enum:"any,admins,me,listed" doc:"whose node may let people in by it; listed: devices that the one who made it chose"`
-	Revoked   bool           `json:"revoked"`
-	Label     string         `json:"label,omitempty"`
-	CreatedAt time.Time      `json:"created_at"`
+	ID         wire.OpID      `json:"id"`
+	Group      wire.GroupID   `json:"group"`
+	Inviter    wire.AccountID `json:"inviter"`
+	Passcode   string         `json:"passcode,omitempty" doc:"the bare code, one line"`
+	Text       string         `json:"text,omitempty" doc:"the code in a sentence, to be pasted anywhere"`
+	Link       string         `json:"link,omitempty"`
+	ExpiresAt  time.Time      `json:"expires_at"`
+	Uses       int            `json:"uses" doc:"how many it may seat"`
+	Used       int            `json:"used" doc:"how many it has admitted"`
+	Approve    bool           `json:"approve"`
+	SleepProof bool           `json:"sleep_proof" doc:"works while all members sleep; whoever holds the code can read what is written while it lives"`
+	Harbors    int            `json:"harbors,omitempty" doc:"of a sleep-proof code just made: the harbors that hold all a newcomer needs; with none, stay online until one was reached"`
+	Redeem     string         `json:"redeem" enum:"any,admins,me,listed" doc:"whose node may let people in by it; listed: devices that the one who made it chose"`
+	Revoked    bool           `json:"revoked"`
+	Label      string         `json:"label,omitempty"`
+	CreatedAt  time.Time      `json:"created_at"`
 }
 
 // Kinds of pasted text.

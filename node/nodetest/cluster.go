@@ -53,6 +53,7 @@ type Person struct {
 	Out     bool       // was removed from the group, or left it
 	Doubted bool       // came in where a removal of who let it in may not have been known: the group may have to void its seat
 	home    string
+	harbor  bool // its node keeps groups for others
 }
 
 // Play runs a story in virtual time on a new cluster, and ends the cluster.
@@ -98,14 +99,24 @@ func (c *Cluster) Logf(format string, args ...any) {
 // Add gives somebody a node and an account.
 func (c *Cluster) Add(name string) *Person {
 	c.T.Helper()
-	p := &Person{Name: name, home: filepath.Join(c.dir, name)}
+	return c.add(&Person{Name: name, home: filepath.Join(c.dir, name)})
+}
+
+// Harbor gives somebody a node that keeps groups for others; it is in none.
+func (c *Cluster) Harbor(name string) *Person {
+	c.T.Helper()
+	return c.add(&Person{Name: name, home: filepath.Join(c.dir, name), harbor: true, Out: true})
+}
+
+func (c *Cluster) add(p *Person) *Person {
+	c.T.Helper()
 	if err := os.Mkdir(p.home, 0o700); err != nil {
 		c.T.Fatal(err)
 	}
 	c.Start(p)
-	id, err := p.Node.CreateIdentity(c.ctx(), api.IdentityCreate{Name: name})
+	id, err := p.Node.CreateIdentity(c.ctx(), api.IdentityCreate{Name: p.Name})
 	if err != nil {
-		c.T.Fatalf("%s: making an identity: %v", name, err)
+		c.T.Fatalf("%s: making an identity: %v", p.Name, err)
 	}
 	p.Account = id.Account
 	c.People = append(c.People, p)
@@ -116,7 +127,7 @@ func (c *Cluster) Add(name string) *Person {
 func (c *Cluster) Start(p *Person) {
 	c.T.Helper()
 	cfg := node.Config{
-		Home: p.home, NoMDNS: true,
+		Home: p.home, NoMDNS: true, Harbor: p.harbor,
 		// The ballast and the sentinel are about this machine's disk.
 		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
 		Mesh: func(m *mesh.Config) {

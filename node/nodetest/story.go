@@ -2,6 +2,7 @@ package nodetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,21 @@ func (c *Cluster) Join(p *Person, passcode string) {
 // says yes, and waits for the seat.
 func (c *Cluster) Pull(by, p *Person) {
 	c.T.Helper()
+	c.mutuals(by, p)
+	task, err := by.Node.AddMember(c.ctx(), c.Group, p.Account)
+	if err != nil {
+		c.T.Fatalf("%s: pulling %s in: %v", by.Name, p.Name, err)
+	}
+	c.yes(p, api.RequestGroup, by)
+	c.await(by, task)
+	if _, ok := c.Within(patience, func() bool { return c.seated(p) }); !ok {
+		c.T.Fatalf("%s was pulled in and never saw its seat", p.Name)
+	}
+}
+
+// mutuals has one follow another, who follows back.
+func (c *Cluster) mutuals(by, p *Person) {
+	c.T.Helper()
 	card, err := p.Node.Card(c.ctx())
 	if err != nil {
 		c.T.Fatal(err)
@@ -62,14 +78,27 @@ func (c *Cluster) Pull(by, p *Person) {
 	}); !ok {
 		c.T.Fatalf("%s and %s never became mutuals", by.Name, p.Name)
 	}
-	task, err := by.Node.AddMember(c.ctx(), c.Group, p.Account)
-	if err != nil {
-		c.T.Fatalf("%s: pulling %s in: %v", by.Name, p.Name, err)
+}
+
+// Appoint has the owner make a node a harbor of the group, after the two have
+// become mutuals.
+func (c *Cluster) Appoint(owner, harbor *Person, rights ...string) {
+	c.T.Helper()
+	c.mutuals(owner, harbor)
+	if _, err := owner.Node.AddHarbor(c.ctx(), api.HarborCreate{Group: c.Group, Who: harbor.Account.String(), Rights: rights}); err != nil {
+		c.T.Fatalf("%s: appointing %s: %v", owner.Name, harbor.Name, err)
 	}
-	c.yes(p, api.RequestGroup, by)
-	c.await(by, task)
-	if _, ok := c.Within(patience, func() bool { return c.seated(p) }); !ok {
-		c.T.Fatalf("%s was pulled in and never saw its seat", p.Name)
+	c.Harbored(owner)
+}
+
+// Harbored waits until a harbor has said that it has all a member has, wraps too.
+func (c *Cluster) Harbored(p *Person) {
+	c.T.Helper()
+	if took, ok := c.Within(patience, func() bool {
+		list, err := p.Node.Harbors(c.ctx(), c.Group)
+		return err == nil && slices.ContainsFunc(list, func(h api.Harbor) bool { return h.Complete })
+	}); !ok {
+		c.T.Fatalf("no harbor has all that %s has after %v", p.Name, took)
 	}
 }
 
@@ -130,6 +159,30 @@ func (c *Cluster) Say(p *Person) string {
 		c.T.Fatalf("%s: saying something: %v", p.Name, err)
 	}
 	return ""
+}
+
+// Heard tells whether somebody has everything that was said.
+func (c *Cluster) Heard(p *Person) bool {
+	c.T.Helper()
+	has := map[string]bool{}
+	for before := ""; ; {
+		page, err := p.Node.Messages(c.ctx(), c.Group, api.Page{Limit: 200, Before: before})
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		for _, m := range page.Items {
+			has[m.Text] = true
+		}
+		if before = page.Before; before == "" {
+			break
+		}
+	}
+	for text := range c.Said {
+		if !has[text] {
+			return false
+		}
+	}
+	return true
 }
 
 // Chatter has each of some people say lines at random moments within d, and
