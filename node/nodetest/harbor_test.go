@@ -38,7 +38,7 @@ func TestHarborInBetween(t *testing.T) {
 			c.Harbored(speaker)
 			c.Stop(speaker)
 			c.Start(listener)
-			took, ok := c.Within(time.Minute, func() bool { return c.Heard(listener) })
+			took, ok := c.Within(2*time.Minute, func() bool { return c.Heard(listener) })
 			if !ok {
 				t.Fatalf("after %d of %d words: nothing came in %v", arrived, rounds, took)
 			}
@@ -49,7 +49,7 @@ func TestHarborInBetween(t *testing.T) {
 		c.Harbored(speaker)
 		c.Lose(speaker)
 		c.Start(listener)
-		if took, ok := c.Within(time.Minute, func() bool { return c.Heard(listener) }); !ok {
+		if took, ok := c.Within(2*time.Minute, func() bool { return c.Heard(listener) }); !ok {
 			t.Fatalf("the words of somebody whose disk is gone: not here after %v", took)
 		}
 		c.Logf("%d of %d words arrived", arrived, rounds)

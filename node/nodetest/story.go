@@ -94,7 +94,9 @@ func (c *Cluster) Appoint(owner, harbor *Person, rights ...string) {
 // Harbored waits until a harbor has said that it has all a member has, wraps too.
 func (c *Cluster) Harbored(p *Person) {
 	c.T.Helper()
-	if took, ok := c.Within(patience, func() bool {
+	// What a node said while a link came up may be lost with a stream; it is
+	// asked again after a minute.
+	if took, ok := c.Within(2*patience, func() bool {
 		list, err := p.Node.Harbors(c.ctx(), c.Group)
 		return err == nil && slices.ContainsFunc(list, func(h api.Harbor) bool { return h.Complete })
 	}); !ok {
