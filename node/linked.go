@@ -202,25 +202,16 @@ func (nc *newcomer) ask(ctx context.Context, t *task, s *mesh.Stream) (identity.
 	if err := checkStep(reply.V, reply.Step, linkReply); err != nil {
 		return fail(err)
 	}
-	leaf, err := reply.Chain.Verify()
-	switch {
-	case err != nil:
-		return fail(fmt.Errorf("reading the certificate: %w", err))
-	case leaf != cert:
-		return fail(fmt.Errorf("%w: not the certificate that was shown", identity.ErrBadChain))
-	case len(reply.Chain) < 2 || reply.Chain[len(reply.Chain)-2].Cert.PeerKey != s.Peer():
-		return fail(fmt.Errorf("%w: not signed by the device at the other end", identity.ErrBadChain))
+	if err := reply.certifies(cert, s.Peer()); err != nil {
+		return fail(err)
 	}
 	plain, err := seal.OpenLink(nc.kem, wire.Hash(wire.Marshal(cert)), reply.Box)
 	if err != nil {
 		return fail(err)
 	}
-	var body linkBody
-	if err := wire.Unmarshal(plain, &body); err != nil {
+	body, err := readBody(plain)
+	if err != nil {
 		return fail(err)
-	}
-	if body.V != 1 {
-		return fail(fmt.Errorf("%w: link body of version %d", identity.ErrNewer, body.V))
 	}
 	return reply.Chain, pop, body, nil
 }

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"fmt"
+
 	"mutuals/groups/seal"
 	"mutuals/identity"
+	"mutuals/identity/wire"
 )
 
 const protocolLink = "/mutuals/link/1"
@@ -64,6 +67,21 @@ type replyMsg struct {
 	Box     []byte
 }
 
+// certifies tells whether the chain makes a device what the certificate that was
+// shown says, by the device at the other end.
+func (m replyMsg) certifies(cert identity.Certificate, door wire.PeerKey) error {
+	leaf, err := m.Chain.Verify()
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the certificate: %w", err)
+	case leaf != cert:
+		return fmt.Errorf("%w: not the certificate that was shown", identity.ErrBadChain)
+	case len(m.Chain) < 2 || m.Chain[len(m.Chain)-2].Cert.PeerKey != door:
+		return fmt.Errorf("%w: not signed by the device at the other end", identity.ErrBadChain)
+	}
+	return nil
+}
+
 // doneMsg says that it is on the new device's disk.
 type doneMsg struct {
 	_       struct{} `cbor:",toarray"`
@@ -71,10 +89,21 @@ type doneMsg struct {
 }
 
 // linkBody is what a new device is told: what own devices tell each other
-// (N9), and where this one is.
+// (N10), and where this one is.
 type linkBody struct {
 	_      struct{} `cbor:",toarray"`
 	V      uint64
 	Items  []ownItem
 	Record []byte // the door's signed peer record
+}
+
+// readBody reads what was in the box.
+func readBody(plain []byte) (body linkBody, err error) {
+	if err := wire.Unmarshal(plain, &body); err != nil {
+		return body, err
+	}
+	if body.V != 1 {
+		return body, fmt.Errorf("%w: link body of version %d", identity.ErrNewer, body.V)
+	}
+	return body, nil
 }

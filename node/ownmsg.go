@@ -2,7 +2,7 @@ package node
 
 import "mutuals/identity/wire"
 
-// Kinds of items that own devices tell each other (PROTOCOLS.md N9). Numbers
+// Kinds of items that own devices tell each other (PROTOCOLS.md N10). Numbers
 // are never reused; an item of a kind that is not known is passed over.
 const (
 	ownEdge     = 1 // a signed edge from or to this account
