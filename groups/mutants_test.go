@@ -1,24 +1,26 @@
 package groups_test
 
 import (
-	"encoding/json"
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // mutants names the mutations to run; without it only their list is checked.
-// Each runs this package's tests over changed sources, so it is a target of
-// its own: make mutants.
+// Each runs this package's tests once more, so it is a target of its own:
+// make mutants.
 var mutants = flag.String("mutants", "", "run the mutations whose line matches this `pattern` ('.' for all)")
 
 // mutant is one deliberate mistake, for one numbered rule.
 type mutant struct {
+	number   int    // from one, in the order of the list
 	line     string // "R22 a revoke does not count"
 	rule     string
 	file     string
@@ -40,7 +42,7 @@ func readMutants(t *testing.T) []mutant {
 	var out []mutant
 	for _, part := range strings.Split("\n"+string(b), "\n== ")[1:] {
 		line, rest, _ := strings.Cut(part, "\n")
-		m := mutant{line: line}
+		m := mutant{number: len(out) + 1, line: line}
 		m.rule, _, _ = strings.Cut(line, " ")
 		if why, ok := strings.CutPrefix(rest, "equivalent: "); ok {
 			m.argument = strings.TrimSpace(why)
@@ -97,62 +99,96 @@ func TestMutants(t *testing.T) {
 		t.Skip("a run of its own: make mutants")
 	}
 	want := regexp.MustCompile(*mutants)
-	slots := make(chan struct{}, 2)
-	for _, m := range readMutants(t) {
-		if m.argument != "" || !want.MatchString(m.line) {
-			continue
+	list := slices.DeleteFunc(readMutants(t), func(m mutant) bool { return m.argument != "" || !want.MatchString(m.line) })
+	program, left := carry(t, list)
+	if out, err := play(program, 0, "^TestScenarios$", ""); err != nil {
+		t.Fatalf("the program fails without any mutation:\n%s", out)
+	}
+	var mu sync.Mutex
+	seen := tally{}
+	t.Cleanup(func() {
+		t.Logf("%d mutations of %d rules:", len(list), len(slices.Compact(rulesOf(list))))
+		for _, kind := range slices.Sorted(maps.Keys(seen)) {
+			t.Logf("%4d %s", seen[kind], kind)
 		}
+	})
+	slots := make(chan struct{}, 2)
+	for _, m := range list {
 		t.Run(m.line, func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			m.run(t)
+			end := "not built"
+			if left[m.number] != "" {
+				t.Errorf("does not build:\n%s", left[m.number])
+			} else {
+				end = m.run(t, program)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[end]++
 		})
 	}
 }
 
+func rulesOf(list []mutant) (out []string) {
+	for _, m := range list {
+		out = append(out, m.rule)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// play runs tests of the program with one mutation in force.
+func play(program string, mutation int, run, skip string) (string, error) {
+	c := exec.Command(program, "-test.run", run, "-test.skip", skip, "-test.failfast", "-test.timeout=10m", "-rapid.nofailfile", "-histories=400")
+	c.Env = append(os.Environ(), fmt.Sprintf("MUTATION=%d", mutation))
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-func (m mutant) run(t *testing.T) {
-	src, err := os.ReadFile(m.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := filepath.Join(t.TempDir(), filepath.Base(m.file))
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	overlay := filepath.Join(t.TempDir(), "overlay.json")
-	b, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(dir, m.file): changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(overlay, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "groups.test")
-	if out, err := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("does not build:\n%s", out)
-	}
+// run plays the tests with the mutation in force, and tells what caught it.
+func (m mutant) run(t *testing.T, program string) string {
+	t.Helper()
 	// What is quick and says most comes first.
-	for _, tests := range [][]string{{"-test.skip", slowTests + "|^TestGraphs$"}, {"-test.run", slowTests}} {
-		out, err := exec.Command(program, append(tests, "-test.failfast", "-test.timeout=10m", "-rapid.nofailfile", "-histories=400")...).CombinedOutput()
-		if err != nil {
-			t.Logf("caught by %q", failedTest.FindAllStringSubmatch(string(out), 3))
-			if strings.Contains(string(out), "panic: test timed out") {
-				t.Log("by not coming to an end, or by a slow machine")
-			}
-			return
+	for _, tests := range [][2]string{{"^TestScenarios$", ""}, {".", slowTests + "|^TestGraphs$|^TestScenarios$"}, {slowTests, ""}} {
+		out, err := play(program, m.number, tests[0], tests[1])
+		if err == nil {
+			continue
 		}
+		var failed []string
+		for _, f := range failedTest.FindAllStringSubmatch(out, -1) {
+			failed = append(failed, f[1])
+		}
+		kind := kindOf(failed, out)
+		t.Logf("caught by %s: %s", kind, strings.Join(failed[:min(3, len(failed))], " "))
+		return "caught by " + kind
 	}
 	t.Error("survived: nothing tells it from the original")
+	return "survived"
 }
+
+// kindOf says what sort of test it is that failed.
+func kindOf(failed []string, out string) string {
+	switch {
+	case strings.Contains(out, "panic: test timed out"):
+		return "not coming to an end, or by a slow machine"
+	case len(failed) == 0:
+		return "ending otherwise"
+	case strings.HasPrefix(failed[0], "TestScenarios"), strings.HasPrefix(failed[0], "TestModelOfScenarios"):
+		return "a scenario"
+	case properties.MatchString(failed[0]):
+		return "a property"
+	}
+	return "an example"
+}
+
+// properties are the tests that hold of whatever is written, not of one case.
+var properties = regexp.MustCompile("^(Fuzz|TestModelOf|TestPrograms|TestRandomHistories|TestEvery|TestResolveIs|TestApplyIs|TestUntilIs|TestAny|TestForkedChains|TestVoidPath)")
 
 // slowTests play many histories or all orders. The graphs are left out
 // altogether: they would catch nearly everything, being what the rules once
 // said; a property or a scenario has to.
-const slowTests = "^(TestModelOf.*|TestRandomHistories|TestEveryOrder|TestApplyIsResolve|TestEveryVoidActHasACause|TestEveryMemberHasAProof|TestEveryByteOfAProofCounts)$"
+const slowTests = "^(TestModelOf.*|TestRandomHistories|TestEveryOrder|TestApplyIsResolve|TestEveryVoidActHasACause|TestEveryMemberHasAProof|TestEveryByteOfAProofCounts|TestCrowdIsHonest|TestVoidPathShowsIt)$"
