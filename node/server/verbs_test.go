@@ -23,7 +23,7 @@ func TestListsAreNeverNull(t *testing.T) {
 		}
 	}
 	w := ask(t, s, "GET", "/api/v1/status", "", nil)
-	if !strings.Contains(w.Body.String(), `"addrs":[]`) || strings.Contains(w.Body.String(), "account") {
+	if !strings.Contains(w.Body.String(), `"addrs":[]`) || strings.Contains(w.Body.String(), `"account":`) {
 		t.Errorf("%s", w.Body)
 	}
 }
