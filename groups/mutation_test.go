@@ -81,6 +81,26 @@ func weave(src string, list []mutant) (string, error) {
 	return src + copies, nil
 }
 
+// weaveAll gives the sources that a program with all these mutations has in
+// the place of ours.
+func weaveAll(list []mutant) (map[string]string, error) {
+	made := map[string]string{"mutation.go": naming}
+	byFile := map[string][]mutant{}
+	for _, m := range list {
+		byFile[m.file] = append(byFile[m.file], m)
+	}
+	for file, those := range byFile {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if made[file], err = weave(string(src), those); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
 // functions are those of a source that have a body, in order. Their positions
 // are the bytes' plus one.
 func functions(src string) (out []*ast.FuncDecl, err error) {
@@ -153,21 +173,9 @@ func carry(t *testing.T, list []mutant) (program string, left map[int]string) {
 	left = map[int]string{}
 	program = filepath.Join(t.TempDir(), "groups.test")
 	for {
-		made := map[string]string{"mutation.go": naming}
-		for _, m := range list {
-			if made[m.file] != "" {
-				continue
-			}
-			src, err := os.ReadFile(m.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			made[m.file], err = weave(string(src), slices.DeleteFunc(slices.Clone(list), func(o mutant) bool {
-				return o.file != m.file || left[o.number] != ""
-			}))
-			if err != nil {
-				t.Fatal(err)
-			}
+		made, err := weaveAll(slices.DeleteFunc(slices.Clone(list), func(m mutant) bool { return left[m.number] != "" }))
+		if err != nil {
+			t.Fatal(err)
 		}
 		out, err := exec.Command("go", "test", "-c", "-gcflags=-e", "-overlay", overlay(t, dir, made), "-o", program, ".").CombinedOutput()
 		if err == nil {
