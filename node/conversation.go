@@ -192,7 +192,11 @@ func (r *room) asDirect(out *api.Group, parts []part) {
 	for _, p := range parts[1:] {
 		out.Direct.Also = append(out.Direct.Also, p.r.group)
 		out.Unread += p.v.unread
-		out.Synced = out.Synced && p.v.synced
+		out.Gaps = slices.Concat(out.Gaps, p.v.gaps.list)
+		out.Synced = len(out.Gaps) == 0
+		if to := p.v.gaps.completeTo; !to.IsZero() && (out.CompleteTo.IsZero() || to.Before(out.CompleteTo)) {
+			out.CompleteTo = to
+		}
 		out.OnlyHere += p.r.onlyHere(p.v)
 		if l := p.v.latest; l != nil && (out.LastMessage == nil || out.LastMessage.Clock < l.OrderMs) {
 			m := r.n.messageOf(p.r, *l)

@@ -376,9 +376,7 @@ func (r *room) tick() {
 	if r.haveDue {
 		r.tellHave()
 	}
-	if r.parked.expire(r.n.now()) && r.parked.empty() {
-		r.show()
-	}
+	r.parked.expire(r.n.now())
 	if !r.parked.empty() {
 		// What was ahead of our clock may not be any more.
 		if err := r.commit(func(c *commit) error { r.unpark(c); return nil }); err != nil {
@@ -400,6 +398,7 @@ func (r *room) tick() {
 	}
 	r.tellTopics()
 	r.tickHeld()
+	r.tickGaps()
 	r.tickKeys()
 	r.tendKEM()
 	r.tendSecrets()

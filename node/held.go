@@ -17,7 +17,8 @@ import (
 )
 
 // held is what others say is on their disks, and how far the own chains were
-// handed out. Readers of messages and streams look at it while the room goes on.
+// handed out (PROTOCOLS.md N11). Readers of messages and streams look at it
+// while the room goes on.
 type held struct {
 	mu sync.Mutex
 	// by is how far each holder's incarnation has a chain: content chains, and
@@ -186,6 +187,7 @@ func (r *room) note(c *commit, peer wire.PeerKey, entries groups.Vector) {
 		return
 	}
 	for _, e := range entries {
+		r.noteClaim(id, e)
 		at := chainOf{e.Inc, groups.ChainKind(e.Chain)}
 		inc, _ := r.g.State().Inc(e.Inc)
 		own := inc.Account == r.n.dev.account()

@@ -300,6 +300,10 @@ func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.V
 // noteHeld notes a whole vector.
 func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector) {
 	r.step(ctx, func(c *commit) error {
+		if id, ok := r.view.Load().speaksFor(peer); ok {
+			// This is all it has: what it said before and does not now is no more.
+			delete(r.claims, id)
+		}
 		r.note(c, peer, v)
 		return nil
 	})

@@ -78,6 +78,9 @@ func (r *room) load() error {
 		if err := r.loadRefolds(tx); err != nil {
 			return err
 		}
+		if err := r.loadGaps(tx); err != nil {
+			return err
+		}
 		if err := r.loadRetained(tx); err != nil {
 			return err
 		}
@@ -312,6 +315,10 @@ func (n *Node) openRoom(group wire.GroupID) (*room, error) {
 	n.rooms[group] = r
 	n.roomsMu.Unlock()
 	r.show()
+	if r.gaps = r.findGaps(); len(r.gaps.list) > 0 {
+		r.gapsOf = r.gapBasis()
+		r.show() // what was missing before a restart still is
+	}
 	r.meetDevices(r.g.Ops())
 	n.wg.Go(func() { r.run(n.ctx) })
 	return r, nil

@@ -107,6 +107,18 @@ func (p *parking) remove(op *groups.Op) {
 func (p *parking) count() int  { return len(p.control) + len(p.content) }
 func (p *parking) empty() bool { return p.count() == 0 }
 
+// all lists what waits.
+func (p *parking) all() []parkedOp {
+	out := make([]parkedOp, 0, p.count())
+	for _, w := range p.control {
+		out = append(out, w)
+	}
+	for _, w := range p.content {
+		out = append(out, w)
+	}
+	return out
+}
+
 // expire drops what waited too long; it tells whether anything was.
 func (p *parking) expire(now time.Time) bool {
 	var old []*groups.Op

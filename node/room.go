@@ -70,6 +70,9 @@ type room struct {
 	wrapsAt    map[wire.PeerKey][32]byte           // the last epoch whose wraps each says it has
 	changed    signal                              // told after each commit
 	rosters    [2]roster
+	claims     map[wire.OpID]map[chainOf]uint64 // how far each holder says it has chains, past what is here
+	gaps       gaps                             // what readers were told is missing
+	gapsOf     gapBasis                         // what that was found from
 	latest     *timeline.Entry
 	unread     int
 	recount    bool   // latest and unread are to be read anew after the commit
@@ -97,7 +100,7 @@ type view struct {
 	office  groups.HarborInfo                  // and this is its appointment
 	written [3]uint64                          // seqs of the own heads, by kind of chain
 	epoch   groups.Epoch                       // sent under, of generation 0 for none
-	synced  bool
+	gaps    gaps
 	latest  *timeline.Entry
 	unread  int
 }
@@ -350,7 +353,7 @@ func (r *room) run(ctx context.Context) {
 // show replaces the view by what holds now.
 func (r *room) show() {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, synced: r.parked.empty(), latest: r.latest, unread: r.unread, blind: r.office != nil}
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, latest: r.latest, unread: r.unread, blind: r.office != nil}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())
 	}

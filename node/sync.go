@@ -99,7 +99,9 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 			}
 		}
 		if got == 0 {
-			return nil // what is left waits for something this peer lacks
+			// What is left waits for something this peer lacks, or it has not
+			// what it says.
+			return r.step(ctx, func(*commit) error { r.unclaim(peer, wants); return nil })
 		}
 	}
 	return nil

@@ -69,6 +69,7 @@ func (c *cli) chat(ctx context.Context, g api.Group) error {
 			return err
 		}
 	}
+	c.tellComplete(g)
 	shown := make(chan error, 1)
 	go func() { shown <- r.follow(ctx, snap.EventID, page) }()
 

@@ -223,7 +223,7 @@ func newGroupLeave(c *cli) *cobra.Command {
 func (c *cli) tellGroup(g api.Group) {
 	if g.Direct != nil {
 		c.facts("with", nameOfGroup(g), "account", g.Direct.Account.String(), "state", directWords(g),
-			"complete", yesNo(g.Synced), "made", moment(g.CreatedAt), "id", g.ID.String())
+			"complete", completeWords(g, c.lang), "made", moment(g.CreatedAt), "id", g.ID.String())
 		return
 	}
 	waiting, succeed, own := "", "", ""
@@ -256,7 +256,7 @@ func (c *cli) tellGroup(g api.Group) {
 	}
 	c.facts("name", g.Name, "about", g.Description, "seats", fmt.Sprintf("%d of %d taken", g.Members, g.Cap), "waitlist", waiting,
 		"owner", own, "you", you, "invites by", g.Policy.WhoInvites, "history", historyWords(g.Policy.History), "posting", g.Policy.Posting,
-		"succession", succeed, "complete", yesNo(g.Synced), "safe to close", safeWords(g.SafeToClose, g.OnlyHere, c.lang), "made", moment(g.CreatedAt), "id", g.ID.String())
+		"succession", succeed, "complete", completeWords(g, c.lang), "safe to close", safeWords(g.SafeToClose, g.OnlyHere, c.lang), "made", moment(g.CreatedAt), "id", g.ID.String())
 }
 
 // directWords tells how a conversation of two stands.

@@ -49,6 +49,7 @@ func newLog(c *cli) *cobra.Command {
 					return err
 				}
 			}
+			c.tellComplete(r.group)
 			if !follow {
 				return nil
 			}

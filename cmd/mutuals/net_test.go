@@ -204,7 +204,7 @@ type question struct {
 }
 
 var questions = []question{
-	{args: []string{"group", "show"}, own: []string{"role", "status", "place", "unread", "last_message", "only_here", "safe_to_close"}, must: map[string]any{"synced": true}},
+	{args: []string{"group", "show"}, own: []string{"role", "status", "place", "unread", "last_message", "only_here", "safe_to_close", "complete_to"}, must: map[string]any{"synced": true}},
 	{args: []string{"members", "list"}, own: []string{"online"}},
 	{args: []string{"waitlist"}, own: []string{"online"}},
 	{args: []string{"log", "-n", "1000"}, own: []string{"held_by", "state", "late"}},

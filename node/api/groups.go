@@ -38,6 +38,8 @@ type Group struct {
 	Epoch       uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
 	EpochID     wire.OpID     `json:"epoch_id,omitzero" doc:"the operation that made that key; absent while there is none"`
 	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
+	Gaps        Array[Gap]    `json:"gaps" doc:"what is, the most first, at most 64 of a group"`
+	CompleteTo  time.Time     `json:"complete_to,omitzero" doc:"while something is missing: nothing older than this is known to be; absent if that is not known"`
 	CreatedAt   time.Time     `json:"created_at"`
 	IceBreakers Array[string] `json:"ice_breakers"`
 	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
@@ -74,6 +76,22 @@ func (g Group) In(l Lang) Group {
 // Holds tells whether an id means this group.
 func (g Group) Holds(id wire.GroupID) bool {
 	return g.ID == id || g.Direct != nil && slices.Contains(g.Direct.Also, id)
+}
+
+// What can be missing of a group.
+const (
+	GapMessages = "messages" // have not arrived
+	GapChanges  = "changes"  // of members, ranks or rules: have not arrived
+	GapKeys     = "keys"     // messages that are here, and whose key is not
+)
+
+// Gap is what is known to be missing of one author.
+type Gap struct {
+	Kind    string                `json:"kind" enum:"messages,changes,keys"`
+	Author  wire.AccountID        `json:"author,omitzero" doc:"absent if not even the author's admission has arrived"`
+	Name    string                `json:"name,omitempty"`
+	Missing int                   `json:"missing" doc:"how many; a million stands for more"`
+	HeldBy  Array[wire.AccountID] `json:"held_by" doc:"members that say they have them, at most 8"`
 }
 
 // Ways to come to own a group.
