@@ -39,7 +39,7 @@ func (r *room) load() error {
 	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
-	r.owed = nil
+	r.owed, r.unheard = nil, map[[32]byte]*unheard{}
 	r.placing = placing{}
 	err := r.n.store.View(func(tx *store.Tx) error {
 		row, ok, err := tx.Group(r.group)

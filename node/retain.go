@@ -147,17 +147,20 @@ func (r *room) tendSecrets() {
 // is served any more. Of single messages those that newcomers get stay.
 func (r *room) sweep(c *commit) error {
 	now := r.n.nowMs()
-	from, erased := r.keepFrom(), 0
-	epochs := r.aged()
+	from, epochs := r.keepFrom(), r.aged()
+	var due []agedEpoch
 	for _, e := range epochs {
-		k := r.keys.epochs[e.EID]
-		if k == nil || !r.outlived(e, from) || k.ms+uint64(settleIn.Milliseconds()) > now {
-			continue
+		if k := r.keys.epochs[e.EID]; k != nil && r.outlived(e, from) && k.ms+uint64(settleIn.Milliseconds()) <= now {
+			due = append(due, e)
 		}
-		if erased == sweepStep {
-			break
-		}
-		erased++
+	}
+	due, err := r.heard(due)
+	if err != nil {
+		return err
+	}
+	due = due[:min(len(due), sweepStep)]
+	erased := len(due)
+	for _, e := range due {
 		r.eraseEpoch(c, e.EID)
 	}
 	wraps := now - min(now, uint64(wrapsKept.Milliseconds()))
@@ -193,6 +196,7 @@ func (r *room) eraseEpoch(c *commit, eid [32]byte) {
 	c.dirty = true
 	delete(r.keys.epochs, eid)
 	delete(r.used, eid)
+	delete(r.unheard, eid)
 	c.row(func(tx *store.Tx) error { return tx.DeleteEpoch(r.group, eid) })
 }
 

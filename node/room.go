@@ -61,6 +61,7 @@ type room struct {
 	used       map[[32]byte]uint64         // by eid: when the last message under it was said, about
 	horizon    uint64                      // epochs used last before it were erased
 	wrapsGone  uint64                      // and wraps of epochs made before this
+	unheard    map[[32]byte]*unheard       // epochs whose secret waits for who has not heard what was said under it
 	sweepAt    time.Time                   // when to look for more
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
