@@ -40,11 +40,6 @@ func (r *room) freshEpoch() (groups.Epoch, bool) {
 	return e, ok && !r.worn(e) && !r.g.Stale(e, r.n.nowMs())
 }
 
-// worn tells whether an epoch has been written under for as long as one may.
-func (r *room) worn(e groups.Epoch) bool {
-	return r.n.now().Sub(msTime(e.CreatedMs)) > epochAge || r.sinceRekey > epochOps
-}
-
 // minimumEpoch sees to it that the group gets an epoch every seated device can
 // read. Who made the change makes the epoch in the same commit, so that a
 // removal and its rekey leave together; the others wait their turn.

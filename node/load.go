@@ -103,6 +103,9 @@ func (r *room) load() error {
 	if err := r.n.store.View(r.loadHeld); err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
+	if err := r.countSaid(); err != nil {
+		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
+	}
 	r.noteForks(r.g.State())
 	r.loadOwed()
 	r.nameBranches(r.g.State())
