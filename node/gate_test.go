@@ -355,6 +355,50 @@ func TestRemovedAtTheGate(t *testing.T) {
 	keepsOut(t, b, g, before, a, b)
 }
 
+// A device of Ann's is stolen and revoked while it runs. Then another process
+// comes with the peer key from its home, knows the old topic's name and is
+// given the new one's, and publishes what the device signed before it was
+// revoked and showed nobody, on both. It hears nothing, and nothing of it is
+// stored; Ann's other device goes on.
+func TestRevokedAtTheGate(t *testing.T) {
+	l := newLostAndFound(t)
+	old, epoch := topicOf(t, l.bo, l.g)
+	subscribed(t, l.bo, l.g, epoch.EID, l.old.mesh.Self(), true)
+	frames, err := forge(t.Context(), l.old, l.g)
+	ok(t, err)
+	thief, lost := l.old.mesh.Self(), l.old.dev.id()
+
+	must[api.DeviceRevoked](t)(l.now.RevokeDevice(t.Context(), lost, api.DeviceRevoke{Reason: api.RevokedStolen}))
+	isOver(t, l.bo, l.g, lost)
+	within(t, l.bo, patience, "Bo to have the new epoch", func() bool {
+		e := l.bo.room(l.g).view.Load().epoch
+		return e.EID != epoch.EID && e == l.now.room(l.g).view.Load().epoch
+	})
+	ok(t, l.old.Close())
+	now, _ := topicOf(t, l.bo, l.g)
+	if now == old {
+		t.Fatal("the topic did not move")
+	}
+	talk(t, l.g, l.bo, l.now, "warm ")
+	before := contentIDs(t, l.bo, l.g)
+
+	x := startOutsider(t, l.oldHome, l.bo, l.now)
+	if x.key != thief {
+		t.Fatal("the process does not have the key of the revoked")
+	}
+	for _, n := range []*Node{l.bo, l.now} {
+		x.order(t, "subscribe", n, old, now)
+		x.publish(t, n, old, frames)
+		x.publish(t, n, now, frames)
+	}
+	talk(t, l.g, l.bo, l.now, "")
+	if heard, learnt := x.report(t, old, now); heard != 0 || learnt != 0 {
+		t.Errorf("the revoked heard %d frames and learnt %d topics", heard, learnt)
+	}
+	keepsOut(t, l.bo, l.g, before, l.bo, l.now)
+	keepsOut(t, l.now, l.g, before, l.bo, l.now)
+}
+
 // C is removed from one group and stays in another, so its link stays too.
 // What is still said on the topic it knew, to members who have not heard of
 // the new epoch, does not reach it; without the fourth gate it does.
