@@ -24,15 +24,17 @@ type mutant struct {
 	line     string // "R22 a revoke does not count"
 	rule     string
 	file     string
+	caughtBy string // the test that did when it was written, tried first
 	old, new string
 	argument string // why nothing can tell it from the original; then it is not run
 }
 
 const mutantsFile = "testdata/mutants.txt"
 
-// readMutants reads the list: "== RULE what", then the file, then the text to
-// replace and what replaces it between <<<, === and >>>; or, for a rule all of
-// whose mutations mean the same as the original, "equivalent:" and why.
+// readMutants reads the list: "== RULE what", then the file, then, if known,
+// "caught by" and a test, then the text to replace and what replaces it between
+// <<<, === and >>>; or, for a rule all of whose mutations mean the same as the
+// original, "equivalent:" and why.
 func readMutants(t *testing.T) []mutant {
 	t.Helper()
 	b, err := os.ReadFile(mutantsFile)
@@ -49,6 +51,7 @@ func readMutants(t *testing.T) []mutant {
 		} else {
 			var body string
 			m.file, body, _ = strings.Cut(rest, "\n<<<\n")
+			m.file, m.caughtBy, _ = strings.Cut(m.file, "\ncaught by ")
 			m.old, body, _ = strings.Cut(body, "\n===\n")
 			m.new, _, _ = strings.Cut(body, "\n>>>")
 		}
@@ -160,7 +163,11 @@ func (m mutant) run(t *testing.T, program string) string {
 	t.Helper()
 	// What is quick and says most comes first.
 	for _, tests := range [][2]string{
-		{"^TestScenarios$", ""}, {quickProperties, ""}, {".", quickProperties + "|" + slowTests + "|^TestGraphs$|^TestScenarios$"}, {slowTests, ""},
+		{m.hint(), ""},
+		{"^TestScenarios$", ""},
+		{quickProperties, ""},
+		{".", quickProperties + "|" + slowTests + "|^TestGraphs$|^TestScenarios$"},
+		{slowTests, ""},
 	} {
 		out, err := play(program, m.number, tests[0], tests[1])
 		if err == nil {
@@ -176,6 +183,15 @@ func (m mutant) run(t *testing.T, program string) string {
 	}
 	t.Error("survived: nothing tells it from the original")
 	return "survived"
+}
+
+// hint is the pattern of the test that caught the mutation before, and of
+// nothing if there is none.
+func (m mutant) hint() string {
+	if m.caughtBy == "" {
+		return "^$"
+	}
+	return "^" + strings.ReplaceAll(regexp.QuoteMeta(m.caughtBy), "/", "$/^") + "$"
 }
 
 // kindOf says what sort of test it is that failed.
