@@ -32,9 +32,13 @@ func newDevicesList(c *cli) *cobra.Command {
 			return showList(c, all, func(all []api.Device) {
 				rows := make([][]string, len(all))
 				for i, d := range all {
-					rows[i] = []string{strconv.FormatUint(d.Number, 10), deviceWords(d), moment(d.LinkedAt), d.Device.String()}
+					links := ""
+					if d.MayLink && d.RevokedAt.IsZero() {
+						links = "links others"
+					}
+					rows[i] = []string{strconv.FormatUint(d.Number, 10), deviceWords(d), links, moment(d.LinkedAt), d.Device.String()}
 				}
-				c.table("", []string{"NO", "", "SINCE", "DEVICE"}, rows)
+				c.table("", []string{"NO", "", "", "SINCE", "DEVICE"}, rows)
 			})
 		},
 	}
@@ -48,7 +52,7 @@ func deviceWords(d api.Device) string {
 	case d.This:
 		return "this device"
 	case d.Online:
-		return "linked now"
+		return "online"
 	}
 	return ""
 }

@@ -87,7 +87,7 @@ func newIDWords(c *cli) *cobra.Command {
 				if w.Words != "" {
 					c.tellWords(w.Words)
 				} else {
-					c.note("the words were confirmed and are no longer on this machine")
+					c.note("the words are not on this machine: they were confirmed, or the account was made on another one")
 				}
 			})
 		},

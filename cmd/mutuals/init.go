@@ -29,7 +29,7 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 			if err != nil {
 				return err
 			}
-			if link != "" {
+			if cmd.Flags().Changed("link") { // an empty one is a code that was lost on the way, no wish for a new account
 				return c.beDevice(ctx, link, noWait)
 			}
 			in := api.IdentityCreate{Name: name}

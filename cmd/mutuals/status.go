@@ -28,6 +28,9 @@ func newStatus(c *cli) *cobra.Command {
 				device := ""
 				if st.Identity == api.IdentityReady {
 					device = st.Device.String()
+					if st.Revoked {
+						device += ", revoked: see mutuals doctor"
+					}
 				}
 				safe := ""
 				if st.Identity == api.IdentityReady {
