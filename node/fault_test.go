@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"mutuals/groups"
@@ -117,8 +118,12 @@ func TestEquivocatorIsStopped(t *testing.T) {
 					return false
 				})
 			}
-			if _, err := cy.Send(t.Context(), g, api.MessageCreate{Text: "still here?"}); err == nil {
-				t.Error("who was stopped goes on speaking")
+			_, err := cy.Send(t.Context(), g, api.MessageCreate{Text: "still here?"})
+			if code(err) != api.Revoked || !strings.Contains(err.Error(), "two different things") {
+				t.Errorf("who was stopped speaks on, or is not told why: %v", err)
+			}
+			if !slices.ContainsFunc(must[[]api.Finding](t)(cy.Doctor(t.Context())), func(f api.Finding) bool { return f.Check == "device" && f.Level == "error" }) {
+				t.Error("the doctor sees nothing wrong with a device that was stopped")
 			}
 			say(t, ann, g, "without Cy")
 			hears(t, bo, g, "without Cy")

@@ -431,7 +431,7 @@ func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
 func (r *room) notSeated() *api.Problem {
 	v := r.view.Load()
 	if inc, ok := v.state.Inc(v.me); ok && inc.Cut {
-		return api.NewProblem(api.Revoked)
+		return r.whyCut(v)
 	}
 	m, ok := v.state.Member(r.n.dev.account())
 	switch {

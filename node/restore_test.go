@@ -30,6 +30,17 @@ func restoreNode(t testing.TB, words, name string) *Node {
 	return n
 }
 
+// Who has heard from nobody yet whom it follows is not told to confirm that it
+// follows nobody: what others say later would wait unseen.
+func TestRestoredHearsFirst(t *testing.T) {
+	n := restoreNode(t, wordsOf(t, testNode(t, "Ann")), "Ann")
+	for _, f := range must[[]api.Finding](t)(n.Doctor(t.Context())) {
+		if f.Check == "restore" {
+			t.Errorf("%s: %s", f.Title, f.Hint)
+		}
+	}
+}
+
 // isBack waits until a restored device is in a group and can speak.
 func isBack(t testing.TB, n *Node, g wire.GroupID) {
 	t.Helper()

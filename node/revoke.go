@@ -115,10 +115,9 @@ func (n *Node) revokedWhere(ctx context.Context, d wire.DeviceID) (api.DeviceRev
 		}
 	}
 	for _, r := range n.openRooms() {
-		one := api.GroupRevoked{Group: r.group, State: api.RevokedPending}
+		one := api.GroupRevoked{Group: r.group, Name: r.api(r.view.Load()).Name, State: api.RevokedPending}
 		seated := false
 		err := r.step(ctx, func(*commit) error {
-			one.Name = r.meta.Name
 			me, ok := r.g.State().Inc(r.me)
 			seated = ok && me.Seated
 			if slices.ContainsFunc(r.g.State().Revocations(n.dev.account()), func(k identity.Revocation) bool { return k.OpKey == d }) {

@@ -53,6 +53,18 @@ func isOver(t *testing.T, n *Node, g wire.GroupID, d wire.DeviceID) {
 	})
 }
 
+// A conversation of two has no name of its own: the answer to a revocation
+// calls it by the other's.
+func TestRevocationNamesAConversation(t *testing.T) {
+	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
+	befriend(t, ann, bo)
+	must[api.Group](t)(ann.CreateGroup(t.Context(), api.GroupCreate{Direct: bo.dev.account()}))
+	done := must[api.DeviceRevoked](t)(ann.revokedWhere(t.Context(), wire.DeviceID{1}))
+	if len(done.Groups) != 1 || done.Groups[0].Name != "Bo" {
+		t.Errorf("the groups are %+v", done.Groups)
+	}
+}
+
 // A device that is revoked is stopped in every group, reads nothing that is
 // said from then on, speaks to nobody, and says so itself; what it had said
 // stays, and what it has it still reads.
