@@ -168,7 +168,7 @@ func (r *room) rekey(c *commit) error {
 		panic("internal error: an own epoch secret does not match its eid")
 	}
 	r.putWraps(c, op.ID, body.EID, leaves)
-	c.then(func() { r.handWraps(op.ID, leaves) })
+	c.wraps = append(c.wraps, &groups.SyncWraps{Group: r.group, Rekey: op.ID, Leaves: leaves})
 	r.rekeyAt = time.Time{}
 	return nil
 }

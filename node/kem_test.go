@@ -107,7 +107,7 @@ func rekeyFor(c *commit, r *room, then []groups.Recipient) (eid [32]byte, err er
 	if err != nil {
 		return eid, err
 	}
-	c.then(func() { r.handWraps(op.ID, leaves) })
+	c.wraps = append(c.wraps, &groups.SyncWraps{Group: r.group, Rekey: op.ID, Leaves: leaves})
 	if err := r.takeOwn(c, op); err != nil {
 		return eid, err
 	}

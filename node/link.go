@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mutuals/groups"
-	"mutuals/groups/seal"
 	"mutuals/identity/wire"
 	"mutuals/node/mesh"
 )
@@ -395,14 +394,14 @@ func (r *room) hearWraps(ctx context.Context, m *groups.SyncWraps) error {
 const wrapHolders = 3
 
 // handWraps gives a wrap set to every linked harbor and to some linked members.
-func (r *room) handWraps(rekey wire.OpID, leaves []seal.Leaf) {
+func (r *room) handWraps(set *groups.SyncWraps) {
 	v, given := r.view.Load(), 0
 	for peer, l := range r.links {
 		harbor := v.harbor(peer)
 		if !harbor && given == wrapHolders {
 			continue
 		}
-		if l.tellIt(&groups.SyncWraps{Group: r.group, Rekey: rekey, Leaves: leaves}) && !harbor {
+		if l.tellIt(set) && !harbor {
 			given++
 		}
 	}

@@ -168,13 +168,14 @@ type commit struct {
 	changes []store.Change
 	control []*groups.Op // accepted control operations, others' and own
 	heads   map[chainOf]store.Head
-	own     []*groups.Op // own operations, to be published once they are on disk
-	taken   []*groups.Op // everything accepted
-	content int          // content operations accepted
-	dirty   bool         // memory is ahead of the disk
-	keyed   bool         // an epoch's secret came
-	regroup bool         // readers are owed the group as it is now
-	after   []func()     // once it is on disk
+	own     []*groups.Op        // own operations, to be published once they are on disk
+	wraps   []*groups.SyncWraps // of own rekeys, to be handed over after these
+	taken   []*groups.Op        // everything accepted
+	content int                 // content operations accepted
+	dirty   bool                // memory is ahead of the disk
+	keyed   bool                // an epoch's secret came
+	regroup bool                // readers are owed the group as it is now
+	after   []func()            // once it is on disk
 }
 
 func (c *commit) row(fn func(*store.Tx) error) { c.rows = append(c.rows, fn) }
@@ -292,7 +293,12 @@ func (r *room) commit(fn func(*commit) error) error {
 	}
 	r.seen.stored(c.taken)
 	r.show()
-	r.publish(c.own)
+	words := func(op *groups.Op) bool { return op.Chain == groups.Content }
+	r.publish(slices.DeleteFunc(slices.Clone(c.own), words))
+	for _, w := range c.wraps {
+		r.handWraps(w) // before what is said under them leaves
+	}
+	r.publish(slices.DeleteFunc(slices.Clone(c.own), func(op *groups.Op) bool { return !words(op) }))
 	for _, fn := range c.after {
 		fn()
 	}
