@@ -275,12 +275,16 @@ func (n *Node) tuneKeeps() {
 			want[v.meta.Sponsor] = true
 		}
 	}
-	for _, d := range n.devices.siblings() {
-		want[d.peer()] = true
-	}
-	for _, a := range n.outboxAccounts() {
-		for _, p := range n.devicesOf(a) {
-			want[p] = true
+	// Nobody speaks to a device that was revoked, once it has heard so in its
+	// groups: what it kept dialling would be held open by that.
+	if !n.ended() {
+		for _, d := range n.devices.siblings() {
+			want[d.peer()] = true
+		}
+		for _, a := range n.outboxAccounts() {
+			for _, p := range n.devicesOf(a) {
+				want[p] = true
+			}
 		}
 	}
 	delete(want, self)

@@ -19,7 +19,7 @@ type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
 	blames, lines, autos, restores, welcome limiters
-	harbors                                 limiters
+	harbors, farewells                      limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -38,6 +38,8 @@ func newRates() *rates {
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
 		autos:   limiters{every: rate.Every(3 * time.Hour), burst: 8},  // past it a person looks
 		harbors: limiters{every: rate.Every(time.Minute / harborsPerMinute), burst: harborsPerMinute},
+		// It may come back for what became of it in each of its groups.
+		farewells: limiters{every: rate.Every(time.Minute), burst: 5},
 		// A dialogue at a link and one every ten minutes; all peers together.
 		restores: limiters{every: rate.Every(time.Minute / restoresPerMinute), burst: restoresPerMinute},
 		welcome:  limiters{every: rate.Every(time.Minute / restoresOfAll), burst: restoresOfAll},
@@ -64,6 +66,10 @@ func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
 func (r *rates) harbor(p wire.PeerKey) bool { return r.ask(&r.harbors, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
+
+// farewell tells whether a device that ended is told so once more; else it is
+// let go of without a word, or its dialling would hold a link open.
+func (r *rates) farewell(p wire.PeerKey) bool { return r.ask(&r.farewells, p) }
 
 func (r *rates) restore(p wire.PeerKey) bool {
 	return r.ask(&r.restores, p) && r.ask(&r.welcome, wire.PeerKey{})

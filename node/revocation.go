@@ -305,6 +305,10 @@ func (n *Node) metRevoked(peer wire.PeerKey) {
 	if !over {
 		return
 	}
+	if !n.rates.farewell(peer) {
+		n.mesh.ClosePeer(peer)
+		return
+	}
 	list := n.people.revocations(a)
 	n.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(n.ctx, farewellTime)
