@@ -79,6 +79,18 @@ func (r *resolution) first(list []int, excused func(int) bool) int {
 
 func never(int) bool { return false }
 
+// foremost gives, of all operations that are meant, the first by order key,
+// whatever came first; -1 if none is.
+func (r *resolution) foremost(meant func(int) bool) int {
+	least := -1
+	for i := range r.set.all() {
+		if meant(i) && (least < 0 || r.nodes[i].key.Compare(r.nodes[least].key) < 0) {
+			least = i
+		}
+	}
+	return least
+}
+
 // whyAuthor: its device stopped, its author's way in void, its author gone.
 func (r *resolution) whyAuthor(o int) (Cause, int) {
 	n := r.nodes[o]
@@ -137,16 +149,11 @@ func (r *resolution) demoted(a wire.AccountID, o int) int {
 	if v := r.first(r.of(a).revokes, func(v int) bool { return r.before(o, v) }); v >= 0 {
 		return v
 	}
-	for i := range r.set.all() {
+	return r.foremost(func(i int) bool {
 		b, ok := r.nodes[i].op.Body.(*RoleBody)
-		if ok && b.Account == a && b.Role == uint64(RoleAdmin) && r.before(i, o) && !r.valid.has(i) {
-			return i
-		}
-		if heirOf(r.nodes[i].op) == a && r.before(i, o) && !r.valid.has(i) {
-			return i
-		}
-	}
-	return -1
+		granted := ok && b.Account == a && b.Role == uint64(RoleAdmin) || heirOf(r.nodes[i].op) == a
+		return granted && r.before(i, o) && !r.valid.has(i)
+	})
 }
 
 // whyNoHeir: a hand-over that is not of the chain of owners.
@@ -159,15 +166,14 @@ func (r *resolution) whyNoHeir(o int, under wire.OpID, heir wire.AccountID) (Cau
 	if r.cut(o) {
 		return CauseStopped, r.first(r.cutBy(o), never)
 	}
-	for i := range r.set.all() {
-		n := r.nodes[i]
-		if !r.concurrent(i, o) || r.cut(i) {
-			continue
-		}
-		if n.op.Kind == KindLeave && n.author == heir {
-			return CauseAuthorGone, i
-		}
-		if r.nodes[o].op.Kind == KindSucceed && n.author == r.owner() {
+	meanwhile := func(i int, a wire.AccountID) bool {
+		return r.nodes[i].author == a && r.concurrent(i, o) && !r.cut(i)
+	}
+	if i := r.foremost(func(i int) bool { return r.nodes[i].op.Kind == KindLeave && meanwhile(i, heir) }); i >= 0 {
+		return CauseAuthorGone, i
+	}
+	if r.nodes[o].op.Kind == KindSucceed {
+		if i := r.foremost(func(i int) bool { return meanwhile(i, r.owner()) }); i >= 0 {
 			return CauseRival, i // a sign of life
 		}
 	}

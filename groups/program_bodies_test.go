@@ -3,7 +3,6 @@ package groups_test
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"slices"
 
 	"mutuals/groups"
@@ -11,8 +10,50 @@ import (
 	"mutuals/identity/wire"
 )
 
+// kinds are what a program writes, as often as they stand here.
+var kinds = []groups.Kind{
+	groups.KindAdmit, groups.KindAdmit, groups.KindAdmit, groups.KindAdmit, groups.KindAdmit, groups.KindLeave,
+	groups.KindRemove, groups.KindRemove, groups.KindRemove, groups.KindRole, groups.KindRole, groups.KindRole,
+	groups.KindTransfer, groups.KindTransfer, groups.KindSucceed, groups.KindSucceed, groups.KindPolicy, groups.KindPolicy,
+	groups.KindInvite, groups.KindInvite, groups.KindInvite, groups.KindInviteRevoke, groups.KindDevAdd, groups.KindDevAdd,
+	groups.KindDevRevoke, groups.KindDevRevoke, groups.KindFault, groups.KindRekey, groups.KindRekey, groups.KindHarbor,
+	groups.KindHarbor, groups.KindAck,
+}
+
+// writer picks who writes it: mostly somebody who was let in and had the rank
+// once, since of refusals alone no state is made.
+func (p *program) writer(kind groups.Kind) wire.OpID {
+	if p.odd(12) {
+		return p.any(p.incs)
+	}
+	ranked := map[wire.AccountID]bool{}
+	s := p.log.State()
+	for _, o := range s.Ownership() {
+		ranked[o.Owner] = true
+	}
+	if kind == groups.KindRemove || kind == groups.KindSucceed {
+		for _, o := range p.log.Ops() {
+			if b, ok := o.Body.(*groups.RoleBody); ok && b.Role == uint64(groups.RoleAdmin) {
+				ranked[b.Account] = true
+			}
+		}
+	}
+	return p.any(slices.DeleteFunc(slices.Clone(p.incs), func(id wire.OpID) bool {
+		if !p.log.Has(id) {
+			return true
+		}
+		switch kind {
+		case groups.KindRole, groups.KindPolicy, groups.KindTransfer, groups.KindHarbor, groups.KindRemove, groups.KindSucceed:
+			return !ranked[p.owners[id].account]
+		case groups.KindAdmit:
+			return false
+		}
+		return len(p.owners[id].chain) == 0 // a harbor
+	}))
+}
+
 // body reads what an operation says; nil when there is nothing to say it with.
-func (p *program) body(inc wire.OpID, heads []wire.OpID, hlc uint64) (groups.Kind, any) {
+func (p *program) body(kind groups.Kind, inc wire.OpID, heads []wire.OpID, hlc uint64) any {
 	me := p.owners[inc]
 	s, known := p.log.At(heads)
 	if !known {
@@ -26,58 +67,99 @@ func (p *program) body(inc wire.OpID, heads []wire.OpID, hlc uint64) (groups.Kin
 	if p.odd(8) {
 		ms += []uint64{6 * 60_000, ^uint64(8*24*programHour) + 1, ^uint64(29*24*programHour) + 1}[p.next(3)]
 	}
-	switch n := p.next(32); {
-	case n < 5:
-		return groups.KindAdmit, p.admit(me, ms)
-	case n < 6:
-		return groups.KindLeave, groups.LeaveBody{Pins: p.pins()}
-	case n < 9:
-		return groups.KindRemove, groups.RemoveBody{Account: p.account(), Pins: p.pins()}
-	case n < 12:
-		return groups.KindRole, groups.RoleBody{OwnOp: own, Account: p.account(), Role: uint64(1 + p.next(2)), Pins: p.pins()}
-	case n < 14:
-		return groups.KindTransfer, p.transfer(own, ms)
-	case n < 16:
-		return groups.KindSucceed, p.succeed(s, own, ms)
-	case n < 18:
-		return groups.KindPolicy, p.policy(own)
-	case n < 21:
-		return groups.KindInvite, p.invite(hlc)
-	case n < 22:
-		return groups.KindInviteRevoke, groups.InviteRevokeBody{Invite: p.any(p.invites)}
-	case n < 24:
-		return groups.KindDevAdd, p.devAdd(me, ms)
-	case n < 26:
-		return groups.KindDevRevoke, p.devRevoke(me, ms)
-	case n < 27:
-		return groups.KindFault, p.fault(heads, hlc)
-	case n < 29:
-		return groups.KindRekey, p.rekey(s, heads, hlc)
-	case n < 31:
-		return groups.KindHarbor, p.harbor(inc, own)
+	switch kind {
+	case groups.KindAdmit:
+		return p.admit(s, me, ms)
+	case groups.KindLeave:
+		return groups.LeaveBody{Pins: p.pins()}
+	case groups.KindRemove:
+		return groups.RemoveBody{Account: p.target(s), Pins: p.pins()}
+	case groups.KindRole:
+		return groups.RoleBody{OwnOp: own, Account: p.target(s), Role: uint64(1 + p.next(2)), Pins: p.pins()}
+	case groups.KindTransfer:
+		return p.transfer(own, ms)
+	case groups.KindSucceed:
+		return p.succeed(s, own, ms)
+	case groups.KindPolicy:
+		return p.policy(own)
+	case groups.KindInvite:
+		return p.invite(hlc)
+	case groups.KindInviteRevoke:
+		return groups.InviteRevokeBody{Invite: p.passcode()}
+	case groups.KindDevAdd:
+		return p.devAdd(me, ms)
+	case groups.KindDevRevoke:
+		return p.devRevoke(me, ms)
+	case groups.KindFault:
+		return p.fault(heads, hlc)
+	case groups.KindRekey:
+		return p.rekey(s, heads, hlc)
+	case groups.KindHarbor:
+		return p.harbor(inc, own)
 	}
-	return groups.KindAck, groups.AckBody{}
+	return groups.AckBody{}
 }
 
-func (p *program) admit(me *castDevice, ms uint64) any {
+// target is mostly somebody of the group who does not own it.
+func (p *program) target(s *groups.State) wire.AccountID {
+	a := p.account()
+	if p.odd(6) {
+		return a
+	}
+	for range 4 {
+		if m, ok := s.Member(a); ok && m.Status <= groups.StatusWaitlisted && a != s.Owner() {
+			break
+		}
+		a = p.account()
+	}
+	return a
+}
+
+// stranger is mostly somebody who is not.
+func (p *program) stranger(s *groups.State) *castDevice {
+	d := p.device()
+	if p.odd(6) {
+		return d
+	}
+	for range 4 {
+		if m, ok := s.Member(d.account); !ok || m.Status > groups.StatusWaitlisted {
+			break
+		}
+		d = p.device()
+	}
+	return d
+}
+
+func (p *program) admit(s *groups.State, me *castDevice, ms uint64) any {
 	if len(p.asked) > 0 && p.odd(10) {
 		return p.asked[p.next(len(p.asked))]
 	}
 	inviter, invite := me.account, wire.OpID{}
 	if len(p.invites) > 0 && p.next(3) > 0 {
-		invite = p.any(p.invites)
+		invite = p.passcode()
 		inviter = p.owners[p.op(invite).IncID()].account
 	}
 	if p.odd(16) {
 		inviter = p.account()
 	}
-	b := p.request(inviter, p.device(), invite, ms)
+	b := p.request(inviter, p.stranger(s), invite, ms)
 	p.asked = append(p.asked, b)
 	return b
 }
 
+// passcode is mostly an invite that was taken.
+func (p *program) passcode() wire.OpID {
+	if p.odd(12) {
+		return p.any(p.invites)
+	}
+	return p.any(slices.DeleteFunc(slices.Clone(p.invites), func(id wire.OpID) bool { return !p.log.Has(id) }))
+}
+
 func (p *program) transfer(own wire.OpID, ms uint64) any {
-	heir := p.device()
+	heir := p.owners[p.any(p.incs)]
+	if p.odd(6) || len(heir.chain) == 0 {
+		heir = p.device()
+	}
 	b := groups.TransferBody{OwnOp: own, Heir: heir.account, HeirChain: heir.chain, Ms: ms}
 	b.Accept = groups.SignOwnerAccept(heir.keys.Op, wire.GroupID(p.made[0].ID), b.OwnOp, b.Heir, b.Ms)
 	return b
@@ -85,7 +167,7 @@ func (p *program) transfer(own wire.OpID, ms uint64) any {
 
 // succeed is signed by one device of each admin, but for some.
 func (p *program) succeed(s *groups.State, own wire.OpID, ms uint64) any {
-	b := groups.SucceedBody{OwnOp: own, Heir: p.account(), Ms: ms}
+	b := groups.SucceedBody{OwnOp: own, Heir: p.owners[p.any(p.incs)].account, Ms: ms}
 	signed := map[wire.AccountID]bool{}
 	for _, id := range p.incs {
 		d := p.owners[id]
@@ -111,8 +193,7 @@ func (p *program) policy(own wire.OpID) any {
 }
 
 func (p *program) invite(hlc uint64) any {
-	seed := sha256.Sum256([]byte{byte(len(p.made) + p.next(2))})
-	key := ed25519.NewKeyFromSeed(seed[:])
+	key := p.codes[min(len(p.made)+p.next(2), maxProgram)]
 	b := groups.InviteBody{InvitePk: [32]byte(key.Public().(ed25519.PublicKey)), MaxUses: uint64(1 + p.next(3)),
 		NotAfterMs: hlc + uint64(p.next(4))*5*24*programHour, Role: uint64(groups.RoleMember)}
 	switch p.next(8) {

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"slices"
+	"strconv"
 
 	"mutuals/groups"
 	"mutuals/groups/groupstest"
@@ -28,6 +29,7 @@ const (
 type cast struct {
 	devices []*castDevice // the founder's first
 	harbors []*castDevice
+	codes   []ed25519.PrivateKey // the keys of invites
 }
 
 type castDevice struct {
@@ -68,6 +70,10 @@ func newCast() *cast {
 	second(c.devices[2], "c2", true)
 	second(c.devices[6], "a3", false)
 	c.harbors = []*castDevice{device("h"), device("i")}
+	for i := range maxProgram + 1 {
+		seed := seed("code " + strconv.Itoa(i))
+		c.codes = append(c.codes, ed25519.NewKeyFromSeed(seed[:]))
+	}
 	return c
 }
 
@@ -194,9 +200,13 @@ func (p *program) heads(inc wire.OpID) []wire.OpID {
 	if mode < 3 {
 		return p.log.Heads()
 	}
-	ids := []wire.OpID{p.made[p.next(len(p.made))].ID}
+	of := p.log.Ops()
+	if p.odd(12) {
+		of = p.made
+	}
+	ids := []wire.OpID{of[p.next(len(of))].ID}
 	if mode == 4 {
-		ids = append(ids, p.made[p.next(len(p.made))].ID)
+		ids = append(ids, of[p.next(len(of))].ID)
 	}
 	if mode < 5 {
 		last := inc
@@ -227,7 +237,8 @@ func (p *program) op(id wire.OpID) *groups.Op {
 }
 
 func (p *program) step() {
-	inc := p.any(p.incs)
+	kind := kinds[p.next(len(kinds))]
+	inc := p.writer(kind)
 	heads := p.heads(inc)
 	hlc := uint64(groupstest.StartMs)
 	for id := range p.past(heads) {
@@ -238,8 +249,7 @@ func (p *program) step() {
 		p.say(inc, heads, hlc)
 		return
 	}
-	kind, body := p.body(inc, heads, hlc)
-	if body != nil {
+	if body := p.body(kind, inc, heads, hlc); body != nil {
 		p.write(inc, heads, hlc, kind, body)
 	}
 }
@@ -313,10 +323,9 @@ func (p *program) say(inc wire.OpID, heads []wire.OpID, hlc uint64) {
 	}
 }
 
-func (p *program) inviteKey(pk [32]byte) ed25519.PrivateKey {
-	for i := range 256 {
-		seed := sha256.Sum256([]byte{byte(i)})
-		k := ed25519.NewKeyFromSeed(seed[:])
+// inviteKey is the key of an invite a program made.
+func (c *cast) inviteKey(pk [32]byte) ed25519.PrivateKey {
+	for _, k := range c.codes {
 		if [32]byte(k.Public().(ed25519.PublicKey)) == pk {
 			return k
 		}

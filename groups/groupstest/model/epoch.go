@@ -363,5 +363,6 @@ func (v *View) MayHaveKey(asker, by wire.OpID, eid [32]byte, saidMs uint64) bool
 	case groups.HistoryNone:
 		return false
 	}
-	return max(k.HLC, saidMs)+days*dayMs >= i.base.HLC || v.inUse(k) || v.g.At([]wire.OpID{i.base.ID}).inUse(k)
+	return max(k.HLC, saidMs)+days*dayMs >= i.base.HLC || v.inUse(k) ||
+		len(i.base.Heads) > 0 && v.g.At(i.base.Heads).inUse(k)
 }
