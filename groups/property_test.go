@@ -18,15 +18,15 @@ import (
 
 // The lines of protocol section 4, "Guaranteed", and what holds them:
 //
-//	knowing all and no membership act: no seat, no verdict   ackChangesNothing
-//	one round of rekeys, and every seated device can read    ackChangesNothing
-//	nothing after a known removal is readable by the removed guaranteed (epochs), node/secrecy_test.go
+//	knowing all and no membership act: no seat, no verdict   knowingAll
+//	one round of rekeys, and every seated device can read    oneRound
+//	nothing after a known removal is readable by the removed unreadable, node/secrecy_test.go
 //	same set, same state: order, duplicates, restart, at once sameInAnyOrder, restarts in groupstest.Random
-//	seats never exceed the cap                               guaranteed
+//	seats never exceed the cap                               guaranteed, of every past
 //	no live member without both halves of the follow         consented
 //	nothing of a removed inc past its pins                   guaranteed
 //	a passcode never seats more than N                       guaranteed
-//	the owner untouchable from below                         guaranteed
+//	the owner untouchable from below                         TestOwnerIsUntouchableFromBelow, guaranteed
 //	a removed member returns only by a later act             guaranteed
 //	accepted by one is accepted by all                       sameInAnyOrder (World.Rejected)
 //	no byte string panics or splits verdicts                 FuzzDecode, FuzzJudge, FuzzPrograms
@@ -93,8 +93,10 @@ func playHistory(t *testing.T, seed uint64) tally {
 	if seed%8 == 0 { // a third of the whole time otherwise
 		consented(t, l)
 	}
+	unreadable(t, l)
 	seen := reached(w, l)
-	ackChangesNothing(t, w)
+	knowingAll(t, w)
+	oneRound(t, w)
 	return seen
 }
 
@@ -233,12 +235,11 @@ func takenAtOnce(t *testing.T, ops []*groups.Op, nowMs uint64) string {
 func guaranteed(t *testing.T, w *groupstest.World, l *groups.Log) {
 	t.Helper()
 	s := l.State()
-	if s.SeatCount() > s.Cap() {
-		t.Errorf("%d seats, cap %d", s.SeatCount(), s.Cap())
+	for _, o := range l.Ops() {
+		past, _ := l.At([]wire.OpID{o.ID})
+		withinCap(t, past)
 	}
-	if !s.Seated(s.Owner()) {
-		t.Error("the owner has no seat")
-	}
+	withinCap(t, s)
 	byInvite := map[wire.OpID]int{}
 	for _, m := range s.Members() {
 		if m.Status > groups.StatusWaitlisted {
@@ -307,59 +308,149 @@ func guaranteed(t *testing.T, w *groupstest.World, l *groups.Log) {
 	}
 }
 
-// ackChangesNothing: an operation written with full knowledge that is no
-// membership act changes nobody's seat and no verdict; after one rekey by
-// somebody who knows all there is an epoch every seated device can read.
-func ackChangesNothing(t *testing.T, w *groupstest.World) {
+// withinCap counts who is seated: never more than the cap, the owner one of
+// them.
+func withinCap(t *testing.T, s *groups.State) {
 	t.Helper()
-	owner := writer(w)
-	if owner == nil {
-		return // every device was revoked or found out
-	}
-	before := verdicts(owner.Log)
-	if _, r := w.Write(owner, groups.KindAck, groups.AckBody{}); r != nil {
-		t.Fatalf("acknowledging: %v", r)
-	}
-	if after := verdicts(owner.Log); after != before {
-		t.Errorf("an ack changed\n%s\nto\n%s", before, after)
-	}
-	if _, r := w.Write(owner, groups.KindRekey, nil); r != nil {
-		t.Fatalf("rekeying: %v", r)
-	}
-	if owner.Log.NeedRekey() {
-		t.Error("a rekey with full knowledge is not eligible")
-	}
-	s, best := owner.Log.State(), owner.Log.Eligible()
-	if len(best) == 0 {
-		return
-	}
-	readers := map[wire.OpID]bool{}
-	for _, r := range owner.Log.Recipients(best[0].Rekey) {
-		readers[r.Inc] = true
-	}
+	seated := 0
 	for _, m := range s.Members() {
-		for _, i := range m.Incs {
-			if i.Seated && !readers[i.ID] {
-				t.Errorf("seated %s cannot read the best epoch", i.ID.Short())
+		if s.Seated(m.Account) != (m.Status == groups.StatusSeated) {
+			t.Errorf("%s: seated %v, but %v", m.Account.Short(), s.Seated(m.Account), m.Status)
+		}
+		if s.Seated(m.Account) {
+			seated++
+		}
+	}
+	if seated > s.Cap() || seated != s.SeatCount() {
+		t.Errorf("%d seats, said to be %d, cap %d", seated, s.SeatCount(), s.Cap())
+	}
+	if !s.Seated(s.Owner()) {
+		t.Error("the owner has no seat")
+	}
+}
+
+// unreadable: what is said by somebody who knows of a removal, whatever else it
+// knows, is under no epoch that the removed was given, nor anybody it may have
+// told a code.
+func unreadable(t *testing.T, l *groups.Log) {
+	t.Helper()
+	ops, epochs := l.Ops(), l.Epochs()
+	for at, v := range ops {
+		b, ok := v.Body.(*groups.RemoveBody)
+		if !ok {
+			continue
+		}
+		for _, o := range ops[at:] {
+			heads := []wire.OpID{o.ID}
+			s, _ := l.At(heads)
+			m, _ := s.Member(b.Account)
+			if !s.Accepted(v.ID) || !s.Valid(v.ID) || m.Status <= groups.StatusWaitlisted {
+				continue
+			}
+			for _, e := range epochs {
+				if l.EligibleAt(heads, e.EID) {
+					closedTo(t, l, e, v, b.Account)
+				}
 			}
 		}
 	}
 }
 
-// writer is somebody who may write, of the owner's account if one of its
-// devices may.
-func writer(w *groupstest.World) *groupstest.Person {
-	var found *groupstest.Person
+// closedTo: no device of an account was given an epoch, and no code that it
+// could have known before v.
+func closedTo(t *testing.T, l *groups.Log, e groups.Epoch, v *groups.Op, a wire.AccountID) {
+	t.Helper()
+	for _, r := range l.Recipients(e.Rekey) {
+		if r.IsInvite {
+			if past, _ := l.At(l.Op(r.Inc).Heads); !past.Accepted(v.ID) {
+				t.Errorf("epoch %s is open to the code %s, older than the removal %s", e.Rekey.Short(), r.Inc.Short(), v.ID.Short())
+			}
+			continue
+		}
+		if i, _ := l.State().Inc(r.Inc); i.Account == a {
+			t.Errorf("epoch %s is read by %s after the removal %s", e.Rekey.Short(), r.Inc.Short(), v.ID.Short())
+		}
+	}
+}
+
+// knowingAll: an operation written with full knowledge that is no membership
+// act changes nobody's seat and no verdict, whoever writes it.
+func knowingAll(t *testing.T, w *groupstest.World) {
+	t.Helper()
+	for _, p := range writers(w) {
+		s := p.Log.State()
+		acts := map[groups.Kind]any{groups.KindAck: groups.AckBody{}, groups.KindRekey: nil}
+		if s.MayInvite(p.Account) {
+			acts[groups.KindInvite] = groups.InviteBody{InvitePk: [32]byte(p.Keys.ID()), MaxUses: 3, NotAfterMs: w.NowMs + 86_400_000, Role: uint64(groups.RoleMember)}
+		}
+		for _, v := range s.Invites() {
+			if v.Inviter == p.Account {
+				acts[groups.KindInviteRevoke] = groups.InviteRevokeBody{Invite: v.ID}
+			}
+		}
+		for _, kind := range slices.Sorted(maps.Keys(acts)) {
+			before := verdicts(p.Log, w.Said)
+			o, r := w.Write(p, kind, acts[kind])
+			if r != nil {
+				t.Fatalf("%v by %s: %v", kind, p.Name, r)
+			}
+			if after := verdicts(p.Log, w.Said); after != before {
+				t.Errorf("%v changed\n%s\nto\n%s", o, before, after)
+			}
+		}
+	}
+}
+
+// oneRound: everybody makes an epoch of its own, none knowing of another's;
+// when all have met, there is one every seated device can read, and none
+// wants another.
+func oneRound(t *testing.T, w *groupstest.World) {
+	t.Helper()
+	all := writers(w)
+	for _, p := range all {
+		p.Offline = true
+		if _, r := w.Write(p, groups.KindRekey, nil); r != nil {
+			t.Fatalf("rekeying: %v", r)
+		}
+	}
+	for _, p := range all {
+		w.Online(p)
+	}
+	for _, p := range all {
+		best := p.Log.Eligible()
+		if len(best) == 0 || p.Log.NeedRekey() {
+			t.Errorf("%d epochs are eligible after a round of rekeys, and another is wanted: %v", len(best), p.Log.NeedRekey())
+			return
+		}
+		readers := map[wire.OpID]bool{}
+		for _, r := range p.Log.Recipients(best[0].Rekey) {
+			readers[r.Inc] = true
+		}
+		for _, m := range p.Log.State().Members() {
+			for _, i := range m.Incs {
+				if i.Seated && !readers[i.ID] {
+					t.Errorf("seated %s cannot read the best epoch", i.ID.Short())
+				}
+			}
+		}
+	}
+}
+
+// writers are some who may write, of the owner's account first.
+func writers(w *groupstest.World) (out []*groupstest.Person) {
 	for _, p := range w.People {
 		if p.Log == nil {
 			continue
 		}
-		info, ok := p.Log.State().Inc(p.Inc)
-		if ok && info.Seated && (found == nil || p.Account == p.Log.State().Owner()) {
-			found = p
+		if info, ok := p.Log.State().Inc(p.Inc); ok && info.Seated {
+			out = append(out, p)
 		}
 	}
-	return found
+	slices.SortStableFunc(out, func(a, b *groupstest.Person) int {
+		rank := func(p *groupstest.Person) int { return int(p.Log.State().Role(p.Account)) }
+		return rank(a) - rank(b)
+	})
+	return out[:min(len(out), 3)]
 }
 
 // contested tells whether some transfer or succession is not in force: then
@@ -374,9 +465,8 @@ func contested(l *groups.Log) bool {
 	return n != len(l.State().Ownership())-1
 }
 
-// verdicts lists seats and which operations are in force, without the ack
-// that was added last.
-func verdicts(l *groups.Log) string {
+// verdicts lists seats, which operations are in force, and which messages count.
+func verdicts(l *groups.Log, said []*groups.Op) string {
 	s, out := l.State(), ""
 	for _, m := range s.Members() {
 		out += m.Account.Short() + m.Role.String() + m.Status.String() + m.Via.Short() + "\n"
@@ -384,6 +474,11 @@ func verdicts(l *groups.Log) string {
 	for _, o := range l.Ops() {
 		if !s.Valid(o.ID) {
 			out += "void " + o.ID.Short() + "\n"
+		}
+	}
+	for _, o := range said {
+		if s.Accepted(o.IncID()) && l.Standing(o) != groups.Counts {
+			out += "does not count " + o.ID.Short() + "\n"
 		}
 	}
 	return out

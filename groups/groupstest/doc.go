@@ -2,8 +2,8 @@
 // each with a log of its own, who write, meet and miss each other. It owns
 // the scenario language (scenario.go: its steps, play.go: what they do,
 // expect.go: what must come out), in which groups, the simulated cluster
-// and shuffled delivery are told the same stories, and random programs with
-// liars in them (random.go).
+// and shuffled delivery are told the same stories, random programs with
+// liars in them (random.go), and all of a group against its owner (siege.go).
 //
 // It refuses nothing a liar could do: a person may write on any past it ever
 // held, with any clock.
