@@ -81,7 +81,7 @@ func untouched(t *testing.T, l *groups.Log, was *groups.State, seen tally) {
 	}
 	me, _ := was.Member(owner)
 	for _, i := range me.Incs {
-		if now, _ := is.Inc(i.ID); i.Seated && !now.Seated && i.AddedBy.IsZero() {
+		if now, _ := is.Inc(i.ID); i.Seated && !now.Seated && ownDevice(was, i) {
 			t.Errorf("the owner's device %s writes no more", i.ID.Short())
 		}
 	}
@@ -94,13 +94,24 @@ func ownersAct(l *groups.Log, was *groups.State, o *groups.Op, by groups.IncInfo
 	if b, ok := o.Body.(*groups.AdmitBody); ok && len(b.Request.Invite) > 0 {
 		return false
 	}
-	for ; !by.AddedBy.IsZero(); by, _ = was.Inc(by.AddedBy) {
-		if from, _ := was.Inc(by.AddedBy); from.Account != by.Account {
-			return false
-		}
+	if !ownDevice(was, by) {
+		return false
 	}
 	past, _ := l.At(o.Heads)
 	return o.ID == was.OwnOp() || past.Accepted(was.OwnOp())
+}
+
+// ownDevice tells whether nobody but its account let a device in, after the
+// admission it rests on.
+func ownDevice(was *groups.State, i groups.IncInfo) bool {
+	for !i.AddedBy.IsZero() {
+		by, _ := was.Inc(i.AddedBy)
+		if by.Account != i.Account {
+			return false
+		}
+		i = by
+	}
+	return true
 }
 
 // handedOn: the first owner who is another is one by a rule.
