@@ -156,6 +156,26 @@ func (n *Node) knowsPeer(peer wire.PeerKey) bool {
 	return len(n.people.claimants(peer)) > 0
 }
 
+// contactRecords are the signed addresses of contacts' devices, by device.
+func (n *Node) contactRecords() [][]byte {
+	var peers []wire.PeerKey
+	n.people.mu.Lock()
+	for a, p := range n.people.byID {
+		if a != n.dev.account() && !p.blocked && (p.out != nil || p.in != nil) {
+			peers = append(peers, p.peers...)
+		}
+	}
+	n.people.mu.Unlock()
+	slices.SortFunc(peers, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
+	var out [][]byte
+	for _, p := range slices.Compact(peers) {
+		if b := n.recordOf(p); len(b) > 0 {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
 func (n *Node) recordOf(peer wire.PeerKey) []byte {
 	n.recordsMu.Lock()
 	defer n.recordsMu.Unlock()

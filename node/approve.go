@@ -50,15 +50,16 @@ var errBusy = errors.New("too many requests wait")
 var errNotHere = errors.New("not known here yet")
 
 // queueAsk keeps a join request for this person's yes, if it is theirs to give,
-// and with near passes it on to everybody who may give it.
-func (r *room) queueAsk(c *commit, said passedMsg, near bool, via wire.AccountID) error {
+// and with near passes it on to everybody who may give it. via is who passed it
+// on, zero for the newcomer or another own device.
+func (r *room) queueAsk(c *commit, said passedMsg, near bool, via wire.AccountID, at uint64) error {
 	newcomer := said.Request.Newcomer
 	a := r.asks[newcomer]
 	if a == nil && len(r.asks) >= maxAsks {
 		return errBusy
 	}
 	if a != nil && a.body.Said.Request.Nonce == said.Request.Nonce {
-		if !near && !slices.Contains(a.body.Via, via) {
+		if !via.IsZero() && !slices.Contains(a.body.Via, via) {
 			a.body.Via = append(a.body.Via, via)
 			r.putAsk(c, newcomer, a)
 		}
@@ -66,12 +67,12 @@ func (r *room) queueAsk(c *commit, said passedMsg, near bool, via wire.AccountID
 	}
 	a = &ask{
 		row: requestRow{
-			V: 1, Kind: api.RequestJoin, From: newcomer, AtMs: r.n.nowMs(),
+			V: 1, Kind: api.RequestJoin, From: newcomer, AtMs: at,
 			Group: wire.SomeID(wire.OpID(r.group)), GroupName: r.meta.Name,
 		},
 		body: askRow{V: 1, Said: said, Near: near},
 	}
-	if !near {
+	if !via.IsZero() {
 		a.body.Via = []wire.AccountID{via}
 	}
 	if r.g.State().Role(r.n.dev.account()) == groups.RoleMember {
@@ -94,14 +95,18 @@ func (r *room) putAsk(c *commit, newcomer wire.AccountID, a *ask) {
 	a.row.Body = wire.Marshal(a.body)
 	b := wire.Marshal(a.row)
 	c.row(func(tx *store.Tx) error { return tx.PutRequest(askID(r.group, newcomer), b) })
+	c.then(r.n.ownChanged)
 }
 
-// dropAsk forgets a join request; who sees it is told that it is gone.
-func (r *room) dropAsk(c *commit, newcomer wire.AccountID) {
+// dropAsk forgets a join request; who sees it, on any device of this account, is
+// told that it is gone; with how 0 it may come back, and the others see by
+// themselves why it went.
+func (r *room) dropAsk(c *commit, newcomer wire.AccountID, how uint64) {
 	a := r.asks[newcomer]
 	c.dirty = true
 	delete(r.asks, newcomer)
-	c.row(func(tx *store.Tx) error { return tx.DeleteRequest(askID(r.group, newcomer)) })
+	c.row(func(tx *store.Tx) error { return r.n.endRequest(tx, askID(r.group, newcomer), how) })
+	c.then(r.n.ownChanged)
 	if a.row.State == "" {
 		gone := a.row
 		gone.State = api.RequestGone
@@ -183,22 +188,31 @@ func (n *Node) takeAsk(ctx context.Context, from wire.PeerKey, body []byte) erro
 		if !ok {
 			return fmt.Errorf("%w: a request passed on by nobody seated", errDirectRefused)
 		}
-		existing, _, reason := r.mayAdmit(said.Request, said.Sig, said.UseSig[:])
-		switch reason {
-		case groups.ReasonNone, groups.ReasonGroupFull: // a seat may be freed until somebody looks
-		case groups.ReasonPending, groups.ReasonInviteUnknown:
-			return errNotHere // the operation that makes this device an admin, or the invite, is on its way
-		default:
-			return fmt.Errorf("%w: %v", errDirectRefused, reason)
-		}
-		if !existing.IsZero() {
-			return nil
-		}
-		if err := r.queueAsk(c, said, false, sender.Account); err != nil {
-			return fmt.Errorf("%w: %v", errDirectRefused, err)
-		}
-		return nil
+		return r.keepAsk(c, said, sender.Account, n.nowMs())
 	})
+}
+
+// keepAsk keeps a join request that somebody else was asked, if this device
+// could admit by it.
+func (r *room) keepAsk(c *commit, said passedMsg, via wire.AccountID, at uint64) error {
+	if said.Request.Group != r.group {
+		return fmt.Errorf("%w: a request for another group", errDirectRefused)
+	}
+	existing, _, reason := r.mayAdmit(said.Request, said.Sig, said.UseSig[:])
+	switch reason {
+	case groups.ReasonNone, groups.ReasonGroupFull: // a seat may be freed until somebody looks
+	case groups.ReasonPending, groups.ReasonInviteUnknown:
+		return errNotHere // the operation that makes this device an admin, or the invite, is on its way
+	default:
+		return fmt.Errorf("%w: %v", errDirectRefused, reason)
+	}
+	if !existing.IsZero() {
+		return nil
+	}
+	if err := r.queueAsk(c, said, false, via, at); err != nil {
+		return fmt.Errorf("%w: %v", errDirectRefused, err)
+	}
+	return nil
 }
 
 // answerAsk lets somebody in who asked, or does not.
@@ -222,7 +236,7 @@ func (n *Node) answerAsk(ctx context.Context, row requestRow, accept bool) error
 		existing, _, reason := r.mayAdmit(q.Request, q.Sig, q.UseSig[:])
 		switch {
 		case !existing.IsZero():
-			r.dropAsk(c, row.From)
+			r.dropAsk(c, row.From, endedGone)
 			return nil
 		case reason == groups.ReasonGroupFull:
 			return problemOf(reason)
@@ -245,6 +259,12 @@ func (n *Node) answerAsk(ctx context.Context, row requestRow, accept bool) error
 func (r *room) decline(c *commit, a *ask) {
 	q := a.body.Said.Request
 	r.sayTo(c, directDecline, q.Nonce, r.approvers(q)...)
+	r.turnBack(c, a)
+}
+
+// turnBack has the newcomer told no, once the admins know.
+func (r *room) turnBack(c *commit, a *ask) {
+	q := a.body.Said.Request
 	if a.body.Near {
 		r.turnAway(c, a)
 		return
@@ -254,7 +274,7 @@ func (r *room) decline(c *commit, a *ask) {
 			r.sayTo(c, directDecline, q.Nonce, via)
 		}
 	}
-	r.dropAsk(c, q.Newcomer)
+	r.dropAsk(c, q.Newcomer, endedNo)
 }
 
 // turnAway tells a newcomer who asked this device that the answer is no. The
@@ -265,6 +285,9 @@ func (r *room) turnAway(c *commit, a *ask) {
 		gone := a.row
 		gone.State = api.RequestDeclined
 		r.tellRequest(c, store.Retract, gone, askID(r.group, q.Newcomer))
+	}
+	if it, ok := a.row.item(); ok {
+		c.row(func(tx *store.Tx) error { return putEnded(tx, it.ended(endedNo, r.n.nowMs())) })
 	}
 	a.row.State = askDeclined
 	r.putAsk(c, q.Newcomer, a)
@@ -280,7 +303,7 @@ func (n *Node) declineDelivered(o store.Out) {
 	if r := n.room(d.Group); r != nil {
 		r.tell(func(c *commit) error {
 			if a := r.asks[o.To]; a != nil && a.row.State == askDeclined && a.body.Said.Request.Nonce == d.Nonce {
-				r.dropAsk(c, o.To)
+				r.dropAsk(c, o.To, endedGone)
 			}
 			return nil
 		})
@@ -312,7 +335,7 @@ func (r *room) askDeclinedBy(c *commit, from wire.PeerKey, nonce [16]byte) error
 	case a.body.Near:
 		r.turnAway(c, a)
 	default:
-		r.dropAsk(c, a.row.From)
+		r.dropAsk(c, a.row.From, endedNo)
 	}
 	return nil
 }
@@ -331,14 +354,14 @@ func (r *room) askWithdrawn(c *commit, from wire.PeerKey, nonce [16]byte) error 
 			r.putAsk(c, q.Newcomer, a)
 			return nil
 		}
-		r.dropAsk(c, q.Newcomer)
+		r.dropAsk(c, q.Newcomer, endedGone)
 		return nil
 	}
 	if !a.body.Near || q.Chain.Leaf().PeerKey != from {
 		return fmt.Errorf("%w: not whose request it is", errDirectRefused)
 	}
 	r.sayTo(c, directWithdraw, nonce, r.approvers(q)...)
-	r.dropAsk(c, q.Newcomer)
+	r.dropAsk(c, q.Newcomer, endedGone)
 	return nil
 }
 
@@ -349,7 +372,7 @@ func (r *room) tendAsks(c *commit, before, after *groups.State) {
 	for newcomer, a := range r.asks {
 		q := a.body.Said.Request
 		if m, ok := after.Member(newcomer); ok && (m.Status == groups.StatusSeated || m.Status == groups.StatusWaitlisted) {
-			r.dropAsk(c, newcomer)
+			r.dropAsk(c, newcomer, endedGone)
 			continue
 		}
 		if a.row.State == askDeclined {
@@ -360,7 +383,7 @@ func (r *room) tendAsks(c *commit, before, after *groups.State) {
 			if a.body.Near {
 				r.turnAway(c, a)
 			} else {
-				r.dropAsk(c, newcomer)
+				r.dropAsk(c, newcomer, endedGone)
 			}
 			continue
 		}
@@ -371,7 +394,7 @@ func (r *room) tendAsks(c *commit, before, after *groups.State) {
 			r.putAsk(c, newcomer, a)
 			r.tellRequest(c, store.Add, a.row, askID(r.group, newcomer))
 		case !ranked && a.row.State == "" && !a.body.Near:
-			r.dropAsk(c, newcomer)
+			r.dropAsk(c, newcomer, 0)
 			continue
 		case !ranked && a.row.State == "":
 			gone := a.row
@@ -406,7 +429,7 @@ func (r *room) staleAsks() {
 		for _, newcomer := range stale {
 			nonce := r.asks[newcomer].body.Said.Request.Nonce
 			c.row(func(tx *store.Tx) error { return r.n.forgetOut(tx, newcomer, nonce) })
-			r.dropAsk(c, newcomer)
+			r.dropAsk(c, newcomer, endedGone)
 		}
 		return nil
 	})

@@ -114,13 +114,19 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 	return err == nil, err
 }
 
-// takeOwnRecord keeps where a contact says it can be dialled.
+// takeOwnRecord keeps where a contact says it can be dialled; an own device hands
+// on what its contacts said.
 func (n *Node) takeOwnRecord(from wire.PeerKey, body []byte) error {
 	peer, _, _, err := mesh.ParseRecord(body)
-	if err != nil || peer != from {
+	contact := err == nil && len(n.people.claimants(peer)) > 0
+	if _, own := n.devices.sibling(from); err != nil || peer != from && !(own && contact) {
 		return fmt.Errorf("%w: addresses of somebody else", errDirectRefused)
 	}
 	n.learnRecords([][]byte{body})
+	if contact {
+		n.ownChanged()
+		n.tuneKeeps()
+	}
 	return nil
 }
 

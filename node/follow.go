@@ -143,7 +143,7 @@ func (n *Node) setEdge(ctx context.Context, a wire.AccountID, state uint64) erro
 		if state == 0 {
 			return nil
 		}
-		if err := tx.DeleteRequest(followRequestID(a)); err != nil {
+		if err := n.endRequest(tx, followRequestID(a), endedGone); err != nil {
 			return err
 		}
 		if becameMutual {
@@ -255,7 +255,8 @@ func (n *Node) takeEdge(ctx context.Context, e identity.SignedEdge) error {
 		if mutual {
 			return tx.Change(n.change(store.Add, api.EventMutual, wire.GroupID{}, n.personWith(from, nil, &e)))
 		}
-		req := requestRow{V: 1, Kind: api.RequestFollow, From: from, AtMs: n.nowMs()}
+		id := e.Edge.ID()
+		req := requestRow{V: 1, Kind: api.RequestFollow, From: from, AtMs: n.nowMs(), Body: id[:]}
 		if err := tx.PutRequest(followRequestID(from), wire.Marshal(req)); err != nil {
 			return err
 		}

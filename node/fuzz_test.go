@@ -89,6 +89,7 @@ func FuzzOwnItem(f *testing.F) {
 	for _, it := range []ownItem{
 		item(ownEdge, identity.SignedEdge{}), item(ownProfile, identity.SignedProfile{}), item(ownCard, identity.SignedCard{}),
 		item(ownBlock, blockItem{Ms: 1}), item(ownSettings, settingsItem{Ms: 1}), item(ownSibling, n.devices.own()),
+		item(ownRequest, requestItem{Kind: askedSeat, Nonce: [16]byte{1}, Body: wire.Marshal(offerMsg{})}), item(ownRequest, requestItem{Kind: askedJoin, End: endedNo}),
 		item(ownGroup, groupItem{Seated: true, Genesis: []byte{1}}), item(ownRead, readItem{ID: wire.SomeID(wire.OpID{1})}),
 	} {
 		f.Add(it.Kind, it.Body)

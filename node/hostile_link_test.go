@@ -487,6 +487,10 @@ func TestOwnItemsThatLie(t *testing.T) {
 		"a setting that is none":           item(ownSettings, settingsItem{Ms: 1, AutoAccept: "everybody"}),
 		"a group that is none":             item(ownGroup, groupItem{Seated: true, Genesis: []byte{1}}),
 		"a place past all clocks":          item(ownRead, readItem{Ms: wire.MaxMs}),
+		"a request with a strange end":     item(ownRequest, requestItem{Kind: askedSeat, End: 9}),
+		"a request of later than now":      item(ownRequest, requestItem{Kind: askedSeat, Ms: ann.nowMs() + uint64(time.Hour.Milliseconds())}),
+		"a request that is none":           item(ownRequest, requestItem{Kind: askedSeat, Body: []byte{0xff}}),
+		"a request of a group elsewhere":   item(ownRequest, requestItem{Kind: askedOwnership, Body: wire.Marshal(heirMsg{})}),
 		"a body that is none":              {Kind: ownProfile, Body: []byte{0xff}},
 		"a profile with a wrong signature": item(ownProfile, identity.SignedProfile{Chain: p.chain}),
 	} {
@@ -496,6 +500,17 @@ func TestOwnItemsThatLie(t *testing.T) {
 	}
 	if err := ann.takeOwn(t.Context(), two.dev.peer(), []ownItem{{Kind: 99, Body: []byte{1}}}); err != nil {
 		t.Errorf("of a newer version: %v", err)
+	}
+	// What does not hold here is passed over: a follower who is none, an offer of
+	// nobody mutual, and the same of a kind to come.
+	offer := wire.Marshal(offerMsg{Inviter: p.account(), Genesis: []byte{1}, Nonce: [16]byte{1}})
+	for _, r := range []requestItem{{Kind: askedFollow, From: p.account()}, {Kind: askedSeat, From: p.account(), Body: offer}, {Kind: 99, Body: offer}} {
+		if err := ann.takeOwn(t.Context(), two.dev.peer(), []ownItem{item(ownRequest, r)}); err != nil {
+			t.Errorf("a request of kind %d: %v", r.Kind, err)
+		}
+	}
+	if list := must[[]api.Request](t)(ann.Requests(t.Context())); len(list) != 0 {
+		t.Errorf("%+v", list)
 	}
 	if got, err := ann.Person(t.Context(), p.account()); err == nil && got.FollowsYou {
 		t.Error("a lie was taken in")

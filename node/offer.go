@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -94,37 +93,22 @@ func (n *Node) takeOffer(ctx context.Context, from wire.PeerKey, frame []byte) e
 		}
 		return fmt.Errorf("%w: an offer by nobody mutual", errDirectRefused)
 	}
-	op, refusal := groups.Decode(o.Genesis)
-	if refusal == nil {
-		_, refusal = groups.Found(op)
-	}
-	if refusal != nil {
-		return fmt.Errorf("%w: an offer without a genesis", errDirectRefused)
-	}
-	body := op.Body.(*groups.GenesisBody)
-	direct := len(body.Policy.Direct) > 0
-	if self := n.dev.account(); direct && (wire.AccountID(body.Policy.Direct) != self || body.Owner != o.Inviter) {
-		return fmt.Errorf("%w: a conversation of two others", errDirectRefused)
+	op, err := n.readOffer(o)
+	if err != nil {
+		return err
 	}
 	r := n.room(wire.GroupID(op.ID))
 	if r != nil && r.view.Load().seated() {
 		return nil
 	}
-	row := requestRow{V: 1, Kind: api.RequestGroup, From: o.Inviter, AtMs: n.nowMs(), Group: wire.SomeID(op.ID), GroupName: clipName(o.Preview.Name), Body: frame}
-	id := offerID(wire.GroupID(op.ID))
-	if waiting, err := n.offersFrom(o.Inviter, id); err != nil || waiting >= maxOffers {
-		return errors.Join(err, fmt.Errorf("%w: too many offers wait", errDirectRefused))
-	}
+	direct := isOfTwo(op.Body.(*groups.GenesisBody))
 	// A group this account knows is one it left or was put out of: it is asked.
 	if known := r != nil && !r.view.Load().me.IsZero(); !known && n.acceptsOffers(direct) && (!direct || n.takesDirect(o.Inviter)) && n.rates.autoAccept(o.Inviter) {
-		return n.answerOffer(ctx, row, true)
+		return n.answerOffer(ctx, requestRow{From: o.Inviter, GroupName: clipName(o.Preview.Name), Body: frame}, true)
 	}
-	return n.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.PutRequest(id, wire.Marshal(row)); err != nil {
-			return err
-		}
-		return tx.Change(n.change(store.Add, api.EventInviteRequested, wire.GroupID(op.ID), row.api(n, id)))
-	})
+	err = n.keepOffer(ctx, o, op, frame, n.nowMs())
+	n.ownChanged()
+	return err
 }
 
 // maxOffers bounds the offers of one person that wait for an answer: each may

@@ -42,7 +42,8 @@ func (n *Node) ownItems() ([]ownItem, error) {
 			out = append(out, item(ownRead, readItem{Group: r.group, Ms: v.meta.ReadMs, ID: v.meta.ReadID}))
 		}
 	}
-	return out, nil
+	asked, err := n.requestItems()
+	return append(out, asked...), err
 }
 
 // ownItems is what is known of people who have a tie to the account self, and
@@ -98,7 +99,9 @@ type merge struct {
 	seen  map[string]bool
 	rows  []func(*store.Tx) error
 	after []func()
-	list  bool // own edges came: the list of them is signed anew
+	asked []requestItem    // judged last, by what came with them
+	reach []wire.AccountID // whom there is something to hand over to
+	list  bool             // own edges came: the list of them is signed anew
 }
 
 // takeOwn takes in what another device of this account knows. Each item is
@@ -120,6 +123,17 @@ func (n *Node) takeOwn(ctx context.Context, from wire.PeerKey, items []ownItem) 
 	n.edges.Unlock()
 	if err != nil {
 		return fmt.Errorf("storing what another device knows: %w", err)
+	}
+	if n.mesh != nil && len(m.reach) > 0 {
+		n.tuneKeeps() // a card that says where they are may have come with the edge
+		for _, a := range m.reach {
+			n.flush(a)
+		}
+	}
+	for _, it := range m.asked {
+		if err := n.takeRequest(ctx, it); err != nil {
+			bad = append(bad, fmt.Errorf("%w: a request of kind %d: %v", errDirectRefused, it.Kind, err))
+		}
 	}
 	if m.list {
 		if err := n.signFollowList(ctx); err != nil {
@@ -188,6 +202,11 @@ func (m *merge) take(ctx context.Context, it ownItem) error {
 		return taken(it, func(g groupItem) error { return m.n.takeOwnGroup(ctx, m.from, g) })
 	case ownRevoked:
 		return taken(it, m.revocation)
+	case ownRequest:
+		return taken(it, func(r requestItem) error {
+			m.asked = append(m.asked, r)
+			return nil
+		})
 	case ownRead:
 		return taken(it, func(r readItem) error { return m.n.takeRead(ctx, r) })
 	}
@@ -245,29 +264,41 @@ func (m *merge) edge(e identity.SignedEdge) error {
 		if err := tx.PutEdge(side, other, wire.Marshal(e)); err != nil {
 			return err
 		}
+		if out {
+			// The device that made it may never meet the other: each hands it over.
+			if err := m.n.queue(tx, other, directEdge, "edge", wire.Marshal(e)); err != nil {
+				return err
+			}
+			if err := m.n.queueProfile(tx, other); err != nil {
+				return err
+			}
+		}
 		switch {
 		case !follows:
 			return nil
 		case identity.Mutual(&e, back):
-			if err := tx.DeleteRequest(followRequestID(other)); err != nil {
+			if err := m.n.endRequest(tx, followRequestID(other), endedGone); err != nil {
 				return err
 			}
 			return tx.Change(m.n.change(store.Add, api.EventMutual, wire.GroupID{}, m.n.personWithEdge(other, out, e)))
 		case out:
-			return tx.DeleteRequest(followRequestID(other))
+			return m.n.endRequest(tx, followRequestID(other), endedGone)
 		}
 		return tx.Change(m.n.change(store.Add, api.EventFollowReceived, wire.GroupID{}, m.n.personWithEdge(other, out, e)))
 	})
 	m.then(func() {
 		ps.mu.Lock()
-		defer ps.mu.Unlock()
 		p := ps.get(other)
 		if out {
 			p.out = &e
-			return
+		} else {
+			p.in = &e
+			p.meet(e.Chain)
 		}
-		p.in = &e
-		p.meet(e.Chain)
+		ps.mu.Unlock()
+		if out {
+			m.reach = append(m.reach, other)
+		}
 	})
 	return nil
 }
@@ -314,6 +345,9 @@ func (m *merge) card(c identity.SignedCard) error {
 		p := ps.get(a)
 		p.card = &c
 		p.meet(c.Chain)
+		if p.out != nil {
+			m.reach = append(m.reach, a)
+		}
 	})
 	return nil
 }

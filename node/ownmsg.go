@@ -5,15 +5,16 @@ import "mutuals/identity/wire"
 // Kinds of items that own devices tell each other (PROTOCOLS.md N10). Numbers
 // are never reused; an item of a kind that is not known is passed over.
 const (
-	ownEdge     = 1 // a signed edge from or to this account
-	ownProfile  = 2 // a signed profile, its own or a contact's
-	ownCard     = 3 // a contact's signed card
-	ownBlock    = 4 // blockItem
-	ownSettings = 5 // settingsItem
-	ownSibling  = 6 // an ownDevice
-	ownGroup    = 7 // groupItem
-	ownRead     = 8 // readItem
-	ownRevoked  = 9 // a signed revocation, of an own device or a contact's
+	ownEdge     = 1  // a signed edge from or to this account
+	ownProfile  = 2  // a signed profile, its own or a contact's
+	ownCard     = 3  // a contact's signed card
+	ownBlock    = 4  // blockItem
+	ownSettings = 5  // settingsItem
+	ownSibling  = 6  // an ownDevice
+	ownGroup    = 7  // groupItem
+	ownRead     = 8  // readItem
+	ownRevoked  = 9  // a signed revocation, of an own device or a contact's
+	ownRequest  = 10 // requestItem
 )
 
 // maxOwnItems bounds the items of one message.
@@ -83,6 +84,34 @@ type readItem struct {
 	Group wire.GroupID
 	Ms    uint64
 	ID    wire.OptID
+}
+
+// Kinds of requests in a requestItem.
+const (
+	askedFollow     = 1 // somebody follows: the nonce is the edge's id, cut
+	askedSeat       = 2 // a seat is offered: an offerMsg
+	askedJoin       = 3 // somebody asks to be let in: a passedMsg
+	askedOwnership  = 4 // a group is offered: a heirMsg
+	askedSuccession = 5 // an owner is proposed: a successionMsg
+)
+
+// How a request ended.
+const (
+	endedGone = 1 // with a yes, or taken back, or overtaken
+	endedNo   = 2 // with this person's no
+)
+
+// requestItem is what the person is asked, on whatever device, or was; the end
+// holds.
+type requestItem struct {
+	_     struct{} `cbor:",toarray"`
+	Kind  uint64
+	From  wire.AccountID
+	Nonce [16]byte // names it among those of this kind and account
+	Group wire.OptID
+	End   uint64 // 0 while it waits
+	Ms    uint64 // when it came, or ended
+	Body  []byte // as it came; empty once it ended
 }
 
 // item encodes one.

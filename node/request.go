@@ -22,7 +22,7 @@ type requestRow struct {
 	State     string // empty: waiting
 	Group     wire.OptID
 	GroupName string
-	Body      []byte // an offer, or an ask
+	Body      []byte // an offer, or an ask; of a follow the edge's id
 }
 
 func followRequestID(a wire.AccountID) string { return "follow-" + a.String() }
@@ -131,9 +131,10 @@ func (n *Node) AnswerRequest(ctx context.Context, id string, accept bool) (api.R
 	if row.Kind == api.RequestJoin {
 		return row.api(n, id), nil // the room has taken it away
 	}
-	if err := n.store.Update(ctx, func(tx *store.Tx) error { return tx.DeleteRequest(id) }); err != nil {
+	if err := n.store.Update(ctx, func(tx *store.Tx) error { return n.endRequest(tx, id, howEnded(accept)) }); err != nil {
 		return api.Request{}, err
 	}
+	n.ownChanged()
 	return row.api(n, id), nil
 }
 
@@ -180,7 +181,7 @@ func (n *Node) dropRequests(tx *store.Tx, which func(requestRow) bool) error {
 		return err
 	}
 	for _, f := range gone {
-		if err := tx.DeleteRequest(f.id); err != nil {
+		if err := n.endRequest(tx, f.id, endedGone); err != nil {
 			return err
 		}
 		if f.row.State != "" {

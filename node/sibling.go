@@ -108,8 +108,14 @@ func (n *Node) tellSibling(ctx context.Context, peer wire.PeerKey, t *heard) (mo
 			fresh = append(fresh, it)
 		}
 	}
+	var places [][]byte
+	for _, b := range n.contactRecords() {
+		if !t.told[wire.Hash(b)] {
+			places = append(places, b)
+		}
+	}
 	wishes := n.wishesFor(peer)
-	if t.greeted && len(fresh) == 0 && len(wishes) == 0 {
+	if t.greeted && len(fresh) == 0 && len(wishes) == 0 && len(places) == 0 {
 		return false, nil
 	}
 	s, err := n.mesh.Open(ctx, peer, protocolDirect)
@@ -130,17 +136,19 @@ func (n *Node) tellSibling(ctx context.Context, peer wire.PeerKey, t *heard) (mo
 		}
 		t.greeted = true
 		if same {
-			t.tell(fresh)
+			t.tell(fresh, true)
 			fresh = nil
 		}
 	}
 	for len(fresh) > 0 && frames < maxDirectFrames {
 		batch := fresh[:batchOf(fresh)]
-		// Not taken: it is of an older version, or this device is revoked.
-		if _, err := hand(directOwn, wire.Marshal(ownMsg{V: 1, Items: batch})); err != nil {
+		// Not taken: it is of an older version, or this device is revoked, or a
+		// request is about a group that is on its way: that is told again.
+		ok, err := hand(directOwn, wire.Marshal(ownMsg{V: 1, Items: batch}))
+		if err != nil {
 			return false, err
 		}
-		t.tell(batch)
+		t.tell(batch, ok)
 		fresh = fresh[len(batch):]
 	}
 	for len(wishes) > 0 && frames < maxDirectFrames {
@@ -151,13 +159,24 @@ func (n *Node) tellSibling(ctx context.Context, peer wire.PeerKey, t *heard) (mo
 		n.wishAnswered(wishes[0].Group, peer, ok)
 		wishes = wishes[1:]
 	}
+	// An edge may be all that the other device knows of a contact, and the person
+	// may answer there: where the contact is comes after who it is.
+	for len(places) > 0 && frames < maxDirectFrames {
+		if _, err := hand(directRecord, places[0]); err != nil {
+			return false, err
+		}
+		t.told[wire.Hash(places[0])] = true
+		places = places[1:]
+	}
 	_, err = handOver(s, directRecord, n.mesh.Record())
-	return len(fresh) > 0, err
+	return len(fresh) > 0 || len(places) > 0, err
 }
 
-func (t *heard) tell(items []ownItem) {
+func (t *heard) tell(items []ownItem, taken bool) {
 	for _, it := range items {
-		t.told[it.hash()] = true
+		if taken || it.Kind != ownRequest {
+			t.told[it.hash()] = true
+		}
 	}
 }
 

@@ -132,7 +132,7 @@ func (r *room) decide(ctx context.Context, peer wire.PeerKey, invite wire.OpID, 
 			return nil
 		case reason == groups.ReasonPending, reason == groups.ReasonNone && by.Approval:
 			verdict.Outcome = outcomePending
-			return r.queueAsk(c, passedMsg{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig}, true, wire.AccountID{})
+			return r.queueAsk(c, passedMsg{Request: ask.Request, Sig: ask.Sig, UseSig: ask.UseSig}, true, wire.AccountID{}, r.n.nowMs())
 		case reason != groups.ReasonNone:
 			verdict = refused(reason)
 			return nil

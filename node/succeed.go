@@ -136,27 +136,33 @@ func (n *Node) takeSuccession(ctx context.Context, from wire.PeerKey, body []byt
 		return fmt.Errorf("%w: a proposal for a group that is not here", errDirectRefused)
 	}
 	return r.step(ctx, func(c *commit) error {
-		s := r.g.State()
-		if !s.Accepted(m.OwnOp) {
-			return errNotHere
-		}
-		sender, ok := s.Inc(r.view.Load().peers[from])
-		now := n.nowMs()
-		switch {
-		case !ok || s.Role(sender.Account) != groups.RoleAdmin:
-			return fmt.Errorf("%w: a proposal by no admin", errDirectRefused)
-		case s.Role(n.dev.account()) != groups.RoleAdmin:
-			return fmt.Errorf("%w: no admin here", errDirectRefused)
-		case m.OwnOp != s.OwnOp() || !s.Seated(m.Heir) || m.Heir == s.Owner():
-			return fmt.Errorf("%w: a proposal that is overtaken", errDirectRefused)
-		case m.Ms > now+groups.MaxAheadMs || m.Ms+groups.VotesMs < now:
-			return fmt.Errorf("%w: a proposal of another time", errDirectRefused)
-		case tooSoon(s, m.Ms) != nil:
-			return fmt.Errorf("%w: the owner is not silent long enough", errDirectRefused)
-		}
-		r.putRequest(c, successionID(r.group, sender.Account), requestRow{Kind: api.RequestSuccession, From: sender.Account, Body: body})
-		return nil
+		sender, _ := r.g.State().Inc(r.view.Load().peers[from])
+		return r.keepSuccession(c, m, sender.Account, requestRow{Body: body, AtMs: n.nowMs()})
 	})
+}
+
+// keepSuccession keeps a proposal for this group, if an admin may make it.
+func (r *room) keepSuccession(c *commit, m successionMsg, by wire.AccountID, row requestRow) error {
+	s := r.g.State()
+	if m.Group == r.group && !s.Accepted(m.OwnOp) {
+		return errNotHere
+	}
+	now := r.n.nowMs()
+	switch {
+	case m.Group != r.group || s.Role(by) != groups.RoleAdmin:
+		return fmt.Errorf("%w: a proposal by no admin", errDirectRefused)
+	case s.Role(r.n.dev.account()) != groups.RoleAdmin:
+		return fmt.Errorf("%w: no admin here", errDirectRefused)
+	case m.OwnOp != s.OwnOp() || !s.Seated(m.Heir) || m.Heir == s.Owner():
+		return fmt.Errorf("%w: a proposal that is overtaken", errDirectRefused)
+	case m.Ms > now+groups.MaxAheadMs || m.Ms+groups.VotesMs < now:
+		return fmt.Errorf("%w: a proposal of another time", errDirectRefused)
+	case tooSoon(s, m.Ms) != nil:
+		return fmt.Errorf("%w: the owner is not silent long enough", errDirectRefused)
+	}
+	row.Kind, row.From = api.RequestSuccession, by
+	r.putRequest(c, successionID(r.group, by), row)
+	return nil
 }
 
 // answerSuccession votes for a proposed owner, or does not.
@@ -177,7 +183,7 @@ func (n *Node) answerSuccession(ctx context.Context, row requestRow, accept bool
 		case accept && m.Ms+groups.VotesMs < n.nowMs():
 			return api.NewProblem(api.Timeout).Explain("the proposal is older than a week")
 		}
-		c.row(func(tx *store.Tx) error { return tx.DeleteRequest(successionID(m.Group, row.From)) })
+		c.row(func(tx *store.Tx) error { return n.endRequest(tx, successionID(m.Group, row.From), howEnded(accept)) })
 		if !accept {
 			r.sayTo(c, directDecline, m.Nonce, row.From)
 			return nil

@@ -70,29 +70,35 @@ func (n *Node) takeHeir(ctx context.Context, from wire.PeerKey, body []byte) err
 		return fmt.Errorf("%w: an offer of a group that is not here", errDirectRefused)
 	}
 	return r.step(ctx, func(c *commit) error {
-		s := r.g.State()
-		if !s.Accepted(o.OwnOp) {
-			return errNotHere
-		}
-		sender, ok := s.Inc(r.view.Load().peers[from])
-		if !ok || sender.Account != s.Owner() || o.OwnOp != s.OwnOp() {
-			return fmt.Errorf("%w: an offer that is not the owner's", errDirectRefused)
-		}
-		if n.people.blocked(sender.Account) {
-			return nil // in silence
-		}
-		r.putRequest(c, ownershipID(r.group), requestRow{Kind: api.RequestOwnership, From: sender.Account, Body: body})
-		return nil
+		sender, _ := r.g.State().Inc(r.view.Load().peers[from])
+		return r.keepHeir(c, o, sender.Account, requestRow{Body: body, AtMs: n.nowMs()})
 	})
+}
+
+// keepHeir keeps the offer of this group, if it is its owner's.
+func (r *room) keepHeir(c *commit, o heirMsg, by wire.AccountID, row requestRow) error {
+	s := r.g.State()
+	switch {
+	case o.Group != r.group:
+		return fmt.Errorf("%w: an offer of another group", errDirectRefused)
+	case !s.Accepted(o.OwnOp):
+		return errNotHere
+	case by != s.Owner() || o.OwnOp != s.OwnOp():
+		return fmt.Errorf("%w: an offer that is not the owner's", errDirectRefused)
+	case r.n.people.blocked(by):
+		return nil // in silence
+	}
+	row.Kind, row.From = api.RequestOwnership, by
+	r.putRequest(c, ownershipID(r.group), row)
+	return nil
 }
 
 // putRequest keeps something of the group that waits for this person's answer.
 func (r *room) putRequest(c *commit, id string, row requestRow) {
-	row.V, row.AtMs = 1, r.n.nowMs()
+	row.V = 1
 	row.Group, row.GroupName = wire.SomeID(wire.OpID(r.group)), r.meta.Name
-	b := wire.Marshal(row)
-	c.row(func(tx *store.Tx) error { return tx.PutRequest(id, b) })
-	r.tellRequest(c, store.Add, row, id)
+	c.row(func(tx *store.Tx) error { return r.n.keepRequest(tx, id, row) })
+	c.then(r.n.ownChanged)
 }
 
 // answerHeir accepts or declines to own a group.
@@ -106,7 +112,7 @@ func (n *Node) answerHeir(ctx context.Context, row requestRow, accept bool) erro
 		return err
 	}
 	err = r.step(ctx, func(c *commit) error {
-		c.row(func(tx *store.Tx) error { return tx.DeleteRequest(ownershipID(o.Group)) })
+		c.row(func(tx *store.Tx) error { return n.endRequest(tx, ownershipID(o.Group), howEnded(accept)) })
 		if !accept {
 			r.sayTo(c, directDecline, o.Nonce, row.From)
 			return nil
@@ -180,7 +186,7 @@ func (r *room) tendHandover(c *commit, before, after *groups.State) {
 			return wire.GroupID(g) == r.group && (row.Kind == api.RequestOwnership || row.Kind == api.RequestSuccession)
 		})
 	})
-	c.then(func() { r.endHandovers(after) })
+	c.then(func() { r.endHandovers(after); r.n.ownChanged() })
 }
 
 // endHandovers ends the own tasks that were to end an ownership that is over:

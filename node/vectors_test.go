@@ -53,6 +53,7 @@ var formats = map[string]format{
 	"own-items":   {ownVectors, readOwn},
 	"own-add-me":  {addMeVectors, readAddMe},
 	"own-digest":  {digestVectors, readDigest},
+	"own-request": {requestVectors, readRequest},
 }
 
 // The messages of N10 and N14 are what they were when they were first written,
@@ -479,4 +480,47 @@ func readDigest(_ cast, b []byte) (facts, error) {
 	err := wire.Unmarshal(b, &items)
 	d := ownDigest(items)
 	return facts{"digest": hex.EncodeToString(d[:])}, err
+}
+
+// requestVectors are items of kind 10, which a reader knows by their name.
+func requestVectors(c cast) []vector {
+	ben := identity.RootFromSeed([32]byte{8}).Account()
+	nonce := [16]byte{5}
+	group := wire.SomeID(wire.OpID(c.group))
+	ask := groups.JoinRequest{V: 1, Group: c.group, Inviter: c.root.Account(), Newcomer: ben, Chain: c.first, Pop: c.pop, KemPk: c.kemPk, Follow: 1, Nonce: nonce, Ms: castMs}
+	of := func(kind uint64, body any) requestItem {
+		return requestItem{Kind: kind, From: ben, Nonce: nonce, Group: group, Ms: castMs, Body: wire.Marshal(body)}
+	}
+	follow := requestItem{Kind: askedFollow, From: ben, Nonce: nonce, Ms: castMs, Body: append(nonce[:], make([]byte, 16)...)}
+	seat := of(askedSeat, offerMsg{Inviter: ben, Genesis: c.genesis.Frame(), Preview: offerPreview{Name: "Tea", Members: 3, Cap: 20, HistoryDays: 7}, Nonce: nonce})
+	late := seat
+	late.Ms = wire.MaxMs
+	return append([]vector{
+		good("somebody follows", item(ownRequest, follow)),
+		good("a seat is offered", item(ownRequest, seat)),
+		good("somebody asks to be let in", item(ownRequest, of(askedJoin, passedMsg{Request: ask, Sig: ask.Sign(castKeys(8).Op)}))),
+		good("a group is offered", item(ownRequest, of(askedOwnership, heirMsg{Group: c.group, OwnOp: wire.OpID(c.group), Nonce: nonce}))),
+		good("an owner is proposed", item(ownRequest, of(askedSuccession, successionMsg{Group: c.group, OwnOp: wire.OpID(c.group), Heir: ben, Ms: castMs, Nonce: nonce}))),
+		good("it ended", item(ownRequest, seat.ended(endedGone, castMs+1))),
+		good("it ended with a no", item(ownRequest, seat.ended(endedNo, castMs+1))),
+		bad("refused", "an end of another kind", item(ownRequest, seat.ended(3, castMs))),
+		bad("refused", "past all clocks", item(ownRequest, late)),
+		bad("malformed", "a body that is none", ownItem{Kind: ownRequest, Body: []byte{0x80}}),
+	}, damaged(item(ownRequest, follow))...)
+}
+
+func readRequest(_ cast, b []byte) (facts, error) {
+	var own ownItem
+	if err := wire.Unmarshal(b, &own); err != nil {
+		return nil, err
+	}
+	it, err := as[requestItem](own)
+	if err != nil {
+		return nil, err
+	}
+	body := wire.Hash(it.Body)
+	return facts{
+		"kind": fmt.Sprint(it.Kind), "from": it.From.String(), "nonce": hex.EncodeToString(it.Nonce[:]), "group": hex.EncodeToString(it.Group),
+		"end": fmt.Sprint(it.End), "ms": fmt.Sprint(it.Ms), "body": hex.EncodeToString(body[:]),
+	}, it.check(castMs)
 }

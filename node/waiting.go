@@ -327,6 +327,9 @@ func (n *Node) takeWithdraw(ctx context.Context, from wire.PeerKey, body []byte)
 			return its
 		})
 	})
+	if done {
+		n.ownChanged()
+	}
 	r := n.room(d.Group)
 	switch {
 	case err != nil || done:
