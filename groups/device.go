@@ -207,6 +207,12 @@ func (s *State) CutBy(inc wire.OpID) []wire.OpID {
 	return s.ids(list)
 }
 
+// CutByFault tells whether a proven contradiction is among what stopped an inc.
+func (s *State) CutByFault(inc wire.OpID) bool {
+	i, ok := s.find(inc)
+	return ok && slices.ContainsFunc(s.r.cuts[i], func(v int) bool { return s.r.nodes[v].op.Kind == KindFault })
+}
+
 func (s *State) ids(list []int) []wire.OpID {
 	out := make([]wire.OpID, len(list))
 	for at, i := range list {

@@ -45,8 +45,11 @@ func (r *room) freshEpoch() (groups.Epoch, bool) {
 // removal and its rekey leave together; the others wait their turn.
 func (r *room) minimumEpoch(c *commit, s *groups.State) error {
 	me, ok := s.Inc(r.me)
-	if !ok || !me.Live || me.Cut || !me.Seated || r.mayWrite() != nil {
+	if err := r.mayWrite(); !ok || !me.Live || me.Cut || !me.Seated || err != nil {
 		r.rekeyAt = time.Time{}
+		if errors.Is(err, errCatching) && len(r.self.later) == 0 {
+			r.self.later = append(r.self.later, func(c *commit) error { return r.minimumEpoch(c, r.g.State()) })
+		}
 		return nil
 	}
 	now, wait := r.n.now(), time.Duration(r.seatIndex(s))*rekeyStep
@@ -141,9 +144,6 @@ func (r *room) seatIndex(s *groups.State) int {
 // rekey makes a new epoch: a fresh secret, wrapped for every device that must
 // read it.
 func (r *room) rekey(c *commit) error {
-	if err := r.mayWrite(); err != nil {
-		return err
-	}
 	e, err := seal.NewSecret(r.n.cfg.Rand)
 	if err != nil {
 		return err
@@ -384,7 +384,8 @@ func (r *room) tick() {
 	}
 	r.tickRevocations()
 	r.proveForks()
-	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) {
+	r.catchUp(false)
+	if !r.rekeyAt.IsZero() && !r.n.now().Before(r.rekeyAt) && r.mayWrite() == nil {
 		r.rekeyAt = time.Time{}
 		if err := r.commit(r.lateEpoch); err != nil {
 			r.log.Warn("making an epoch failed", "err", err)

@@ -41,6 +41,10 @@ func (r *room) meetFork(run []*groups.Op) (more bool) {
 	op := run[0]
 	at := chainOf{op.IncID(), op.Chain}
 	head := r.heads[at]
+	if at.inc == r.me {
+		r.meetSelf(run)
+		return false
+	}
 	inc, known := r.g.State().Inc(at.inc)
 	if op.Chain == groups.Control || !known || inc.Cut || at.inc == r.me || r.forks[at.inc] != nil || groups.HeadOf(op.ID) == head.Head {
 		return false
@@ -86,6 +90,10 @@ func (r *room) noteFork(inc wire.OpID, a, b []*groups.Op) {
 // noteForks queues what the control operations themselves show.
 func (r *room) noteForks(s *groups.State) {
 	for _, f := range s.Forks() {
+		if f.Inc == r.me {
+			r.foundTwin(r.g.Op(f.A))
+			continue
+		}
 		r.noteFork(f.Inc, []*groups.Op{r.g.Op(f.A)}, []*groups.Op{r.g.Op(f.B)})
 	}
 }

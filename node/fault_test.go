@@ -2,7 +2,6 @@ package node
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"mutuals/groups"
@@ -119,10 +118,10 @@ func TestEquivocatorIsStopped(t *testing.T) {
 				})
 			}
 			_, err := cy.Send(t.Context(), g, api.MessageCreate{Text: "still here?"})
-			if code(err) != api.Revoked || !strings.Contains(err.Error(), "two different things") {
+			if code(err) != api.Cloned {
 				t.Errorf("who was stopped speaks on, or is not told why: %v", err)
 			}
-			if !slices.ContainsFunc(must[[]api.Finding](t)(cy.Doctor(t.Context())), func(f api.Finding) bool { return f.Check == "device" && f.Level == "error" }) {
+			if !slices.ContainsFunc(must[[]api.Finding](t)(cy.Doctor(t.Context())), func(f api.Finding) bool { return f.Check == "clone" && f.Level == "error" }) {
 				t.Error("the doctor sees nothing wrong with a device that was stopped")
 			}
 			say(t, ann, g, "without Cy")

@@ -405,6 +405,7 @@ func (r *room) pulled(peer wire.PeerKey) {
 	defer r.historyHere()
 	r.tell(func(*commit) error {
 		r.heardAt = r.n.now()
+		r.catchUp(true)
 		return nil
 	})
 	r.tell(r.payRevocations)

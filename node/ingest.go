@@ -166,6 +166,9 @@ func (r *room) judge(c *commit, from wire.PeerKey, op *groups.Op, verified bool)
 	case groups.Accept, groups.Void:
 		r.take(c, op)
 		r.n.clocks.onTime(r.authorOf(op), op.HLC, r.n.nowMs())
+		if op.IncID() == r.me && r.self.done && op.HLC >= uint64(r.self.since.UnixMilli()) {
+			r.foundTwin(op) // what is older, this home has forgotten
+		}
 	case groups.Hold:
 		r.n.clocks.ahead(r.authorOf(op), op.HLC, r.n.nowMs())
 	case groups.Reject:

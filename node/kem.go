@@ -51,7 +51,7 @@ func (k *keyring) seeds() []kemSeed {
 // people took to answer; one that is 30 days old; one whose seed is gone.
 func (r *room) kemDue() bool {
 	me, ok := r.g.State().Inc(r.me)
-	if !ok || !me.Seated {
+	if !ok || !me.Seated || r.mayWrite() != nil {
 		return false
 	}
 	slot := kemSlot(me.KemPk)

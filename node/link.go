@@ -303,6 +303,7 @@ func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector)
 			// This is all it has: what it said before and does not now is no more.
 			delete(r.claims, id)
 		}
+		r.hearOwn(v)
 		r.note(c, peer, v)
 		return nil
 	})

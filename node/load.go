@@ -24,6 +24,7 @@ func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
 		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
+		self:  selfcheck{ready: make(chan struct{})},
 		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
 	}
 }
@@ -317,6 +318,8 @@ func (n *Node) openRoom(group wire.GroupID) (*room, error) {
 	n.roomsMu.Lock()
 	n.rooms[group] = r
 	n.roomsMu.Unlock()
+	r.self.since = n.now()
+	r.catchUp(false)
 	r.show()
 	if r.gaps = r.findGaps(); len(r.gaps.list) > 0 {
 		r.gapsOf = r.gapBasis()
@@ -431,7 +434,7 @@ func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
 func (r *room) notSeated() *api.Problem {
 	v := r.view.Load()
 	if inc, ok := v.state.Inc(v.me); ok && inc.Cut {
-		return r.whyCut(v)
+		return api.NewProblem(v.stoppedBy())
 	}
 	m, ok := v.state.Member(r.n.dev.account())
 	switch {

@@ -92,6 +92,11 @@ func TestOpensMuch(t *testing.T) {
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))
 	say(t, bo, g, "here")
+	// Who has just come replaces its KEM key, and everybody looks anew then.
+	within(t, ann, patience, "a new KEM key", func() bool {
+		inc, ok := ann.room(g).view.Load().state.IncOfDevice(bo.dev.id())
+		return ok && inc.KemGen > 0
+	})
 	same(t, g, ann, bo)
 	inRoom(t, bo, g, func(r *room) {
 		for eid := range r.keys.epochs {

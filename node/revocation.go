@@ -105,25 +105,6 @@ func (n *Node) mayWrite() error {
 	return nil
 }
 
-// contradicted tells whether this device was stopped in the group for what it
-// said, not by its account.
-func (r *room) contradicted(v *view) bool {
-	me, ok := v.state.Inc(v.me)
-	if !ok || !me.Cut || r.n.ended() {
-		return false
-	}
-	return !slices.ContainsFunc(v.state.Revocations(r.n.dev.account()), func(k identity.Revocation) bool { return k.Reaches(r.n.dev.chain) })
-}
-
-// whyCut is the problem of a device that was stopped in the group.
-func (r *room) whyCut(v *view) *api.Problem {
-	p := api.NewProblem(api.Revoked)
-	if r.contradicted(v) {
-		p = p.Explain("it told members of this group two different things, as happens when a home is copied")
-	}
-	return p
-}
-
 // takeRevocation keeps a revocation that was handed over, of somebody who is
 // known here.
 func (n *Node) takeRevocation(ctx context.Context, frame []byte) error {

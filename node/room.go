@@ -70,6 +70,7 @@ type room struct {
 	harbored   map[wire.PeerKey]map[chainOf]uint64 // how far each harbor says it has each chain
 	wrapsAt    map[wire.PeerKey][32]byte           // the last epoch whose wraps each says it has
 	changed    signal                              // told after each commit
+	self       selfcheck
 	rosters    [2]roster
 	claims     map[wire.OpID]map[chainOf]uint64 // how far each holder says it has chains, past what is here
 	gaps       gaps                             // what readers were told is missing
@@ -102,6 +103,7 @@ type view struct {
 	written [3]uint64                          // seqs of the own heads, by kind of chain
 	epoch   groups.Epoch                       // sent under, of generation 0 for none
 	gaps    gaps
+	twin    bool // another copy of this home was found out here
 	latest  *timeline.Entry
 	unread  int
 }
@@ -185,7 +187,20 @@ func (c *commit) empty() bool { return len(c.rows) == 0 && len(c.changes) == 0 }
 
 // step runs fn on the room's goroutine and commits what it did; it returns
 // when that is on disk.
+// What writes before this device may waits until it may, and runs again.
 func (r *room) step(ctx context.Context, fn func(*commit) error) error {
+	for {
+		err := r.stepNow(ctx, fn)
+		if !errors.Is(err, errCatching) {
+			return err
+		}
+		if err := r.awaitCaught(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *room) stepNow(ctx context.Context, fn func(*commit) error) error {
 	answer := make(chan error, 1)
 	select {
 	case r.calls <- func() { answer <- r.commit(fn) }:
@@ -238,7 +253,10 @@ func (r *room) takeLater() {
 		if r.ended {
 			return
 		}
-		if err := r.commit(fn); err != nil && r.n.ctx.Err() == nil {
+		switch err := r.commit(fn); {
+		case errors.Is(err, errCatching):
+			r.self.later = append(r.self.later, fn)
+		case err != nil && r.n.ctx.Err() == nil:
 			r.log.Warn("a step failed", "err", err)
 		}
 	}
@@ -360,7 +378,7 @@ func (r *room) run(ctx context.Context) {
 // show replaces the view by what holds now.
 func (r *room) show() {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, latest: r.latest, unread: r.unread, blind: r.office != nil}
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, latest: r.latest, unread: r.unread, blind: r.office != nil}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())
 	}
@@ -430,9 +448,6 @@ func linkable(s *groups.State, members []groups.Member) (peers, waiting map[wire
 
 // own writes a control operation of this device and takes it in.
 func (r *room) own(c *commit, kind groups.Kind, body any) (*groups.Op, error) {
-	if err := r.mayWrite(); err != nil {
-		return nil, err
-	}
 	inc, key := r.pen()
 	op, err := r.g.ComposeControl(inc, key, r.n.nowMs(), kind, body)
 	if err != nil {
@@ -441,12 +456,11 @@ func (r *room) own(c *commit, kind groups.Kind, body any) (*groups.Op, error) {
 	return op, r.takeOwn(c, op)
 }
 
-// mayWrite is the problem of a device that may write nothing here, whatever
-// the rules of the group say.
-func (r *room) mayWrite() error { return r.n.mayWrite() }
-
 // takeOwn judges an own operation by the same ladder as everybody's.
 func (r *room) takeOwn(c *commit, op *groups.Op) error {
+	if err := r.mayWrite(); err != nil {
+		return err
+	}
 	if p := r.n.clockWrong(); p != nil {
 		return p
 	}

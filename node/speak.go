@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -33,6 +34,18 @@ const wordBatch = 64
 // speak runs say like a step, in one transaction with what others say at the
 // same moment; say may run a second time, from where the room stood before.
 func (r *room) speak(ctx context.Context, say func(*commit) error) error {
+	for {
+		err := r.speakNow(ctx, say)
+		if !errors.Is(err, errCatching) {
+			return err
+		}
+		if err := r.awaitCaught(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *room) speakNow(ctx context.Context, say func(*commit) error) error {
 	w := word{say, make(chan error, 1)}
 	select {
 	case r.words <- w:
@@ -81,9 +94,6 @@ func (r *room) takeWords(first word) {
 // in. With no epoch to write under, or one that has become stale, it makes one
 // first: somebody is waiting.
 func (r *room) say(c *commit, kind uint64, payload wire.Raw) (*groups.Op, error) {
-	if err := r.mayWrite(); err != nil {
-		return nil, err
-	}
 	me, ok := r.g.State().Inc(r.me)
 	if !ok || !me.Live || me.Cut || !me.Seated {
 		return nil, r.notSeated()

@@ -97,11 +97,8 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add("device", "error", "this device was revoked by its account: it reads what it has and writes nothing",
 			"delete this home, and link the machine anew, or take the account up from its words in a new one")
 	}
-	for _, r := range n.openRooms() {
-		if v := r.view.Load(); r.contradicted(v) {
-			add("device", "error", fmt.Sprintf("this device was stopped in %q: it told members two different things, as happens when a home is copied", r.api(v).Name),
-				"run one copy only; link this machine anew, in a new home, and revoke this device")
-		}
+	if n.cloned() {
+		out = append(out, cloneFinding())
 	}
 	if said := len(n.people.list((*person).said)); said > 0 && n.restored.unconfirmed() {
 		add("restore", "warning", fmt.Sprintf("this device was made from the words; others say that you follow %d people, which was not confirmed", said),

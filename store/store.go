@@ -45,6 +45,7 @@ type Store struct {
 	db    *badger.DB
 	lock  *lockFile // nil in memory
 	guard *sentinel // nil in memory
+	clean bool      // it was closed properly before this, or is new
 
 	epoch  string
 	oldest atomic.Uint64 // first change kept (1 if none was pruned)
@@ -110,6 +111,7 @@ func (s *Store) open(key [32]byte) (err error) {
 		if s.guard, err = inspect(s.dir); err != nil {
 			return err
 		}
+		s.clean = s.guard.Clean || s.guard.ID == ""
 	}
 	if s.db, err = openBadger(s.databaseDir(), key, s.opts); err != nil {
 		return err
@@ -122,6 +124,10 @@ func (s *Store) open(key [32]byte) (err error) {
 	s.makeBallast()
 	return nil
 }
+
+// Clean tells whether the store was closed by Close before it was opened this
+// time, or is new: what else opens may be a copy of one that ran on.
+func (s *Store) Clean() bool { return s.clean || s.opts.InMemory }
 
 func (s *Store) databaseDir() string {
 	if s.opts.InMemory {

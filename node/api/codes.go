@@ -53,6 +53,7 @@ const (
 	NumberWrong         Code = "number_wrong"
 	AdmissionVoid       Code = "admission_void"
 	NoHarbor            Code = "no_harbor"
+	Cloned              Code = "cloned" // a copy of this home writes too
 )
 
 // Exit is the exit code of a command.
@@ -270,4 +271,7 @@ var codes = map[Code]entry{
 	NoHarbor: {409, false, ExitNotAllowed,
 		words{"No harbor lets people in here", "A sleep-proof code needs a harbor of the group with the right to sponsor.", "The owner appoints one: mutuals harbor add GROUP WHO --rights store,sponsor."},
 		words{"本群没有可以代为接纳新成员的港湾", "免等待口令需要一个有接纳权（sponsor）的港湾。", "请群主任命：mutuals harbor add GROUP WHO --rights store,sponsor。"}},
+	Cloned: {409, false, ExitConflict,
+		words{"A copy of this home writes too", "Two nodes write as one device, so this one has stopped in this group.", "End one of the two for good and delete its home; mutuals doctor says more."},
+		words{"这个主目录的另一份拷贝也在写", "两个节点以同一台设备的身份写入，本节点已在这个群停止写入。", "请彻底停用其中一个并删除它的主目录；mutuals doctor 有更多说明。"}},
 }

@@ -83,6 +83,7 @@ func epochStory(c *nodetest.Cluster) {
 		if c.Rand.IntN(2) == 0 {
 			c.Logf("a month passes for all")
 			c.Sleep(32 * 24 * time.Hour)
+			time.Sleep(10 * time.Second) // whoever is to has heard itself, and made the week's epoch
 			c.Settle(time.Minute)
 		}
 		people := c.Members()
