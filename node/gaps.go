@@ -204,6 +204,9 @@ func (r *room) findGaps() gaps {
 		}
 	}
 	for at, seq := range furthest {
+		if seq <= r.heads[at].Seq {
+			continue // it came since it was claimed
+		}
 		kind := api.GapMessages
 		if at.chain == groups.Control {
 			kind = api.GapChanges
