@@ -117,9 +117,10 @@ func TestRestoredDeviceIsBackInItsGroups(t *testing.T) {
 	if again.acceptsOffers(false) {
 		t.Error("seats are taken unasked before the person said whom it follows")
 	}
-	if done := must[[]api.Person](t)(again.ConfirmFollows(t.Context(), nil)); len(done) != 1 || !done[0].Mutual {
+	if done := must[[]api.Person](t)(again.ConfirmFollows(t.Context(), nil)); len(done) != 1 || !done[0].Following {
 		t.Errorf("confirmed: %+v", done)
 	}
+	within(t, again, patience, "Cy's own edge", func() bool { return again.people.mutual(cy.dev.account()) })
 	if !again.acceptsOffers(false) {
 		t.Error("seats are not taken unasked though that was set, and all is confirmed")
 	}

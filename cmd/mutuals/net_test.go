@@ -232,6 +232,9 @@ func (q question) common(answer []byte) (string, error) {
 			for _, k := range q.own {
 				delete(o, k)
 			}
+			if o["status"] == "waitlisted" {
+				delete(o, "name") // told to the group with the seat; till then who knows them has one
+			}
 			b, err := json.Marshal(o)
 			if err != nil {
 				return "", err
