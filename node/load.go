@@ -315,12 +315,14 @@ func (n *Node) openRoom(group wire.GroupID) (*room, error) {
 	if err := r.load(); err != nil {
 		return nil, err
 	}
+	r.self.since = n.now()
+	r.catchUp(false)
+	_, first := r.look() // before anybody can find the room: all who do read its view
 	n.roomsMu.Lock()
 	n.rooms[group] = r
 	n.roomsMu.Unlock()
-	r.self.since = n.now()
-	r.catchUp(false)
-	r.show()
+	r.rewire(nil, first) // after: gates ask the rooms
+	r.changed.tell()
 	if r.gaps = r.findGaps(); len(r.gaps.list) > 0 {
 		r.gapsOf = r.gapBasis()
 		r.show() // what was missing before a restart still is

@@ -375,8 +375,17 @@ func (r *room) run(ctx context.Context) {
 	}
 }
 
-// show replaces the view by what holds now.
+// show replaces the view by what holds now, and draws the consequences.
 func (r *room) show() {
+	old, now := r.look()
+	if old == nil || !now.state.Same(old.state) {
+		r.rewire(old, now)
+	}
+	r.changed.tell()
+}
+
+// look replaces the view and returns the one before, nil at first.
+func (r *room) look() (old, now *view) {
 	s, old := r.g.State(), r.view.Load()
 	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, latest: r.latest, unread: r.unread, blind: r.office != nil}
 	if r.office != nil {
@@ -395,10 +404,7 @@ func (r *room) show() {
 	v.epoch, _ = r.sendEpoch()
 	v.written = r.written()
 	r.view.Store(v)
-	if !same {
-		r.rewire(old, v)
-	}
-	r.changed.tell()
+	return old, v
 }
 
 // roster is the members of a state: of a large group they take a while to list,
