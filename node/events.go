@@ -1,14 +1,13 @@
 package node
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -16,13 +15,14 @@ import (
 
 // change is a row of the change log with an object of the API in it.
 func (n *Node) change(kind store.ChangeKind, typ string, group wire.GroupID, object any) store.Change {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(object); err != nil {
-		panic("internal error: encoding an event: " + err.Error())
-	}
-	return store.Change{Kind: kind, Type: typ, Group: group, Ms: n.nowMs(), Data: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}
+	return store.Change{Kind: kind, Type: typ, Group: group, Ms: n.nowMs(), Data: jsonOf(object)}
+}
+
+// messageChange is a row of the change log that names a message: what it says
+// is in the timeline already, and its readers are shown it as it is when they
+// are told (render).
+func (r *room) messageChange(kind store.ChangeKind, typ string, id wire.OpID) store.Change {
+	return store.Change{Kind: kind, Type: typ, Group: r.group, Object: id, Ms: r.n.nowMs()}
 }
 
 // eventID names a change: the store's epoch tells a store that was rebuilt
@@ -47,21 +47,65 @@ func (n *Node) NextEvents(ctx context.Context, after string, max int) ([]api.Eve
 		}
 		number = at
 	}
-	changes, err := n.store.Tail(ctx, number, max)
-	if errors.Is(err, store.ErrPruned) {
-		return nil, api.ErrResync
+	for {
+		changes, err := n.store.Tail(ctx, number, max)
+		if errors.Is(err, store.ErrPruned) {
+			return nil, api.ErrResync
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := n.shown(ctx, changes); err != nil {
+			return nil, err
+		}
+		events, err := n.render(changes)
+		if err != nil || len(events) > 0 {
+			return events, err
+		}
+		number = changes[len(changes)-1].N // of messages that are gone
 	}
+}
+
+// render makes events of changes. One that names a message has the message as
+// it is now, which is what a reader who follows all of them ends with anyway,
+// and is left out if the message has been let go since.
+func (n *Node) render(changes []store.NumberedChange) ([]api.Event, error) {
+	out := make([]api.Event, 0, len(changes))
+	err := n.store.View(func(tx *store.Tx) error {
+		for _, c := range changes {
+			object := c.Data
+			if !c.Object.IsZero() {
+				m, ok, err := n.messageNow(tx, c.Group, c.Object)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					continue
+				}
+				object = jsonOf(m)
+			}
+			out = append(out, api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: object})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// messageNow is a message of a room, if it is there.
+func (n *Node) messageNow(tx *store.Tx, group wire.GroupID, id wire.OpID) (api.Message, bool, error) {
+	r := n.room(group)
+	if r == nil {
+		return api.Message{}, false, nil
+	}
+	row, ok, err := tx.Entry(group, id)
+	if err != nil || !ok {
+		return api.Message{}, false, err
+	}
+	e, err := timeline.Decode(row.Data)
 	if err != nil {
-		return nil, err
+		return api.Message{}, false, err
 	}
-	if err := n.shown(ctx, changes); err != nil {
-		return nil, err
-	}
-	out := make([]api.Event, len(changes))
-	for i, c := range changes {
-		out[i] = api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: c.Data}
-	}
-	return out, nil
+	return n.messageOf(r, e), true, nil
 }
 
 // shown waits until the rooms of some changes show them. A commit wakes readers

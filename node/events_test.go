@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mutuals/node/api"
+	"mutuals/store"
 )
 
 // Who is told of a change and asks at once is not shown what was before it.
@@ -47,5 +48,40 @@ func TestEventsAreNotAheadOfTheView(t *testing.T) {
 	}
 	if err := <-failed; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// An event of a message has the message as it is when the reader is told, and
+// one of a message that has been let go is left out; the next are still told.
+func TestEventsHaveMessagesAsTheyAre(t *testing.T) {
+	n := testNode(t, "Ann")
+	g := newGroup(t, n, api.GroupCreate{})
+	after := n.LastEventID(t.Context())
+	gone := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "gone"}))
+	stays := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "<stays> & is told"}))
+	err := n.store.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteEntry(g, gone.ID) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []api.Message
+	for last := n.LastEventID(t.Context()); after != last; {
+		// One at a time: the change of what is gone makes no event of its own.
+		events, err := n.NextEvents(t.Context(), after, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			after = e.ID
+			if e.Type == api.EventMessageCreated {
+				var m api.Message
+				if err := json.Unmarshal(e.Object, &m); err != nil {
+					t.Fatal(err)
+				}
+				told = append(told, m)
+			}
+		}
+	}
+	if len(told) != 1 || told[0].ID != stays.ID || told[0].Text != stays.Text {
+		t.Fatalf("told of %+v, want the one that stays", told)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"mutuals/groups"
-	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -365,15 +364,7 @@ func (r *room) loadHeld(tx *store.Tx) error {
 func (r *room) tellStates(c *commit, inc wire.OpID, from, to uint64) {
 	err := r.n.store.View(func(tx *store.Tx) error {
 		return tx.EachOp(r.group, inc, uint8(groups.Content), from, to, func(o store.StoredOp) error {
-			row, ok, err := tx.Entry(r.group, o.ID)
-			if err != nil || !ok {
-				return err
-			}
-			e, err := timeline.Decode(row.Data)
-			if err != nil {
-				return err
-			}
-			c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageOf(r, e)))
+			c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, o.ID))
 			return nil
 		})
 	})

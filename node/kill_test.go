@@ -212,10 +212,14 @@ func announced(t *testing.T, n *Node, prefix string) map[string]int {
 	if err != nil && !errors.Is(err, store.ErrPruned) {
 		t.Fatal(err)
 	}
+	events, err := n.render(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]int{}
-	for _, c := range changes {
+	for _, e := range events {
 		var m api.Message
-		if c.Type == api.EventMessageCreated && json.Unmarshal(c.Data, &m) == nil && strings.HasPrefix(m.Text, prefix) {
+		if e.Type == api.EventMessageCreated && json.Unmarshal(e.Object, &m) == nil && strings.HasPrefix(m.Text, prefix) {
 			out[m.Text]++
 		}
 	}

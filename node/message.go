@@ -295,11 +295,7 @@ func (s spoken) cursor(tx *store.Tx, text string) (store.Cursor, error) {
 
 // messageOf is an entry as its readers see it.
 func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
-	return n.messageIn(r, r.view.Load().state, e)
-}
-
-// messageIn is an entry as its readers see it once s is shown.
-func (n *Node) messageIn(r *room, s *groups.State, e timeline.Entry) api.Message {
+	s := r.view.Load().state
 	m := api.Message{
 		ID: e.ID, Group: e.Group, Author: e.Author, Device: e.Device, Seq: e.Seq, SentAt: msTime(e.HLC), Clock: e.OrderMs,
 		Kind: api.MessageText, Text: e.Text, Mentions: e.Mentions, Late: e.Late, State: api.StateStored, Folded: string(e.Folded),

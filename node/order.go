@@ -76,7 +76,7 @@ func (r *room) placed(c *commit, e timeline.Entry) {
 			continue
 		}
 		c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, moved.OrderMs, moved.ID, moved.Encode()) })
-		c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageOf(r, moved)))
+		c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, moved.ID))
 		r.maxHLC = max(r.maxHLC, moved.OrderMs)
 		r.placed(c, moved)
 	}

@@ -185,7 +185,7 @@ func (r *room) foldAnew(c *commit, op *groups.Op, e timeline.Entry) {
 	r.recount = true
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
 	// Folded, it stays where it stands, and says why.
-	c.changes = append(c.changes, r.n.change(store.Update, api.EventMessageUpdated, r.group, r.n.messageIn(r, r.g.State(), e)))
+	c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, e.ID))
 }
 
 // foldedByStanding tells folds that another control operation may lift from

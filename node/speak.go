@@ -227,9 +227,8 @@ func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups
 
 // enter puts an entry into the timeline and tells the readers.
 func (r *room) enter(c *commit, e timeline.Entry) {
-	m := r.n.messageIn(r, r.g.State(), e) // what it is about may be in this commit
 	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
-	c.changes = append(c.changes, r.n.change(store.Add, api.EventMessageCreated, r.group, m))
+	c.changes = append(c.changes, r.messageChange(store.Add, api.EventMessageCreated, e.ID))
 	r.placed(c, e)
 	if !spokenIn(e) {
 		return
@@ -293,8 +292,7 @@ type lockedRow struct {
 // they are heavy: what they become on disk has to fit into it.
 const openStep = 256
 
-// openStepBytes is the same for what they weigh; a message may weigh six times
-// that once it is an event (store.MaxChangeData).
+// openStepBytes is the same for what they weigh.
 const openStepBytes = 128 << 10
 
 // openLocked opens what waited for keys that are here now: as much as one

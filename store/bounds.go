@@ -31,8 +31,8 @@ const (
 
 	// maxType bounds the type of a change: its length is one byte.
 	maxType = 255
-	// MaxChangeData bounds the event object of one change: a message of 16 KiB
-	// of control characters takes six times that in JSON, and has mentions.
+	// MaxChangeData bounds the event object of one change: a group shows its last
+	// message, and 16 KiB of control characters take six times that in JSON.
 	MaxChangeData = 160 << 10
 	// changeRecordBytes closes a record of changes, so that a reader who wants
 	// one change does not read thousands.

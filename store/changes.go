@@ -25,9 +25,9 @@ type Change struct {
 	Kind   ChangeKind
 	Type   string    // of the event, as in node/api: "message.created"
 	Group  W.GroupID // zero: of no group
-	Object W.OpID    // zero: the object has no operation
+	Object W.OpID    // the operation whose timeline entry is the object; zero: Data is it
 	Ms     uint64    // when, in ms since 1970
-	Data   []byte    // the event's object, as JSON; at most MaxChangeData
+	Data   []byte    // the event's object, as JSON, unless Object names it; at most MaxChangeData
 }
 
 // NumberedChange is a committed change. Numbers begin with 1, have no gaps,
