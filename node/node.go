@@ -56,6 +56,7 @@ type Node struct {
 
 	keeping sync.Mutex
 	keeps   map[wire.PeerKey]bool
+	absent  *absences
 
 	delivering sync.Mutex
 	deliveries map[wire.AccountID]*delivery
@@ -93,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, home: h, lock: lock, log: cfg.Log,
-		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{},
+		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{}, absent: newAbsences(),
 		deliveries: map[wire.AccountID]*delivery{}, refusals: refusedBy{}, recordBy: map[wire.PeerKey]knownRecord{},
 		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
 	}
@@ -182,6 +183,7 @@ func (n *Node) start() error {
 	n.tuneKeeps()
 	n.bootstrap()
 	n.wg.Go(n.housekeep)
+	n.wg.Go(n.chooseAnew)
 	return nil
 }
 
@@ -194,6 +196,7 @@ func (n *Node) startMesh() error {
 				n.onPeer(peer, connected)
 			}
 		},
+		OnAbsent: func(peer wire.PeerKey) { n.absent.missed(peer, n.now()) },
 	}
 	if n.cfg.Mesh != nil {
 		n.cfg.Mesh(&cfg)
@@ -251,6 +254,8 @@ func (n *Node) housekeep() {
 			n.log.Warn("forgetting old answers failed", "err", err)
 		}
 		n.seekAll()
+		n.absent.sweep(n.now())
+		n.tuneKeeps() // who was not there is to be tried again some time
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +18,8 @@ const (
 	// maxLinks is how many members of one group this node dials: a dozen links
 	// keep any group of 500 connected, and more cost memory for nothing.
 	maxLinks = 12
+	// searchLinks is how many it dials at once while it has found none of them.
+	searchLinks = 32
 	// farewellTime bounds telling a removed device what removed it.
 	farewellTime = 5 * time.Second
 )
@@ -39,6 +43,7 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 	}
 	n.linkSibling(peer)
 	if connected {
+		n.absent.met(peer)
 		for _, a := range n.accountsOf(peer) {
 			n.deliverTo(peer, a)
 		}
@@ -265,7 +270,7 @@ func (n *Node) tuneKeeps() {
 		if !v.seated() && !v.me.IsZero() && !v.waits() {
 			continue
 		}
-		for _, p := range somePeers(self, v) {
+		for _, p := range n.somePeers(self, v) {
 			want[p] = true
 		}
 		for p := range v.harbors {
@@ -306,28 +311,65 @@ func (n *Node) tuneKeeps() {
 	}
 }
 
-// somePeers chooses whom of a group to dial: the ones that follow this device
-// on the ring of peer keys, so that the choices of all together connect
-// everybody.
-func somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
-	var ring []wire.PeerKey
+// somePeers chooses whom of a group to dial: of those who may be there the ones
+// next to this device on the ring of peer keys, at distances 1, 2, 4, …, so that
+// the choices of all together connect everybody in few hops. While none of the
+// group is linked it is simply the next ones.
+func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
+	var all, there []wire.PeerKey
+	now, linked := n.now(), false
 	for p := range v.peers {
-		if p != self {
-			ring = append(ring, p)
+		if p == self {
+			continue
+		}
+		all = append(all, p)
+		if n.mesh.Connected(p) {
+			linked = true
+		} else if n.absent.away(p, now) {
+			continue
+		}
+		there = append(there, p)
+	}
+	if len(all) <= maxLinks {
+		return all
+	}
+	steps, most := powers, maxLinks
+	if !linked {
+		steps, most = ones, searchLinks
+	}
+	chosen := map[wire.PeerKey]bool{}
+	choose := func(among []wire.PeerKey) {
+		for p := range around(self, among, steps) {
+			if len(chosen) >= most {
+				return
+			}
+			chosen[p] = true
 		}
 	}
-	slices.SortFunc(ring, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
-	if len(ring) <= maxLinks {
-		return ring
+	choose(there)
+	if len(there) < most {
+		most = maxLinks
+		choose(all) // nobody is known to be there: they are tried at their own pace
 	}
-	at, _ := slices.BinarySearchFunc(ring, self, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
-	var out []wire.PeerKey
-	// Steps of 1, 2, 4, … round the ring: few hops between any two.
-	for step := 1; len(out) < maxLinks && step < len(ring); step *= 2 {
-		out = append(out, ring[(at+step-1)%len(ring)], ring[(at-step+2*len(ring))%len(ring)])
+	return slices.Collect(maps.Keys(chosen))
+}
+
+// powers and ones are how the distance on the ring grows.
+func powers(step int) int { return 2 * step }
+func ones(step int) int   { return step + 1 }
+
+// around gives peers on the ring to both sides of one, the nearest first.
+func around(self wire.PeerKey, ring []wire.PeerKey, further func(int) int) iter.Seq[wire.PeerKey] {
+	less := func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) }
+	slices.SortFunc(ring, less)
+	at, _ := slices.BinarySearchFunc(ring, self, less)
+	return func(yield func(wire.PeerKey) bool) {
+		for step := 1; step <= len(ring); step = further(step) {
+			if !yield(ring[(at+step-1)%len(ring)]) || !yield(ring[(at-step+2*len(ring))%len(ring)]) {
+				return
+			}
+		}
 	}
-	slices.SortFunc(out, func(a, b wire.PeerKey) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(out)
 }
 
 // records gives the signed addresses of members this node knows, its own

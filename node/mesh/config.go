@@ -30,6 +30,8 @@ type Config struct {
 	// OnPeer is told when a peer has been identified and when its last link is
 	// gone, in turn for each peer, from one goroutine: it must not block.
 	OnPeer func(peer wire.PeerKey, connected bool)
+	// OnAbsent is told when a kept peer could not be dialled. It must not block.
+	OnAbsent func(peer wire.PeerKey)
 	// OnAddrs is told when this device's own addresses have changed, from the
 	// same goroutine as OnPeer.
 	OnAddrs func()

@@ -113,6 +113,9 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 			return
 		}
 		r.m.log.Debug("mesh: redial failed", "peer", k.peer.Short(), "wait", wait)
+		if r.m.cfg.OnAbsent != nil {
+			r.m.cfg.OnAbsent(k.peer)
+		}
 		// Half the wait is random, or all members of a group that lost the same
 		// peer knock in step.
 		timer.Reset(wait/2 + rand.N(wait/2+1))
