@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -227,4 +229,107 @@ func takeNaively(b *testing.B, n *Node, g wire.GroupID, count int) (perSecond, c
 	}
 	took := time.Since(began)
 	return float64(len(frames)) / took.Seconds(), float64((processorTime(b) - used).Microseconds()) / float64(len(frames))
+}
+
+// BenchmarkLargeHistory is a home with many messages of 100 devices: S1, from
+// Open until its group can be read; R1, the newest page and one somewhere in
+// the middle, found by an id; what memory it takes after that; and what a
+// message takes of the disk.
+func BenchmarkLargeHistory(b *testing.B) {
+	for _, count := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(strconv.Itoa(count), func(b *testing.B) { benchLargeHistory(b, count) })
+	}
+}
+
+func benchLargeHistory(b *testing.B, count int) {
+	home := b.TempDir()
+	ann := startNode(b, home, "Ann", nil)
+	g := newGroup(b, ann, api.GroupCreate{})
+	pens := seatPens(b, ann, g, 99)
+	before := diskUse(b, home)
+	chatter(b, ann, g, pens, count)
+	if err := ann.Close(); err != nil {
+		b.Fatal(err)
+	}
+	perMessage := float64(diskUse(b, home)-before) / float64(count)
+	var opens, newest, middle []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		ann = startNode(b, home, "Ann", nil)
+		must[api.Group](b)(ann.Group(b.Context(), g))
+		opens = append(opens, time.Since(began))
+		for range 20 {
+			began = time.Now()
+			page := must[api.MessagePage](b)(ann.Messages(b.Context(), g, api.Page{Limit: 50}))
+			newest = append(newest, time.Since(began))
+			if len(page.Items) != 50 {
+				b.Fatalf("a page of %d", len(page.Items))
+			}
+		}
+		ids := someIDs(b, ann, g, pens, 20)
+		for _, id := range ids {
+			began = time.Now()
+			page := must[api.MessagePage](b)(ann.Messages(b.Context(), g, api.Page{Limit: 50, Around: id}))
+			middle = append(middle, time.Since(began))
+			if len(page.Items) < 25 {
+				b.Fatalf("a page of %d", len(page.Items))
+			}
+		}
+		b.StopTimer()
+		if err := ann.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(medianMs(opens), "open-ms")
+	b.ReportMetric(medianMs(newest), "newest-ms")
+	b.ReportMetric(medianMs(middle), "around-ms")
+	b.ReportMetric(perMessage, "disk-bytes/message")
+}
+
+// someIDs are messages out of the middle of some chains.
+func someIDs(b *testing.B, n *Node, g wire.GroupID, pens []pen, count int) (ids []string) {
+	b.Helper()
+	err := n.store.View(func(tx *store.Tx) error {
+		for _, p := range pens[:count] {
+			head, _, err := tx.HeadOf(g, p.inc, uint8(groups.Content))
+			if err != nil {
+				return err
+			}
+			ops, err := tx.Op(g, p.inc, uint8(groups.Content), head.Seq/2)
+			if err != nil || len(ops) == 0 {
+				return fmt.Errorf("no operation %d of a chain: %w", head.Seq/2, err)
+			}
+			ids = append(ids, ops[0].ID.String())
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return ids
+}
+
+// diskUse is what the files of a folder take.
+func diskUse(b *testing.B, dir string) (bytes int64) {
+	b.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(path, &st); err != nil {
+			return err
+		}
+		bytes += min(st.Blocks*512, info.Size())
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bytes
 }

@@ -201,3 +201,38 @@ func (c *Cluster) explain() {
 		c.T.Logf("%s: %d lines, %d peers, %s", p.Name, len(s.lines), len(peers), s.group)
 	}
 }
+
+// Tally is what became of what was said: of each line as often as it was due to
+// a member.
+type Tally struct{ Said, Delivered, Lost, Doubled int }
+
+func (t Tally) String() string {
+	return fmt.Sprintf("messages sent %d, delivered %d, lost %d, duplicated %d", t.Said, t.Delivered, t.Lost, t.Doubled)
+}
+
+// Tally counts what those in the group have of what was said by those who still
+// are.
+func (c *Cluster) Tally() (t Tally) {
+	c.T.Helper()
+	t.Said = len(c.Said)
+	for _, p := range c.Members() {
+		s, err := c.see(p)
+		if err != nil {
+			c.T.Fatalf("%s: %v", p.Name, err)
+		}
+		heard := map[string]int{}
+		for _, l := range s.lines {
+			heard[l.text]++
+		}
+		for text, by := range c.Said {
+			switch n := heard[text]; {
+			case n > 0:
+				t.Delivered++
+				t.Doubled += n - 1
+			case !by.Out && !by.Doubted:
+				t.Lost++
+			}
+		}
+	}
+	return t
+}

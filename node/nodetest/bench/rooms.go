@@ -33,6 +33,9 @@ func (b *bench) measureRooms(ctx context.Context) error {
 	b.room(figure{ID: "G1 open", What: "a group of 500 with 4 000 control operations, from the store until its room answers", Unit: "ms",
 		Of: node["BenchmarkOpenGroup/500 ms"], Goal: "≤ 50"}, 50)
 	b.room(figure{ID: "G1 open cpu", What: "the same, processor time on all cores", Unit: "ms", Of: node["BenchmarkOpenGroup/500 cpu-ms"]}, 0)
+	if err := b.measureScale(ctx); err != nil {
+		return err
+	}
 	seal, err := b.benchmarks(ctx, "./groups/seal", "^Benchmark(Rekey100|RawHPKE100|Unwrap|RawUnwrap)$", "1s")
 	if err != nil {
 		return err
