@@ -268,7 +268,7 @@ type cursorMsg struct {
 	ID      wire.OpID
 }
 
-// cursor reads a cursor or a message's id.
+// cursor reads a cursor, a message's id, or a moment (RFC 3339).
 func (s spoken) cursor(tx *store.Tx, text string) (store.Cursor, error) {
 	if id, err := wire.ParseOpID(text); err == nil {
 		for _, r := range s.rooms {
@@ -281,6 +281,9 @@ func (s spoken) cursor(tx *store.Tx, text string) (store.Cursor, error) {
 			}
 		}
 		return store.Cursor{}, api.NewProblem(api.CursorInvalid)
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return store.Cursor{OrderMs: uint64(min(max(at.UnixMilli(), 1), wire.MaxMs))}, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {

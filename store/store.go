@@ -149,7 +149,8 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 		WithValueLogFileSize(64 << 20).
 		WithValueThreshold(valueThreshold).
 		WithNumCompactors(2).
-		WithCompression(options.Snappy).
+		WithCompression(options.ZSTD). // a tenth less than Snappy, and loads no slower
+		WithZSTDCompressionLevel(1).
 		WithEncryptionKey(bytes.Clone(key[:])).
 		WithSyncWrites(true).
 		WithMetricsEnabled(false).

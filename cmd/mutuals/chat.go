@@ -60,7 +60,7 @@ func (c *cli) chat(ctx context.Context, g api.Group) error {
 		return err
 	}
 	r := reader{c: c, group: g}
-	page, err := r.page(ctx, "", chatPage)
+	page, err := r.page(ctx, "", "", chatPage)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +15,10 @@ import (
 
 func newLog(c *cli) *cobra.Command {
 	var n int
-	var before string
+	var before, at string
 	var follow, folded bool
 	cmd := &cobra.Command{
-		Use:   "log GROUP [-n N] [--before CURSOR] [--follow]",
+		Use:   "log GROUP [-n N] [--before CURSOR | --at WHEN] [--follow]",
 		Short: "What was said, oldest first; one message a line with --json",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +41,7 @@ func newLog(c *cli) *cobra.Command {
 				}
 				from = snap.EventID
 			}
-			page, err := r.page(ctx, before, n)
+			page, err := r.page(ctx, before, placeOf(at), n)
 			if err != nil {
 				return err
 			}
@@ -58,8 +59,11 @@ func newLog(c *cli) *cobra.Command {
 	}
 	cmd.Flags().IntVarP(&n, "number", "n", api.DefaultPage, "how many of the newest")
 	cmd.Flags().StringVar(&before, "before", "", "only those before this cursor or message id")
+	cmd.Flags().StringVar(&at, "at", "", "those around a day (2026-11-29), a moment (RFC 3339) or a message id")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	cmd.Flags().BoolVar(&folded, "folded", false, "show the text of what is folded: said after a removal, by somebody let in invalidly")
+	cmd.MarkFlagsMutuallyExclusive("before", "at")
+	cmd.MarkFlagsMutuallyExclusive("follow", "at")
 	return cmd
 }
 
@@ -74,8 +78,24 @@ type reader struct {
 	folded bool
 }
 
-// page returns the newest n messages before a cursor, oldest first.
-func (r *reader) page(ctx context.Context, before string, n int) ([]api.Message, error) {
+// placeOf reads a day of this place's calendar, or a moment, as the daemon wants
+// it; what is neither is an id or a cursor.
+func placeOf(s string) string {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return at.UTC().Format(time.RFC3339)
+		}
+	}
+	return s
+}
+
+// page returns the newest n messages before a cursor, oldest first; with at
+// given, those around it.
+func (r *reader) page(ctx context.Context, before, at string, n int) ([]api.Message, error) {
+	if at != "" && n > 0 {
+		p, err := r.c.client.Messages(ctx, r.group.ID, api.Page{Around: at, Limit: min(n, api.MaxPage)})
+		return p.Items, err
+	}
 	var all []api.Message
 	for n > 0 {
 		p, err := r.c.client.Messages(ctx, r.group.ID, api.Page{Before: before, Limit: min(n, api.MaxPage)})

@@ -13,7 +13,7 @@ func (s *Server) messageVerbs() {
 			Group  string `path:"g" doc:"group id"`
 			Before string `query:"before" maxLength:"256" doc:"cursor: entries before it"`
 			After  string `query:"after" maxLength:"256" doc:"cursor: entries after it"`
-			Around string `query:"around" maxLength:"256" doc:"cursor or message id in the middle"`
+			Around string `query:"around" maxLength:"256" doc:"cursor, message id or moment (RFC 3339) in the middle"`
 			Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 		}) (*body[api.MessagePage], error) {
 			g, err := (ofGroup{in.Group}).id()

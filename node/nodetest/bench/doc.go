@@ -20,6 +20,7 @@
 // two rows to the report, which main writes to bench/ as JSON and, for a full
 // run, to BENCHMARKS.md.
 //
-//	make bench         all, about four minutes
+//	make bench         all; homes of a million messages are written for it, so
+//	                   about a quarter of an hour
 //	make bench-quick   under three
 package main

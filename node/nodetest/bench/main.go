@@ -23,11 +23,12 @@ type scale struct {
 	Settle   time.Duration // until idle memory is read
 	Sizes    []int         // of groups
 	Rooms    int           // runs of the packages' benchmarks
+	Stored   []int         // messages in homes that are opened
 }
 
 func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions, for under three minutes")
-	only := flag.String("only", "", "letters of the measurements to make, of mpjltcg (default all)")
+	only := flag.String("only", "", "letters of the measurements to make, of mpsjltcg (default all)")
 	daemon := flag.String("daemon", "", "mutualsd to measure (default: built from cmd/mutualsd)")
 	out := flag.String("out", "bench", "folder of the JSON result")
 	doc := flag.String("doc", "", "markdown file to write; empty writes none")
@@ -50,9 +51,9 @@ func main() {
 }
 
 func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
-	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5}
+	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5, Stored: []int{10_000, 100_000, 1_000_000}}
 	if quick {
-		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 1}
+		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 1, Stored: []int{10_000}}
 	}
 	dir, err := os.MkdirTemp("", "mutuals-bench-")
 	if err != nil {
@@ -76,6 +77,7 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 	}{
 		{"m", "a daemon at rest, its start", b.measureIdle},
 		{"p", "posts on one node", b.measurePosts},
+		{"s", "homes that hold much", b.measureSizes},
 		{"j", "joins", b.measureJoins},
 		{"l", "latency", b.measureLatency},
 		{"t", "sustained rate", b.measureRate},

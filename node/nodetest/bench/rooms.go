@@ -58,9 +58,11 @@ func (b *bench) room(f figure, goal float64) {
 }
 
 // benchmarks runs those of a package whose names match, as often as the scale
-// says, and gives the samples of each by name and unit.
-func (b *bench) benchmarks(ctx context.Context, pkg, names, times string) (map[string][]float64, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", names, "-benchtime", times, "-count", strconv.Itoa(b.scale.Rooms), pkg)
+// says, with more arguments for the test program if need be, and gives the
+// samples of each by name and unit.
+func (b *bench) benchmarks(ctx context.Context, pkg, names, times string, more ...string) (map[string][]float64, error) {
+	args := []string{"test", pkg, "-run", "^$", "-bench", names, "-benchtime", times, "-count", strconv.Itoa(b.scale.Rooms)}
+	cmd := exec.CommandContext(ctx, "go", append(args, more...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
