@@ -181,10 +181,8 @@ func (l *Log) CheckSegment(ops []*Op) *Refusal {
 		return refuse(ReasonUpdateNeeded, "version")
 	}
 	for i := range ops[:len(ops)-1] {
-		o, next := ops[i], ops[i+1]
-		prev, ok := next.Prev.Get()
-		if o.Version != Version || !ok || prev != o.ID || o.Chain != next.Chain || o.IncID() != next.IncID() || o.Seq+1 != next.Seq {
-			return refuse(ReasonMalformed, "a segment that breaks off at seq %d", o.Seq)
+		if r := runsOn(ops[i], ops[i+1]); r != nil {
+			return r
 		}
 	}
 	if last.Chain == Control && last.Kind == KindGenesis {
@@ -203,6 +201,16 @@ func (l *Log) CheckSegment(ops []*Op) *Refusal {
 	for _, o := range ops[:len(ops)-1] {
 		l.keepInner(o, l.g.nodes[inc].leaf.OpKey)
 		o.authentic = true
+	}
+	return nil
+}
+
+// runsOn refuses two operations of which the second is not the next of the
+// first one's chain.
+func runsOn(o, next *Op) *Refusal {
+	prev, ok := next.Prev.Get()
+	if o.Version != Version || !ok || prev != o.ID || o.Chain != next.Chain || o.IncID() != next.IncID() || o.Seq+1 != next.Seq {
+		return refuse(ReasonMalformed, "a segment that breaks off at seq %d", o.Seq)
 	}
 	return nil
 }

@@ -50,7 +50,6 @@ func FuzzDecode(f *testing.F) {
 		}
 		_ = o.String()
 		_, _ = groups.DecodeUnsigned(b)
-		_, _ = groups.DecodeGossip(b)
 	})
 }
 

@@ -200,19 +200,6 @@ func DecodeUnsigned(frame []byte) (*Op, *Refusal) {
 	return o.withCipher(rest)
 }
 
-// DecodeGossip is Decode for gossip, where a content frame carries its whole
-// ciphertext and every frame its signature (R9).
-func DecodeGossip(frame []byte) (*Op, *Refusal) {
-	o, r := Decode(frame)
-	if r != nil {
-		return nil, r
-	}
-	if !o.Update && !o.Whole() {
-		return nil, refuse(ReasonMalformed, "nothing after the signature")
-	}
-	return o, nil
-}
-
 func splitCore(frame []byte) (core, rest []byte, _ *Refusal) {
 	if len(frame) > MaxFrame {
 		return nil, nil, refuse(ReasonTooLarge, "frame of %d bytes, at most %d", len(frame), MaxFrame)

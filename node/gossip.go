@@ -105,15 +105,15 @@ func (r *room) publish(ops []*groups.Op) {
 	}
 	onTopic := map[wire.PeerKey]bool{}
 	if t != nil {
-		for _, op := range ops {
-			on := t
-			if op.Chain == groups.Control && before != nil {
+		for _, run := range groups.SplitRuns(ops) {
+			last, on := run[len(run)-1], t
+			if last.Chain == groups.Control && before != nil {
 				on = before // the others are still there: this is what moves them
 			}
-			if err := on.t.Publish(r.n.ctx, op.Frame()); err != nil {
+			if err := on.t.Publish(r.n.ctx, groups.EncodeGossip(run)); err != nil {
 				r.log.Debug("publishing failed", "err", err)
-			} else if op.Chain == groups.Content && len(on.t.Peers()) > 0 {
-				r.noteSent(op.IncID(), op.Seq)
+			} else if last.Chain == groups.Content && len(on.t.Peers()) > 0 {
+				r.noteSent(last.IncID(), last.Seq)
 			}
 		}
 		if t == before && r.n.now().Sub(t.joined) > meshForms {

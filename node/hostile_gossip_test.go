@@ -47,6 +47,17 @@ func (r *rogue) content(t *testing.T, n *Node) *groups.Op {
 	return must[*groups.Op](t)(r.log.ComposeContent(r.inc, r.keys.Op, n.nowMs(), eid, [16]byte{}, size, func([]byte, uint64) ([]byte, error) { return make([]byte, size), nil }))
 }
 
+// contents is what the rogue says next, in one chain.
+func (r *rogue) contents(t *testing.T, n *Node, count int) (out []*groups.Op) {
+	t.Helper()
+	for range count {
+		op := r.content(t, n)
+		r.log.Apply(op)
+		out = append(out, op)
+	}
+	return out
+}
+
 // A member's bad frames are stopped at the first node, cost it its place, and
 // hide nothing that others say.
 func TestRogueGossip(t *testing.T) {
@@ -100,6 +111,29 @@ func TestRogueGossip(t *testing.T) {
 		}
 		if v, _ := at.judgeGossip(self, strangerOp(1, wire.Marshal(groups.RemoveBody{Account: r.acc})).Frame()); v != mesh.Ignore {
 			t.Errorf("an operation of nobody known: %v", v)
+		}
+	})
+	s.attack(t, "runs", 4, func(t *testing.T) {
+		self := r.mesh.Self()
+		said := r.contents(t, s.ann, 20)
+		judged := func(what string, frame []byte, want mesh.Verdict) {
+			t.Helper()
+			if v, _ := at.judgeGossip(self, frame); v != want {
+				t.Errorf("%s: %v, want %v", what, v, want)
+			}
+		}
+		forged := groups.EncodeGossip(said[:3])
+		forged[len(forged)-len(said[2].Cipher)-1] ^= 1
+		judged("a forged run", forged, mesh.Reject)
+		judged("what hangs on nothing", groups.EncodeGossip([]*groups.Op{said[0], said[2]}), mesh.Reject)
+		judged("a run", groups.EncodeGossip(said[:3]), mesh.Accept)
+		judged("the run again", groups.EncodeGossip(said[:3]), mesh.Ignore)
+		judged("a part of it", groups.EncodeGossip(said[1:3]), mesh.Ignore)
+		judged("its last alone", said[2].Frame(), mesh.Ignore)
+		judged("old and new", groups.EncodeGossip(said[1:4]), mesh.Accept)
+		// Each operation counts, however they are put together.
+		if rates := newRates(); !rates.allow(r.inc, groups.Content, 10_000) || rates.allow(r.inc, groups.Content, 10_000) {
+			t.Error("the operations of a run are not counted")
 		}
 	})
 	s.attack(t, "a flood on the topic", 6, func(t *testing.T) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"time"
 
 	"mutuals/groups"
 	"mutuals/identity/wire"
@@ -9,19 +10,30 @@ import (
 	"mutuals/store"
 )
 
-// arrival is an operation that came by gossip; its signature was verified on
-// the way in.
+// arrival is one message of gossip; its signatures were verified on the way in.
 type arrival struct {
-	op   *groups.Op
-	from wire.PeerKey
+	ops   []*groups.Op
+	bytes int // of the frame
+	from  wire.PeerKey
 }
 
 const (
-	// arrivalQueue is how many gossiped operations wait for the room: a second
-	// of the fastest group. What does not fit is fetched by sync.
+	// arrivalQueue is how many messages of gossip wait for the room, and
+	// arrivalBytes what they weigh: some seconds of the fastest group. What does
+	// not fit is counted, and fetched by sync.
 	arrivalQueue = 4096
-	// arrivalBatch is how many of them share a transaction.
-	arrivalBatch = 512
+	arrivalBytes = 16 << 20
+	// arrivalBatch is how many operations share a transaction, and
+	// arrivalBatchBytes what their frames weigh: a message weighs some times its
+	// frame on disk, and a transaction holds 2 MB.
+	arrivalBatch      = 512
+	arrivalBatchBytes = 512 << 10
+	// restTimes and restMost say how long a room lets arrivals gather after it
+	// stored several at once: in a burst the syncs are most of what they cost,
+	// and of half as many each brings twice as much. A message that comes alone
+	// never waits.
+	restTimes = 2
+	restMost  = 50 * time.Millisecond
 )
 
 // judgeGossip is the third gate: whether a frame that a peer sends on a topic
@@ -32,13 +44,17 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 	if !v.gossips(from) {
 		return mesh.Reject, nil
 	}
-	op, refusal := groups.DecodeGossip(frame)
+	ops, refusal := groups.DecodeGossip(frame)
 	if refusal != nil {
+		if refusal.Reason.Class() != groups.ClassReject {
+			return mesh.Ignore, nil // of a newer version
+		}
 		r.n.blame(from, refusal)
 		return mesh.Reject, nil
 	}
-	inc, known := v.state.Inc(op.IncID())
-	if h, ok := v.state.Harbor(op.IncID()); ok {
+	author, chain := ops[0].IncID(), ops[0].Chain // of all
+	inc, known := v.state.Inc(author)
+	if h, ok := v.state.Harbor(author); ok {
 		inc, known = groups.IncInfo{Device: h.Device, Live: h.Appointed, Seated: h.Appointed}, true
 	}
 	if !known {
@@ -50,57 +66,65 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 	if !inc.Live || inc.Cut || !inc.Seated {
 		return mesh.Ignore, nil
 	}
-	if !op.Authenticate(r.group, inc.Device) {
+	if !groups.AuthenticateRun(r.group, inc.Device, ops) {
 		r.n.blame(from, &groups.Refusal{Reason: groups.ReasonBadSignature})
 		return mesh.Reject, nil
 	}
-	// One core may have many valid signatures, and old frames can be sent
-	// again: who passes them on would carry a flood and use up the author's
-	// right to speak.
-	if !r.seen.first(op) {
+	// One core may have many valid signatures, old frames can be sent again, and
+	// operations put into other runs: who passes them on would carry a flood and
+	// use up the author's right to speak.
+	fresh := r.seen.fresh(ops)
+	if fresh == 0 {
 		return mesh.Ignore, nil
 	}
-	if !r.n.rates.allow(op.IncID(), op.Chain) {
+	if !r.n.rates.allow(author, chain, fresh) {
+		// Nobody is punished, and what was ignored here comes by sync.
 		return mesh.Ignore, nil
 	}
-	return mesh.Accept, op
+	return mesh.Accept, arrival{ops: ops, bytes: len(frame), from: from}
 }
 
-// deliver queues a gossiped operation for the room.
+// deliver queues what came by gossip for the room.
 func (r *room) deliver(from wire.PeerKey, checked any) {
-	op, ok := checked.(*groups.Op)
+	a, ok := checked.(arrival)
 	if !ok {
 		return
 	}
-	select {
-	case r.arrivals <- arrival{op: op, from: from}:
-	default:
-		r.n.stats.dropped.Add(1)
-		r.askBack(from)
+	if r.arriving.Add(int64(a.bytes)) <= arrivalBytes {
+		select {
+		case r.arrivals <- a:
+			return
+		default:
+		}
 	}
+	r.arriving.Add(-int64(a.bytes))
+	r.n.stats.dropped.Add(1)
+	r.askBack(from)
 }
 
 // takeArrivals takes in one arrival and those that wait behind it, in one
-// transaction.
-func (r *room) takeArrivals(first arrival) {
-	batch := []arrival{first}
-	for len(batch) < arrivalBatch {
+// transaction; it returns how long to let others gather before the next.
+func (r *room) takeArrivals(first arrival) (rest time.Duration) {
+	batch, ops, bytes := []arrival{first}, len(first.ops), first.bytes
+	for ops < arrivalBatch && bytes < arrivalBatchBytes {
 		select {
 		case a := <-r.arrivals:
-			batch = append(batch, a)
+			batch, ops, bytes = append(batch, a), ops+len(a.ops), bytes+a.bytes
 			continue
 		default:
 		}
 		break
 	}
+	r.arriving.Add(-int64(bytes))
 	take := func(batch []arrival) error {
 		return r.commit(func(c *commit) error {
 			for _, a := range batch {
-				r.ingest(c, a.from, []*groups.Op{a.op}, true)
+				r.ingest(c, a.from, a.ops, true)
 			}
 			return nil
 		})
 	}
+	began := time.Now()
 	err := take(batch)
 	if errors.Is(err, store.ErrTooLarge) {
 		for _, a := range batch {
@@ -110,8 +134,12 @@ func (r *room) takeArrivals(first arrival) {
 		}
 	}
 	if err != nil {
-		r.log.Warn("storing what arrived failed", "ops", len(batch), "err", err)
+		r.log.Warn("storing what arrived failed", "ops", ops, "err", err)
 	}
+	if ops == 1 {
+		return 0
+	}
+	return min(restTimes*time.Since(began), restMost)
 }
 
 // ingest takes operations through the ladder, then those that waited for
@@ -119,6 +147,7 @@ func (r *room) takeArrivals(first arrival) {
 // signatures of ops were verified already.
 func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified bool) int {
 	got := 0
+	ops = ops[r.hereAlready(ops):]
 	for i, op := range ops {
 		if r.office != nil && op.Chain == groups.Content && r.overfull() {
 			continue // it comes again once there is room
@@ -140,12 +169,40 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 			if r.parked.add(op, from, r.n.now()) {
 				got++
 			}
-			if l := r.links[from]; l != nil {
+			l := r.links[from]
+			switch {
+			case l == nil:
+			case op.Chain == groups.Content && op.Seq > r.nextSeq(op.IncID(), op.Chain):
+				r.lackSoon(l, nil) // likely on its way: gossip has many ways
+			default:
 				l.pullSoon() // a gap: ask now
 			}
 		}
 	}
 	return got
+}
+
+// hereAlready counts the operations at the front of a run of content that are here
+// as they are: the last of them is, and it leads back to the others.
+func (r *room) hereAlready(ops []*groups.Op) (n int) {
+	at := chainOf{ops[0].IncID(), ops[0].Chain}
+	if at.chain != groups.Content || at.inc == r.me {
+		return 0
+	}
+	for n < len(ops) && ops[n].IncID() == at.inc && ops[n].Chain == at.chain && r.holds(ops[n]) {
+		if prev, _ := ops[n].Prev.Get(); n > 0 && prev != ops[n-1].ID {
+			return 0
+		}
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	last := ops[n-1]
+	if groups.HeadOf(last.ID) != r.heads[at].Head && r.stored(at.inc, at.chain, last.Seq, last.ID) == nil {
+		return 0
+	}
+	return n
 }
 
 // judge takes one operation up the ladder and applies it if it holds.

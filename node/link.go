@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"mutuals/groups"
@@ -42,6 +43,10 @@ type link struct {
 	ended   chan struct{} // closed when nothing more will be told
 	cancel  context.CancelFunc
 	told    groups.Vector // what was told last
+	// lacks is content the peer says it has that is not here, waits is whether
+	// what it brought waits for content: gossip may still bring it.
+	lacks groups.Vector
+	waits bool
 	// keysAt is when to ask for keys it did not give, zero if none; keysWait
 	// the wait before that.
 	keysAt   time.Time
@@ -289,11 +294,56 @@ func (n *Node) hearTeller(ctx context.Context, s *mesh.Stream, first *groups.Syn
 func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.Vector) {
 	r.step(ctx, func(c *commit) error {
 		r.note(c, peer, entries)
-		if l := r.links[peer]; l != nil && len(r.wants(r.vectorNow(), entries)) > 0 {
-			l.pullNow()
+		wants := r.wants(r.vectorNow(), entries)
+		switch l := r.links[peer]; {
+		case l == nil || len(wants) == 0:
+		case groups.ChainKind(wants[0].Chain) == groups.Content:
+			r.lackSoon(l, entries)
+		default:
+			l.pullNow() // what decides comes first, and is seldom
 		}
 		return nil
 	})
+}
+
+// lackGrace is how long content that a peer has may still be on its way by
+// gossip, before it is pulled: in a burst every member would else fetch from
+// every other what the topic is about to bring. What is lost is so missed for
+// this long, once somebody shows that there is more.
+const lackGrace = 150 * time.Millisecond
+
+// lackSoon notes that content is missing which a peer has: by the entries of
+// its have, or, without, because what it brought builds on it.
+func (r *room) lackSoon(l *link, entries groups.Vector) {
+	if entries == nil {
+		l.waits = true
+	}
+	for _, e := range entries {
+		l.lacks = slices.DeleteFunc(l.lacks, func(old groups.VectorEntry) bool { return old.Inc == e.Inc && old.Chain == e.Chain })
+		if len(l.lacks) < maxLacks {
+			l.lacks = append(l.lacks, e)
+		}
+	}
+	if r.lackDue == nil {
+		r.lackDue = time.After(lackGrace)
+	}
+}
+
+// maxLacks bounds the chains noted so of one peer: what a have may name. A pull
+// asks for all that is missing anyway.
+const maxLacks = groups.MaxHave
+
+// pullLacks pulls what has not come by itself.
+func (r *room) pullLacks() {
+	r.lackDue = nil
+	now := r.vectorNow()
+	for peer, l := range r.links {
+		lacks, waits := l.lacks.Sort(), l.waits && r.parked.by[peer].ops > 0
+		l.lacks, l.waits = nil, false
+		if waits || len(r.wants(now, lacks)) > 0 {
+			l.pullNow()
+		}
+	}
 }
 
 // noteHeld notes a whole vector.

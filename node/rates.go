@@ -48,7 +48,9 @@ func newRates() *rates {
 	}
 }
 
-func (r *rates) ask(l *limiters, who [32]byte) bool {
+func (r *rates) ask(l *limiters, who [32]byte) bool { return r.askN(l, who, 1) }
+
+func (r *rates) askN(l *limiters, who [32]byte, n int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b := l.by[who]
@@ -59,7 +61,7 @@ func (r *rates) ask(l *limiters, who [32]byte) bool {
 		b = rate.NewLimiter(l.every, l.burst)
 		l.by[who] = b
 	}
-	return b.Allow()
+	return b.AllowN(time.Now(), n)
 }
 
 func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
@@ -78,13 +80,13 @@ func (r *rates) restore(p wire.PeerKey) bool {
 // autoAccept tells whether one more seat that a mutual offers is taken unasked.
 func (r *rates) autoAccept(a wire.AccountID) bool { return r.ask(&r.autos, a) }
 
-// allow tells whether one more gossiped operation of an incarnation is passed
-// on; over it the operation waits for sync and nobody is punished.
-func (r *rates) allow(inc wire.OpID, chain groups.ChainKind) bool {
+// allow tells whether n more gossiped operations of an incarnation are passed
+// on; over it they wait for sync and nobody is punished.
+func (r *rates) allow(inc wire.OpID, chain groups.ChainKind, n int) bool {
 	if chain == groups.Control {
-		return r.ask(&r.control, inc)
+		return r.askN(&r.control, inc, n)
 	}
-	return r.ask(&r.content, inc)
+	return r.askN(&r.content, inc, n)
 }
 
 // blame notes that a peer sent what no honest peer sends. It is logged a few

@@ -28,6 +28,7 @@ type room struct {
 	calls    chan func()
 	words    chan word
 	arrivals chan arrival
+	arriving atomic.Int64 // what the frames of those weigh, in bytes
 	done     chan struct{}
 	genesis  []byte // the frame; set once, before others see the room
 	view     atomic.Pointer[view]
@@ -84,6 +85,7 @@ type room struct {
 	sinceRekey int              // messages since the newest epoch was taken in
 	owed       []owedRevocation // of own devices, to be written
 	heardAt    time.Time        // when everything a member had was fetched last
+	lackDue    <-chan time.Time // when to pull what gossip has not brought; nil: nothing is missed
 	haveDue    bool             // linked members are owed a have
 	toldAt     time.Time        // when they got the last
 }
@@ -177,6 +179,7 @@ type commit struct {
 	dirty   bool                // memory is ahead of the disk
 	keyed   bool                // an epoch's secret came
 	regroup bool                // readers are owed the group as it is now
+	shown   func()              // once it is on disk and in the view, before it is published
 	after   []func()            // once it is on disk
 }
 
@@ -311,6 +314,9 @@ func (r *room) commit(fn func(*commit) error) error {
 	}
 	r.seen.stored(c.taken)
 	r.show()
+	if c.shown != nil {
+		c.shown()
+	}
 	words := func(op *groups.Op) bool { return op.Chain == groups.Content }
 	r.publish(slices.DeleteFunc(slices.Clone(c.own), words))
 	for _, w := range c.wraps {
@@ -354,6 +360,7 @@ func (r *room) run(ctx context.Context) {
 	defer r.closeLinks()
 	tick := time.NewTicker(roomTick)
 	defer tick.Stop()
+	arrivals, rested := (<-chan arrival)(r.arrivals), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -364,8 +371,14 @@ func (r *room) run(ctx context.Context) {
 			r.takeLater()
 		case w := <-r.words:
 			r.takeWords(w)
-		case a := <-r.arrivals:
-			r.takeArrivals(a)
+		case a := <-arrivals:
+			if rest := r.takeArrivals(a); rest > 0 {
+				arrivals, rested = nil, time.After(rest)
+			}
+		case <-rested:
+			arrivals, rested = r.arrivals, nil
+		case <-r.lackDue:
+			r.pullLacks()
 		case <-tick.C:
 			r.tick()
 		}

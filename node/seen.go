@@ -8,8 +8,8 @@ import (
 )
 
 // maxSeen is how many cores that came by gossip are remembered twice over,
-// beyond those that are stored: the arrival queue and as much again.
-const maxSeen = 2 * arrivalQueue
+// beyond those that are stored: more than one author may send in a burst.
+const maxSeen = 1 << 14
 
 // seen tells gossip which operations a room has had: those on its disk and the
 // newest that are on their way there. It is asked from other goroutines than
@@ -21,25 +21,36 @@ type seen struct {
 	now, old map[wire.OpID]struct{}
 }
 
-// first tells whether an operation, whose signature was verified, comes for
-// the first time.
-func (s *seen) first(op *groups.Op) bool {
+// fresh counts the operations of one message, whose signatures were verified,
+// that come for the first time: none, if its last does not.
+func (s *seen) fresh(ops []*groups.Op) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.had(ops[len(ops)-1]) {
+		return 0
+	}
+	for _, op := range ops {
+		if s.had(op) {
+			continue
+		}
+		n++
+		if s.now == nil || len(s.now) >= maxSeen {
+			s.now, s.old = map[wire.OpID]struct{}{}, s.now
+		}
+		s.now[op.ID] = struct{}{}
+	}
+	return n
+}
+
+// had tells whether an operation came before. The lock is held.
+func (s *seen) had(op *groups.Op) bool {
 	_, had := s.control[op.ID]
 	if op.Chain != groups.Control {
 		had = op.Seq <= s.content[chainOf{op.IncID(), op.Chain}]
 	}
 	_, now := s.now[op.ID]
 	_, old := s.old[op.ID]
-	if had || now || old {
-		return false
-	}
-	if s.now == nil || len(s.now) >= maxSeen {
-		s.now, s.old = map[wire.OpID]struct{}{}, s.now
-	}
-	s.now[op.ID] = struct{}{}
-	return true
+	return had || now || old
 }
 
 // stored notes operations that are on disk.

@@ -74,6 +74,11 @@ func (r *room) takeWords(first word) {
 		}
 	}
 	err := r.commit(func(c *commit) error {
+		c.shown = func() { // nobody waits for it to be published
+			for _, w := range batch {
+				w.answer <- nil
+			}
+		}
 		for _, w := range batch {
 			if err := w.say(c); err != nil {
 				return err
@@ -81,8 +86,11 @@ func (r *room) takeWords(first word) {
 		}
 		return nil
 	})
+	if err == nil {
+		return
+	}
 	for _, w := range batch {
-		if err != nil && len(batch) > 1 {
+		if len(batch) > 1 {
 			w.answer <- r.commit(w.say) // each alone tells whose fault it was
 			continue
 		}

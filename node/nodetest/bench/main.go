@@ -51,7 +51,7 @@ func main() {
 }
 
 func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
-	s := scale{Messages: 400, Posts: 1000, Burst: 5000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5, Stored: []int{10_000, 100_000, 1_000_000}}
+	s := scale{Messages: 400, Posts: 1000, Burst: 10_000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5, Stored: []int{10_000, 100_000, 1_000_000}}
 	if quick {
 		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 1, Stored: []int{10_000}}
 	}
