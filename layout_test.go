@@ -73,6 +73,7 @@ var thirdParty = map[string][]string{
 	"github.com/tyler-smith/go-bip39":            {"identity"},
 	"golang.org/x/crypto":                        {"identity", "identity/wire", "invites", "groups/seal", "store", "node"},
 	"golang.org/x/text":                          {"identity", "identity/wire", "invites", "groups", "cmd"},
+	"filippo.io/age":                             {"node"},
 	"github.com/dgraph-io/badger/v4":             {"store"},
 	"github.com/dgraph-io/ristretto/v2":          {"store"},
 	"github.com/libp2p/":                         {"node/mesh", "node/mesh/meshtest"},

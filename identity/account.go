@@ -33,6 +33,16 @@ func (e Entropy) Root() Root {
 	return RootFromSeed([32]byte(seed))
 }
 
+// BackupSeed derives the secret that opens the account's backups: the seed of
+// a hybrid identity of age (I26). A device keeps its public half only.
+func (e Entropy) BackupSeed() [32]byte {
+	seed, err := hkdf.Key(sha256.New, e[:], []byte(wire.LabelRoot), "age", 32)
+	if err != nil {
+		panic("internal error: hkdf: " + err.Error())
+	}
+	return [32]byte(seed)
+}
+
 // Format keeps the entropy out of logs.
 func (Entropy) Format(s fmt.State, _ rune) { writeSecret(s) }
 

@@ -96,6 +96,16 @@ func (n *Node) entropy(words string) (identity.Entropy, error) {
 // them to the home. The root key is kept sealed until its words were confirmed,
 // and not at all when they were typed in.
 func (n *Node) newDevice(e identity.Entropy, keepRoot bool) (*device, error) {
+	dev, err := n.certify(e, keepRoot)
+	if err != nil {
+		return nil, err
+	}
+	// Last: a home with keys.sealed is a home with an identity.
+	return dev, n.writeKeys(dev)
+}
+
+// certify makes a device and writes all of it but its keys.
+func (n *Node) certify(e identity.Entropy, keepRoot bool) (*device, error) {
 	root := e.Root()
 	keys, err := identity.NewDeviceKeys(n.cfg.Rand)
 	if err != nil {
@@ -116,11 +126,10 @@ func (n *Node) newDevice(e identity.Entropy, keepRoot bool) (*device, error) {
 			return nil, err
 		}
 	}
-	if err := n.home.write(fileDevice, wire.Marshal(deviceFile{V: 1, Chain: dev.chain, Pop: dev.pop})); err != nil {
+	if err := n.keepRecipient(e); err != nil {
 		return nil, err
 	}
-	// Last: a home with keys.sealed is a home with an identity.
-	return dev, n.writeKeys(dev)
+	return dev, n.home.write(fileDevice, wire.Marshal(deviceFile{V: 1, Chain: dev.chain, Pop: dev.pop}))
 }
 
 func (n *Node) writeKeys(dev *device) error {

@@ -66,7 +66,7 @@ const (
 // kind that is r alone.
 func (r *room) conversation(v *view) []part {
 	other, direct := between(r.n.dev.account(), v.state)
-	if !direct || v.me.IsZero() {
+	if !direct || !v.ours() {
 		return []part{{r, v}}
 	}
 	return r.n.conversationWith(other, part{r, v})
@@ -80,7 +80,7 @@ func (n *Node) conversationWith(other wire.AccountID, given ...part) []part {
 	parts := slices.Clone(given)
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
-		if a, direct := between(self, v.state); !direct || a != other || v.me.IsZero() {
+		if a, direct := between(self, v.state); !direct || a != other || !v.ours() {
 			continue
 		}
 		if !slices.ContainsFunc(parts, func(p part) bool { return p.r == r }) {

@@ -22,7 +22,7 @@ func (n *Node) Groups(context.Context) ([]api.Group, error) {
 	var out []api.Group
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
-		if v.me.IsZero() || r.conversation(v)[0].r != r {
+		if !v.ours() || r.conversation(v)[0].r != r {
 			continue // not let in, or shown with the one that is written in
 		}
 		out = append(out, r.api(v))
@@ -289,6 +289,7 @@ func (r *room) plain(v *view) api.Group {
 	if out.Void = v.void(); out.Void != nil {
 		out.Status = api.MemberRemoved
 	}
+	out.Returning = v.returning() && out.Status == api.MemberSeated
 	out.Ownership = r.n.ownershipOf(s)
 	out.Synced, out.Gaps, out.CompleteTo = len(v.gaps.list) == 0, v.gaps.list, v.gaps.completeTo
 	out.OnlyHere = r.onlyHere(v)

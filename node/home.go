@@ -17,7 +17,9 @@ const (
 	fileRoot   = "root.sealed" // the words, until they were written down
 	fileDevice = "device.cert" // certificate chain and proof of possession
 	fileListen = "listen.json" // the ports once chosen
-	dirStore   = "store"
+	// fileRecipient is what backups are sealed to; the words alone open them.
+	fileRecipient = "backup.recipient"
+	dirStore      = "store"
 )
 
 // maxHomeFile bounds what is read of any of these files: the largest is a

@@ -316,8 +316,10 @@ func (n *Node) clearHome() error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := n.home.remove(fileDevice); err != nil {
-		return err
+	for _, name := range []string{fileDevice, fileRecipient} {
+		if err := n.home.remove(name); err != nil {
+			return err
+		}
 	}
 	return os.RemoveAll(n.home.path(dirStore))
 }

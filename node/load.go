@@ -53,6 +53,9 @@ func (r *room) load() error {
 		if err := wire.Unmarshal(row.Meta, &r.meta); err != nil {
 			return err
 		}
+		if _, r.kept, err = tx.Setting(keptKey(r.group)); err != nil {
+			return err
+		}
 		if err := r.loadOffice(tx); err != nil {
 			return err
 		}
@@ -334,7 +337,7 @@ func (n *Node) openRoom(group wire.GroupID) (*room, error) {
 
 // forgetRoom drops a group this account was not let into.
 func (n *Node) forgetRoom(r *room) {
-	if v := r.view.Load(); !v.me.IsZero() {
+	if r.view.Load().ours() {
 		return // it was a member once: the history stays
 	}
 	n.dropRoom(r)
@@ -360,7 +363,9 @@ func (n *Node) dropRoom(r *room) {
 	delete(n.rooms, r.group)
 	n.roomsMu.Unlock()
 	r.stop()
-	err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.DeleteSetting(officeKey(r.group)) })
+	err := n.store.Update(n.ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.DeleteSetting(officeKey(r.group)), tx.DeleteSetting(keptKey(r.group)))
+	})
 	if r.office != nil {
 		n.harbored.Add(-r.office.used)
 	}
@@ -426,11 +431,15 @@ func (n *Node) openRooms() []*room {
 // not_found otherwise.
 func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
 	r := n.room(g)
-	if r == nil || r.view.Load().me.IsZero() {
+	if r == nil || !r.view.Load().ours() {
 		return nil, api.NewProblem(api.NotFound).Explain("no group %v here", g)
 	}
 	return r, nil
 }
+
+// returning tells whether this account has a seat and this device, which a
+// backup gave the history to, is not in the group yet.
+func (v *view) returning() bool { return v.kept && v.me.IsZero() }
 
 // notSeated says why this account may not act in the group.
 func (r *room) notSeated() *api.Problem {
@@ -442,6 +451,8 @@ func (r *room) notSeated() *api.Problem {
 	switch {
 	case v.void() != nil:
 		return api.NewProblem(api.AdmissionVoid)
+	case v.returning():
+		return api.NewProblem(api.NotSynced).Explain("this device was restored from a backup and is not back in the group yet: any member it is linked to lets it in")
 	case !ok || m.Status == groups.StatusLeft:
 		return api.NewProblem(api.NotMember)
 	case m.Status == groups.StatusWaitlisted:

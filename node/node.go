@@ -34,6 +34,7 @@ type Node struct {
 	once   sync.Once
 
 	beginning sync.Mutex // one identity is made at a time
+	backing   sync.Mutex // one backup is made at a time
 	begun     atomic.Bool
 
 	// Set once, before begun.
@@ -141,8 +142,16 @@ func (n *Node) open(dev *device) (err error) {
 	return nil
 }
 
-// start opens the rooms and joins the network.
+// start joins the network and opens the rooms.
 func (n *Node) start() error {
+	if err := n.joinNetwork(); err != nil {
+		return err
+	}
+	return n.openUp()
+}
+
+// joinNetwork reads what must be known before anybody is met, and joins.
+func (n *Node) joinNetwork() error {
 	if err := n.loadRecords(); err != nil {
 		return fmt.Errorf("reading addresses: %w", err)
 	}
@@ -152,9 +161,11 @@ func (n *Node) start() error {
 	if err := n.loadAskers(); err != nil {
 		return fmt.Errorf("reading requests: %w", err)
 	}
-	if err := n.startMesh(); err != nil {
-		return err
-	}
+	return n.startMesh()
+}
+
+// openUp opens the rooms and serves everybody.
+func (n *Node) openUp() error {
 	var ids []wire.GroupID
 	if err := n.store.View(func(tx *store.Tx) error {
 		return tx.EachGroup(func(g store.GroupRow) error {

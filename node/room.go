@@ -41,6 +41,7 @@ type room struct {
 	office     *office   // where this node is the group's harbor, and no member
 	me         wire.OpID // own incarnation, zero while not admitted
 	meta       groupMeta
+	kept       bool // it came from a backup
 	keys       *keyring
 	locked     map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
 	parked     parking
@@ -106,6 +107,7 @@ type view struct {
 	epoch   groups.Epoch                       // sent under, of generation 0 for none
 	gaps    gaps
 	twin    bool // another copy of this home was found out here
+	kept    bool // it came from a backup
 	latest  *timeline.Entry
 	unread  int
 }
@@ -140,6 +142,10 @@ func (v *view) void() *api.Void {
 	}
 	return voidOf(cause, by)
 }
+
+// ours tells whether what was said here is for this account's person: this
+// device is or was in the group, or a backup brought it.
+func (v *view) ours() bool { return !v.me.IsZero() || v.kept }
 
 // inIt tells whether this account has a seat or waits for one.
 func (v *view) inIt() bool { return v.seated() || v.waits() }
@@ -400,7 +406,7 @@ func (r *room) show() {
 // look replaces the view and returns the one before, nil at first.
 func (r *room) look() (old, now *view) {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, latest: r.latest, unread: r.unread, blind: r.office != nil}
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, blind: r.office != nil}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())
 	}

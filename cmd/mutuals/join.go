@@ -167,6 +167,9 @@ func stageWords(t api.Task) string {
 		api.StageComparing:  "Type this number on your other device:",
 		api.StageCertifying: "the number is right…",
 		api.StageLinked:     "linked",
+		api.StageWriting:    "writing…",
+		api.StageVerifying:  "reading and verifying…",
+		api.StageRestoring:  "restoring…",
 	}[t.Stage]
 	switch {
 	case said == "":

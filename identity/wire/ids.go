@@ -176,6 +176,20 @@ func bech(hrp string, b []byte) string {
 	return s
 }
 
+// Bech32 encodes bytes with the checksum of BIP 173, as others' formats spell
+// their keys; ids of ours have that of BIP 350.
+func Bech32(hrp string, b []byte) string {
+	five, err := bech32.ConvertBits(b, 8, 5, true)
+	if err != nil {
+		panic("internal error: bech32 bits: " + err.Error())
+	}
+	s, err := bech32.Encode(hrp, five)
+	if err != nil {
+		panic("internal error: bech32: " + err.Error())
+	}
+	return s
+}
+
 func unbech(hrp, s string) ([32]byte, error) {
 	bad := func() ([32]byte, error) { return [32]byte{}, fmt.Errorf("%w: %q", ErrBadID, clip(s)) }
 	if len(s) > 90 {

@@ -54,6 +54,11 @@ const (
 	AdmissionVoid       Code = "admission_void"
 	NoHarbor            Code = "no_harbor"
 	Cloned              Code = "cloned" // a copy of this home writes too
+	FileExists          Code = "file_exists"
+	BackupKey           Code = "backup_key" // wrong words or passphrase
+	BackupBad           Code = "backup_bad" // damaged, forged, or no backup
+	BackupCutOff        Code = "backup_cut_off"
+	BackupForeign       Code = "backup_foreign"
 )
 
 // Exit is the exit code of a command.
@@ -274,4 +279,19 @@ var codes = map[Code]entry{
 	Cloned: {409, false, ExitConflict,
 		words{"A copy of this home writes too", "Two nodes write as one device, so this one has stopped in this group.", "End one of the two for good and delete its home; mutuals doctor says more."},
 		words{"这个主目录的另一份拷贝也在写", "两个节点以同一台设备的身份写入，本节点已在这个群停止写入。", "请彻底停用其中一个并删除它的主目录；mutuals doctor 有更多说明。"}},
+	FileExists: {409, false, ExitConflict,
+		words{"There is a file of that name already", "It is not overwritten: {file}.", "Give another name, or remove that file."},
+		words{"已有同名文件", "不会覆盖它：{file}。", "请换一个文件名，或先删除那个文件。"}},
+	BackupKey: {403, false, ExitNotAllowed,
+		words{"This does not open the backup", "", "Check the passphrase, or the 24 words: a backup opens with the words of its own account."},
+		words{"打不开这个备份", "", "请检查口令短语或 24 个单词：备份只能用它自己账号的单词打开。"}},
+	BackupBad: {422, false, ExitFailure,
+		words{"The backup is damaged, or no backup", "Nothing of it was used.", "Take another copy of the file, or an older backup."},
+		words{"备份已损坏，或不是备份", "没有使用其中的任何内容。", "请换用该文件的另一份拷贝，或更早的备份。"}},
+	BackupCutOff: {422, false, ExitFailure,
+		words{"The backup is cut off", "Its end is missing; nothing of it was used.", "Copy the whole file again, or take an older backup."},
+		words{"备份不完整", "文件结尾缺失；没有使用其中的任何内容。", "请重新复制整个文件，或换用更早的备份。"}},
+	BackupForeign: {403, false, ExitNotAllowed,
+		words{"The backup is of another account", "It is not of the account that these words are.", "Give the words of the account that made it."},
+		words{"这是另一个账号的备份", "它不属于这些单词对应的账号。", "请使用制作该备份的账号的单词。"}},
 }

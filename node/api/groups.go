@@ -32,6 +32,7 @@ type Group struct {
 	Waitlist    int           `json:"waitlist" doc:"how many wait for a seat"`
 	Role        string        `json:"role" enum:"owner,admin,member" doc:"own role"`
 	Status      string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
+	Returning   bool          `json:"returning,omitempty" doc:"restored from a backup: to be read, and this device is not let back in yet"`
 	Policy      Policy        `json:"policy"`
 	Unread      int           `json:"unread"`
 	LastMessage *Message      `json:"last_message" doc:"newest entry, null while there is none"`

@@ -15,6 +15,9 @@ const (
 	TaskTransfer = "transfer" // a group offered to its next owner
 	TaskSucceed  = "succeed"  // admins electing an owner
 	TaskLink     = "link"     // a second device of an account
+	TaskBackup   = "backup"   // a backup that is written
+	TaskVerify   = "verify"   // a backup that is read
+	TaskRestore  = "restore"  // a home that is made from a backup
 )
 
 // States of a task.
@@ -69,10 +72,21 @@ const (
 	StageLinked     = "linked"     // state done
 )
 
+// Stages of a backup, of its verification, and of a restore, which verifies
+// first.
+const (
+	StageWriting   = "writing"
+	StageWritten   = "written" // state done
+	StageVerifying = "verifying"
+	StageVerified  = "verified" // state done
+	StageRestoring = "restoring"
+	StageRestored  = "restored" // state done
+)
+
 // Task is work that outlives a request.
 type Task struct {
 	ID       string      `json:"id"`
-	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed,link"`
+	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed,link,backup,verify,restore"`
 	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
 	Stage    string      `json:"stage"`
 	Progress Progress    `json:"progress"`
@@ -99,6 +113,7 @@ type TaskResult struct {
 	Group   wire.GroupID   `json:"group,omitzero"`
 	Account wire.AccountID `json:"account,omitzero"`
 	Device  wire.DeviceID  `json:"device,omitzero" doc:"of a link: the new device"`
+	Backup  *Backup        `json:"backup,omitempty" doc:"of a backup, its verification or a restore"`
 	Number  string         `json:"number,omitempty" doc:"of a link, on the new device: what to type on the other"`
 }
 

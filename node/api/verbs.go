@@ -366,6 +366,21 @@ func (c *Client) MarkRead(ctx context.Context, g wire.GroupID, message wire.OpID
 	return err
 }
 
+// Backup: POST backups.
+func (c *Client) Backup(ctx context.Context, in BackupCreate) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/backups", in)
+}
+
+// VerifyBackup: POST backups/verify.
+func (c *Client) VerifyBackup(ctx context.Context, in BackupOpen) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/backups/verify", in)
+}
+
+// RestoreBackup: POST backups/restore.
+func (c *Client) RestoreBackup(ctx context.Context, in BackupRestore) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/backups/restore", in)
+}
+
 // Harbors: GET harbors; the zero group means all.
 func (c *Client) Harbors(ctx context.Context, g wire.GroupID) ([]Harbor, error) {
 	var out List[Harbor]

@@ -36,6 +36,12 @@ type Node interface {
 	// JoinAccount begins to make this home a device of an account.
 	JoinAccount(ctx context.Context, text string) (api.Task, error)
 
+	// Backup, VerifyBackup and RestoreBackup begin a task each; the last makes
+	// this home a device.
+	Backup(ctx context.Context, in api.BackupCreate) (api.Task, error)
+	VerifyBackup(ctx context.Context, in api.BackupOpen) (api.Task, error)
+	RestoreBackup(ctx context.Context, in api.BackupRestore) (api.Task, error)
+
 	People(ctx context.Context) ([]api.Person, error)
 	Person(ctx context.Context, a wire.AccountID) (api.Person, error)
 	Follows(ctx context.Context) ([]api.Person, error)

@@ -17,7 +17,7 @@ var (
 
 func TestUnknownRoutesAndMethodsAreProblems(t *testing.T) {
 	s := newTestServer(t, &fake{})
-	for _, path := range []string{"/nope", "/api/v1/nope", "/api/v1/", "/api/v1/backups", "/api/v2/status", "/favicon.ico", "/api/v1/groups/" + someGroup + "/receipts"} {
+	for _, path := range []string{"/nope", "/api/v1/nope", "/api/v1/", "/api/v1/vouchers", "/api/v2/status", "/favicon.ico", "/api/v1/groups/" + someGroup + "/receipts"} {
 		wantProblem(t, ask(t, s, "GET", path, "", nil), 404, api.NotFound)
 	}
 	w := ask(t, s, "DELETE", "/api/v1/status", "", nil)

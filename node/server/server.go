@@ -99,6 +99,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.statusVerbs()
 	s.identityVerbs()
 	s.deviceVerbs()
+	s.backupVerbs()
 	s.profileVerbs()
 	s.peopleVerbs()
 	s.requestVerbs()
