@@ -18,7 +18,7 @@ const (
 	// maxLinks is how many members of one group this node dials: a dozen links
 	// keep any group of 500 connected, and more cost memory for nothing.
 	maxLinks = 12
-	// searchLinks is how many it dials at once while it has found none of them.
+	// searchLinks is how many it dials at once when the first were not there.
 	searchLinks = 32
 	// farewellTime bounds telling a removed device what removed it.
 	farewellTime = 5 * time.Second
@@ -313,8 +313,8 @@ func (n *Node) tuneKeeps() {
 
 // somePeers chooses whom of a group to dial: of those who may be there the ones
 // next to this device on the ring of peer keys, at distances 1, 2, 4, …, so that
-// the choices of all together connect everybody in few hops. While none of the
-// group is linked it is simply the next ones.
+// the choices of all together connect everybody in few hops. When some of them
+// are away and none is linked it is simply the next ones, and more.
 func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
 	var all, there []wire.PeerKey
 	now, linked := n.now(), false
@@ -334,7 +334,7 @@ func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
 		return all
 	}
 	steps, most := powers, maxLinks
-	if !linked {
+	if !linked && len(there) < len(all) {
 		steps, most = ones, searchLinks
 	}
 	chosen := map[wire.PeerKey]bool{}

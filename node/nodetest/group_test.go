@@ -72,6 +72,7 @@ func TestGroupOfTwenty(t *testing.T) {
 		for _, what := range troubles {
 			cutAndHeal(c, what)
 		}
+		c.Logf("%v", c.Tally())
 	})
 }
 
