@@ -99,9 +99,9 @@ func (n *Node) Backup(_ context.Context, in api.BackupCreate) (api.Task, error) 
 	ctx, cancel := context.WithCancel(n.ctx)
 	t := n.tasks.begin(api.TaskBackup, api.StageWriting, cancel)
 	n.wg.Go(func() {
-		defer n.backing.Unlock()
 		defer cancel()
 		made, err := n.backUp(ctx, t, in.File, to)
+		n.backing.Unlock() // before anybody is told: they may want another
 		if err != nil {
 			n.log.Warn("a backup failed", "err", err)
 			t.fail(fileProblem(err))

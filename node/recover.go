@@ -251,9 +251,9 @@ func (n *Node) RestoreBackup(_ context.Context, in api.BackupRestore) (api.Task,
 	ctx, cancel := context.WithCancel(n.ctx)
 	t := n.tasks.begin(api.TaskRestore, api.StageVerifying, cancel)
 	n.wg.Go(func() {
-		defer n.beginning.Unlock()
 		defer cancel()
 		found, err := n.recover(ctx, t, src, e, strings.TrimSpace(in.Name))
+		n.beginning.Unlock() // before anybody is told: they may try again
 		if err != nil {
 			n.log.Info("restoring a backup failed", "err", err)
 			t.fail(fileProblem(err))
