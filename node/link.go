@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -23,11 +24,12 @@ const (
 	// pullRetry is how long after a failed pull the next is tried while the
 	// peer stays connected.
 	pullRetry = 2 * time.Second
-	// resync is how often a member is asked though it said nothing: what it
-	// said may have been lost with a stream. Equal digests cost 300 bytes.
-	resync = time.Minute
-	// telling bounds one unasked message on its way.
-	telling = 10 * time.Second
+	// resync and resyncMost bound how long a member is not asked though it said
+	// nothing: what it said may have been lost with a stream. Between them it is
+	// as long as the group was silent, and a quarter more or less, so that not
+	// all ask at once. Equal digests cost a stream and a hello each way.
+	resync     = time.Minute
+	resyncMost = 16 * time.Minute
 )
 
 // link is what a room keeps for one connected member: a stream on which it
@@ -121,14 +123,22 @@ func (r *room) closeLinks() {
 	}
 }
 
+// resyncWait is how long to wait for a reason to ask a member linked since began.
+func (r *room) resyncWait(began time.Time) time.Duration {
+	silent := r.n.now().Sub(time.UnixMilli(max(r.tookAt.Load(), began.UnixMilli())))
+	wait := min(max(silent, resync), resyncMost)
+	return wait*3/4 + rand.N(wait/2)
+}
+
 // keepPulling pulls whenever it is due, until the link ends.
 func (r *room) keepPulling(ctx context.Context, l *link) {
+	began := r.n.now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.ask:
-		case <-time.After(resync):
+		case <-time.After(r.resyncWait(began)):
 		}
 		err := r.pull(ctx, l.peer)
 		pause := pullPause
@@ -147,101 +157,6 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-// keepTelling writes what is queued; a stream that breaks is opened anew for
-// the next message.
-func (r *room) keepTelling(ctx context.Context, l *link) {
-	t := teller{r: r, l: l}
-	defer close(l.ended)
-	defer t.close()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case o := <-l.out:
-			t.tell(ctx, o)
-			continue
-		case <-l.last:
-		}
-		// The node is about to end: what waits is the last.
-		for {
-			select {
-			case o := <-l.out:
-				t.tell(ctx, o)
-				continue
-			default:
-			}
-			t.finish()
-			return
-		}
-	}
-}
-
-// teller is the stream on which a member is told unasked.
-type teller struct {
-	r *room
-	l *link
-	s *mesh.Stream // nil while there is none
-}
-
-func (t *teller) tell(ctx context.Context, o outgoing) {
-	if err := t.write(ctx, o.b); err != nil {
-		if t.s != nil {
-			t.s.Reset()
-			t.s = nil
-		}
-		t.r.tellAgain(ctx, t.l)
-		return
-	}
-	if o.seq > 0 {
-		t.r.noteSent(o.inc, o.seq)
-	}
-}
-
-func (t *teller) write(ctx context.Context, b []byte) error {
-	if t.s == nil {
-		s, err := t.r.n.mesh.Open(ctx, t.l.peer, protocolSync)
-		if err != nil {
-			return err
-		}
-		t.s = s
-		s.SetDeadline(time.Now().Add(telling))
-		if err := s.WriteFrame(groups.EncodeSync(&groups.SyncHave{Group: t.r.group})); err != nil {
-			return err
-		}
-	}
-	t.s.SetDeadline(time.Now().Add(telling))
-	return t.s.WriteFrame(b)
-}
-
-// finish waits until the member has read all: it closes its side then.
-func (t *teller) finish() {
-	if t.s == nil {
-		return
-	}
-	t.s.SetDeadline(time.Now().Add(lastWords))
-	if t.s.CloseWrite() == nil {
-		t.s.ReadFrame(1) // its end is all there is to read
-	}
-}
-
-func (t *teller) close() {
-	if t.s != nil {
-		t.s.Close()
-	}
-}
-
-// tellAgain forgets what a member was told, after a stream that broke: with
-// the next tick it is told all there is.
-func (r *room) tellAgain(ctx context.Context, l *link) {
-	if ctx.Err() != nil {
-		return
-	}
-	r.tell(func(*commit) error {
-		l.told, r.haveDue = nil, true
-		return nil
-	})
 }
 
 // hearTeller reads what a member tells unasked. The first have names the

@@ -28,6 +28,7 @@ type room struct {
 	calls    chan func()
 	words    chan word
 	arrivals chan arrival
+	tookAt   atomic.Int64 // when an operation was taken in last, in ms since 1970; 0: not since the start
 	arriving atomic.Int64 // what the frames of those weigh, in bytes
 	done     chan struct{}
 	genesis  []byte // the frame; set once, before others see the room
@@ -333,6 +334,7 @@ func (r *room) commit(fn func(*commit) error) error {
 		fn()
 	}
 	if len(c.taken) > 0 {
+		r.tookAt.Store(r.n.now().UnixMilli())
 		r.owe()
 	}
 	return nil

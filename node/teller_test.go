@@ -1,0 +1,81 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/node/api"
+	"mutuals/node/mesh"
+)
+
+// A member that ends the stream on which it is told, before it has read
+// anything of it, is told again: so does a device that has just been started
+// and has not opened the group yet.
+func TestToldAgain(t *testing.T) {
+	s := newSiege(t)
+	r := s.newRogue(t)
+	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), false) })
+	haves := make(chan groups.Vector, 16)
+	first := make(chan struct{}, 1)
+	first <- struct{}{}
+	r.mesh.Handle(protocolSync, 64, func(_ context.Context, st *mesh.Stream) {
+		defer st.Close()
+		for {
+			st.SetDeadline(time.Now().Add(patience))
+			b, err := st.ReadFrame(groups.MaxSyncFrame)
+			if err != nil {
+				return
+			}
+			m, err := groups.DecodeSync(b)
+			have, ok := m.(*groups.SyncHave)
+			if err != nil || !ok {
+				return // a pull
+			}
+			select {
+			case <-first:
+				return // what follows goes unread
+			default:
+			}
+			if len(have.Entries) > 0 {
+				haves <- have.Entries
+			}
+		}
+	})
+	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), true) })
+	var want groups.Vector
+	inRoom(t, s.ann, s.group, func(here *room) { want = here.vectorNow() })
+	select {
+	case got := <-haves:
+		if !slices.Equal(got, want) {
+			t.Errorf("told %v, want all of %v", got, want)
+		}
+	case <-time.After(patience):
+		t.Fatal("what was told to nobody is not told again")
+	}
+}
+
+// A group that is silent is compared ever more seldom, one that talks every
+// minute, and no two devices keep step.
+func TestResyncWait(t *testing.T) {
+	ann := testNode(t, "Ann")
+	r := ann.room(newGroup(t, ann, api.GroupCreate{}))
+	now := ann.now()
+	for _, c := range []struct{ linked, took, want time.Duration }{
+		{0, time.Hour, resync}, {5 * time.Minute, time.Hour, 5 * time.Minute},
+		{time.Hour, 3 * time.Minute, 3 * time.Minute}, {time.Hour, 2 * time.Hour, resyncMost},
+	} {
+		r.tookAt.Store(now.Add(-c.took).UnixMilli())
+		least, most := time.Duration(1<<62), time.Duration(0)
+		for range 200 {
+			wait := r.resyncWait(now.Add(-c.linked))
+			least, most = min(least, wait), max(most, wait)
+		}
+		slack := time.Minute / 6 // the clock goes on
+		if least < c.want*3/4 || most > c.want*5/4+slack || most-least < c.want/4 {
+			t.Errorf("linked for %v, silent for %v: waits of %v to %v, want about %v", c.linked, c.took, least, most, c.want)
+		}
+	}
+}
