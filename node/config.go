@@ -40,6 +40,9 @@ type Config struct {
 	// Mesh, if not nil, may change how the node reaches the network. Tests
 	// put a simulated network here.
 	Mesh func(*mesh.Config)
+	// Ballast keeps a file of 64 MiB beside the store, to be deleted when the
+	// disk is so full that the store could not be opened or closed.
+	Ballast bool
 	// FreeSpace replaces the question to the file system in tests.
 	FreeSpace func(dir string) (uint64, error)
 }

@@ -124,6 +124,9 @@ func (r *room) takeArrivals(first arrival) (rest time.Duration) {
 			return nil
 		})
 	}
+	if r.n.diskRefuses() != nil {
+		return // sync brings them once there is room
+	}
 	began := time.Now()
 	err := take(batch)
 	if errors.Is(err, store.ErrTooLarge) {

@@ -72,6 +72,7 @@ type Node struct {
 
 	harbored atomic.Int64 // bytes kept for others' groups, as their harbor
 	clocks   clocks
+	disk     diskWatch
 	tasks    *tasks
 	hub      *hub
 	rates    *rates
@@ -125,7 +126,11 @@ func (n *Node) begin(dev *device) error {
 // open opens the store of a device, and reads what it knows of people.
 func (n *Node) open(dev *device) (err error) {
 	n.dev = dev
-	n.store, err = store.Open(n.home.path(dirStore), dev.storeKey(), store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace})
+	o := store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace}
+	if n.cfg.Ballast {
+		o.Ballast = store.BallastBytes
+	}
+	n.store, err = store.Open(n.home.path(dirStore), dev.storeKey(), o)
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
@@ -264,6 +269,7 @@ func (n *Node) housekeep() {
 		if err := n.store.Update(n.ctx, func(tx *store.Tx) error { return tx.PruneAnswers(n.nowMs()) }); err != nil && n.ctx.Err() == nil {
 			n.log.Warn("forgetting old answers failed", "err", err)
 		}
+		n.disk.watch(n)
 		n.seekAll()
 		n.absent.sweep(n.now())
 		n.tuneKeeps() // who was not there is to be tried again some time

@@ -16,7 +16,7 @@ import (
 
 // Status is the node at a glance; it answers before an identity exists.
 func (n *Node) Status(context.Context) api.Status {
-	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone, SafeToClose: true, Clock: api.Clock{State: api.ClockUnknown}}
+	out := api.Status{Ready: true, Version: n.cfg.Version, Identity: api.IdentityNone, SafeToClose: true, Clock: api.Clock{State: api.ClockUnknown}, Disk: api.Disk{State: api.DiskUnknown}}
 	if !n.begun.Load() {
 		return out
 	}
@@ -28,6 +28,7 @@ func (n *Node) Status(context.Context) api.Status {
 	}
 	out.SafeToClose = out.OnlyHere == 0
 	out.Clock = n.clocks.compare(n.nowMs())
+	out.Disk = diskOf(n.store.Disk())
 	return out
 }
 
@@ -85,11 +86,7 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 	} else {
 		add("words", "ok", "the 24 words were written down", "")
 	}
-	if n.store.LowSpace() {
-		add("disk", "warning", "little space is left on this disk", "free some space: below 128 MiB nothing is written")
-	} else {
-		add("disk", "ok", "there is space on this disk", "")
-	}
+	out = append(out, diskFinding(n.store.Disk()))
 	addrs := n.mesh.Addrs()
 	if len(addrs) == 0 {
 		add("network", "error", "this node listens nowhere", "check --listen")

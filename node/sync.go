@@ -241,6 +241,9 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 // returns how many operations were new. What is too much for one transaction
 // is taken in two: a message may weigh several times its frame on disk.
 func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run) (got int, err error) {
+	if err := r.n.diskRefuses(); err != nil {
+		return 0, err
+	}
 	var refusal *groups.Refusal
 	err = r.step(ctx, func(c *commit) error {
 		got = 0

@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // Bounds of the room, each with its reason.
 const (
 	// MaxBatchFuncs bounds how many callers share one transaction: past it
@@ -44,7 +46,7 @@ const (
 	// pruneRecords bounds how many old records one commit deletes.
 	pruneRecords = 64
 
-	// LowSpaceBytes is the free space below which sync and media pause.
+	// LowSpaceBytes is the free space below which people are warned.
 	LowSpaceBytes = 512 << 20
 	// MinSpaceBytes is the free space below which every write is refused:
 	// Badger maps a memtable log (32 MiB), a value log (128 MiB, sparse) and
@@ -53,6 +55,14 @@ const (
 	// BallastBytes is the file that is deleted when the disk is so full that
 	// the database could not be opened.
 	BallastBytes = 64 << 20
+
+	// SlowWrite is how long a commit takes on a disk that people are told is
+	// slow: it is at most a few MiB and one sync, some milliseconds on a solid
+	// disk and tens on a turning one.
+	SlowWrite = 2 * time.Second
+	// SlowFor is how long that is remembered: until the node's next round of
+	// housekeeping has written again, if nobody else has.
+	SlowFor = 2 * time.Minute
 
 	// AnswerMs is how long the answer to an idempotent request is kept: 24 h.
 	AnswerMs = 24 * 60 * 60 * 1000

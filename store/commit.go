@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // Update runs fn and commits what it wrote, synced to disk, or nothing.
@@ -18,7 +19,7 @@ import (
 // that it sets from scratch; it must not call Update, and should not block.
 //
 // ctx ends the wait for a turn; once fn has had its turn Update waits for the
-// result. Besides fn's errors: ErrDiskFull, ErrTooLarge, ErrClosed, ErrDamaged,
+// result. Besides fn's errors: ErrDiskFull, ErrReadOnly, ErrTooLarge, ErrClosed, ErrDamaged,
 // ctx's error; after any of them nothing of fn was kept.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
@@ -86,7 +87,8 @@ func (s *Store) next() (*pending, bool) {
 // commit runs functions of the batch in one transaction and returns those
 // that still have to run.
 func (s *Store) commit(batch []*pending) (rest []*pending) {
-	if err := s.checkSpace(); err != nil {
+	defer s.took(time.Now())
+	if err := s.Writable(); err != nil {
 		for _, p := range batch {
 			p.finish(err)
 		}

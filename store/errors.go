@@ -11,6 +11,8 @@ var (
 	// ErrDiskFull means that less than MinSpaceBytes are free. Nothing of the
 	// function was kept. Reads still work.
 	ErrDiskFull = errors.New("disk is full")
+	// ErrReadOnly means that the file system takes no writes at all.
+	ErrReadOnly = errors.New("disk is read-only")
 	// ErrPruned means that changes after the given number are no longer
 	// kept: the reader has to start from a snapshot.
 	ErrPruned = errors.New("changes are no longer kept")

@@ -282,14 +282,17 @@ func TestFreeSpaceGuard(t *testing.T) {
 	put := func() error {
 		return s.Update(context.Background(), func(tx *Tx) error { return tx.PutSetting("a", []byte("b")) })
 	}
-	if err := put(); err != nil || s.LowSpace() {
+	if err := put(); err != nil || s.Disk().State != DiskOK {
 		t.Fatalf("with room: %v", err)
 	}
-	if free = LowSpaceBytes - 1; put() != nil || !s.LowSpace() {
+	if free = LowSpaceBytes - 1; put() != nil || s.Disk().State != DiskLow {
 		t.Error("below 512 MiB: want writes, and a warning")
 	}
 	if free = MinSpaceBytes - 1; !errors.Is(put(), ErrDiskFull) {
 		t.Error("below 128 MiB: want ErrDiskFull")
+	}
+	if d := s.Disk(); d.State != DiskFull || d.Free != free {
+		t.Errorf("below 128 MiB the disk is %+v", d)
 	}
 	view(t, s, func(tx *Tx) error {
 		if _, ok, err := tx.Setting("a"); !ok || err != nil {

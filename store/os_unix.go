@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeSpace asks the operating system how much a user may still write.
+// freeSpace asks the operating system how much a user may still write;
+// ErrReadOnly if the file system takes nothing.
 func freeSpace(dir string) (uint64, error) {
+	if errors.Is(unix.Access(dir, unix.W_OK), unix.EROFS) {
+		return 0, ErrReadOnly
+	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
@@ -29,6 +33,9 @@ type lockFile struct{ f *os.File }
 func takeLock(dir string) (*lockFile, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, unix.EROFS) {
+		return nil, ErrReadOnly
+	}
 	if err != nil {
 		return nil, fmt.Errorf("locking store: %w", err)
 	}

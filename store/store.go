@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -62,13 +63,16 @@ type Store struct {
 
 	mu     sync.Mutex
 	closed bool
-	wake   chan struct{} // closed and replaced after each commit with changes
-	inside sync.WaitGroup
+	// The last write that was slow, and when it ended (space.go).
+	slowTook time.Duration
+	slowAt   time.Time
+	wake     chan struct{} // closed and replaced after each commit with changes
+	inside   sync.WaitGroup
 }
 
 // Open opens the store in dir, making it if there is none; key is the store
 // key from keys.sealed and encrypts every file of the database. The errors
-// are ErrInUse, ErrNewerFormat, ErrDamaged, ErrWrongKey, ErrDiskFull, all
+// are ErrInUse, ErrNewerFormat, ErrDamaged, ErrWrongKey, ErrDiskFull, ErrReadOnly, all
 // matched with errors.Is, or what the operating system says.
 func Open(dir string, key [32]byte, o Options) (*Store, error) {
 	if o.Log == nil {
@@ -345,6 +349,7 @@ func (s *Store) Close() error {
 	s.inside.Wait()
 	close(s.queue)
 	<-s.writerDone
+	s.makeWay()
 	err := s.closeDatabase()
 	if err == nil && s.guard != nil {
 		err = s.guard.closed(s.last.Load())

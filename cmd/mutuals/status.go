@@ -37,7 +37,7 @@ func newStatus(c *cli) *cobra.Command {
 					safe = safeWords(st.SafeToClose, st.OnlyHere, c.lang)
 				}
 				c.facts("ready", yesNo(st.Ready), "version", st.Version, "account", told(st), "device", device,
-					"peers", strconv.Itoa(st.Peers), "safe to close", safe, "clock", clockWords(st.Clock, c.lang), "page", st.UI)
+					"peers", strconv.Itoa(st.Peers), "safe to close", safe, "clock", clockWords(st.Clock, c.lang), "disk", diskWords(st.Disk, c.lang), "page", st.UI)
 				for _, a := range st.Addrs {
 					c.facts("address", a)
 				}
@@ -66,6 +66,36 @@ func clockWords(k api.Clock, l api.Lang) string {
 		return "可能不准：见 mutuals doctor"
 	case k.State == api.ClockDoubtful:
 		return "perhaps wrong: see mutuals doctor"
+	}
+	return ""
+}
+
+// diskWords tells of a disk that is not well; of one that is, nothing.
+func diskWords(d api.Disk, l api.Lang) string {
+	free := d.FreeBytes >> 20
+	zh := l == api.Chinese
+	switch d.State {
+	case api.DiskIsFull:
+		if zh {
+			return fmt.Sprintf("已满：只剩 %d MiB，腾出空间之前不会写入任何内容", free)
+		}
+		return fmt.Sprintf("full: %d MiB free, nothing is written until there is room", free)
+	case api.DiskIsReadOnly:
+		if zh {
+			return "只读：不会写入任何内容"
+		}
+		return "read-only: nothing is written"
+	case api.DiskIsLow:
+		if zh {
+			return fmt.Sprintf("快满了：只剩 %d MiB", free)
+		}
+		return fmt.Sprintf("nearly full: %d MiB free", free)
+	case api.DiskIsSlow:
+		took := (time.Duration(d.TookMs) * time.Millisecond).Round(100 * time.Millisecond)
+		if zh {
+			return fmt.Sprintf("很慢：一次写入用了 %v", took)
+		}
+		return fmt.Sprintf("slow: a write took %v", took)
 	}
 	return ""
 }

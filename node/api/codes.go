@@ -59,6 +59,7 @@ const (
 	BackupBad           Code = "backup_bad" // damaged, forged, or no backup
 	BackupCutOff        Code = "backup_cut_off"
 	BackupForeign       Code = "backup_foreign"
+	DiskReadOnly        Code = "disk_read_only"
 )
 
 // Exit is the exit code of a command.
@@ -205,8 +206,8 @@ var codes = map[Code]entry{
 		words{"It took too long", "", "Try again."},
 		words{"超时", "", "请再试一次。"}},
 	DiskFull: {507, true, ExitFailure,
-		words{"The disk is full", "", "Free some space, then try again."},
-		words{"磁盘已满", "", "请腾出空间后再试。"}},
+		words{"The disk is full", "Nothing is written while less than 128 MiB are free; what is here can be read.", "Free some space, then try again."},
+		words{"磁盘已满", "可用空间不足 128 MiB 时不会写入任何内容；已有的内容仍可读取。", "请腾出空间后再试。"}},
 	Internal: {500, false, ExitFailure,
 		words{"Something went wrong inside mutuals", "The daemon's log says more.", "Run mutuals doctor."},
 		words{"mutuals 内部出错", "守护进程的日志里有详情。", "运行 mutuals doctor。"}},
@@ -294,4 +295,7 @@ var codes = map[Code]entry{
 	BackupForeign: {403, false, ExitNotAllowed,
 		words{"The backup is of another account", "It is not of the account that these words are.", "Give the words of the account that made it."},
 		words{"这是另一个账号的备份", "它不属于这些单词对应的账号。", "请使用制作该备份的账号的单词。"}},
+	DiskReadOnly: {507, true, ExitFailure,
+		words{"The disk takes no writes", "Its file system is read-only; what is here can be read.", "Make it writable, then try again; mutuals doctor says more."},
+		words{"磁盘不可写", "文件系统是只读的；已有的内容仍可读取。", "请先让它可写再试；mutuals doctor 有更多说明。"}},
 }

@@ -25,6 +25,25 @@ type Status struct {
 	SafeToClose bool `json:"safe_to_close" doc:"this machine may be switched off: nobody waits for something only it has"`
 
 	Clock Clock `json:"clock"`
+	Disk  Disk  `json:"disk"`
+}
+
+// What Disk.State says.
+const (
+	DiskOK         = "ok"
+	DiskIsSlow     = "slow"      // a write of the last minutes took over two seconds
+	DiskIsLow      = "low"       // less than 512 MiB are free
+	DiskIsFull     = "full"      // less than 128 MiB are free: nothing is written
+	DiskIsReadOnly = "read_only" // the file system takes no writes
+	DiskUnknown    = "unknown"   // there is no identity yet, or the system does not tell
+)
+
+// Disk is how the disk of the home stands. While nothing can be written,
+// reading goes on, and writing by itself once it can be.
+type Disk struct {
+	State     string `json:"state" enum:"ok,slow,low,full,read_only,unknown"`
+	FreeBytes uint64 `json:"free_bytes" doc:"what may still be written; 0 if that is not known"`
+	TookMs    int64  `json:"took_ms,omitempty" doc:"how long the slow write took"`
 }
 
 // What Clock.State says.

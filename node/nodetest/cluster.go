@@ -1,8 +1,10 @@
 package nodetest
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +22,7 @@ import (
 	"mutuals/node/api"
 	"mutuals/node/mesh"
 	"mutuals/node/mesh/meshtest"
+	"mutuals/store"
 )
 
 // Options say what a cluster is like; the zero value is a quiet network.
@@ -62,6 +65,9 @@ func Play(t *testing.T, o Options, story func(*Cluster)) {
 	t.Helper()
 	dir := t.TempDir() // outside the bubble: it outlives what is inside
 	t.Logf("seed %d", o.Seed)
+	if err := compressOutside(filepath.Join(dir, "outside")); err != nil {
+		t.Fatal(err)
+	}
 	began := wall()
 	synctest.Test(t, func(t *testing.T) {
 		o.Link.Seed = o.Seed
@@ -79,6 +85,30 @@ func Play(t *testing.T, o Options, story func(*Cluster)) {
 		story(c)
 		c.Logf("over after %v", time.Since(start).Round(time.Millisecond))
 	})
+}
+
+// compressOutside has a store write a table and read it. What (de)compresses
+// tables is made once in a process, with channels: made in a bubble, it would be
+// forbidden to the next.
+func compressOutside(dir string) error {
+	for range 2 {
+		s, err := store.Open(dir, [32]byte{1}, store.Options{
+			FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
+		})
+		if err != nil {
+			return err
+		}
+		err = s.Update(context.Background(), func(tx *store.Tx) error {
+			if _, _, err := tx.Setting("row"); err != nil {
+				return err
+			}
+			return tx.PutSetting("row", bytes.Repeat([]byte("row "), 1000))
+		})
+		if err := errors.Join(err, s.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // wall is the time of day outside the bubble.

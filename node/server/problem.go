@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"mutuals/node"
 	"mutuals/node/api"
 )
 
@@ -156,9 +157,10 @@ func fault(d *huma.ErrorDetail) string {
 // problemOf is the problem that an error of the node is told as. Errors that
 // are none are logged by the caller.
 func problemOf(err error) (p *api.Problem, known bool) {
-	switch {
-	case errors.As(err, &p):
+	if p := node.Problem(err); p != nil {
 		return p, true
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return api.NewProblem(api.Timeout), true
 	case errors.Is(err, context.Canceled):
