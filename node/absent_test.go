@@ -16,7 +16,7 @@ func TestFindsTheOneWhoIsThere(t *testing.T) {
 	seats := 200
 	ann := testNode(t, "Ann")
 	g := newGroup(t, ann, api.GroupCreate{Cap: &seats})
-	seatPens(t, ann, g, 120)
+	crowdOf(t, ann, g, 120)
 	var bo *Node
 	var home string
 	for far := false; !far; { // of what the keys are, one in four is near

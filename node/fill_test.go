@@ -42,7 +42,7 @@ func TestFillHome(t *testing.T) {
 }
 
 // crowdOf seats people that are keys alone in a group of a node, by its hand.
-func crowdOf(t *testing.T, n *Node, g wire.GroupID, count int) []*groupstest.Person {
+func crowdOf(t testing.TB, n *Node, g wire.GroupID, count int) []*groupstest.Person {
 	t.Helper()
 	w := groupstest.NewWorld(1)
 	r := n.room(g)
@@ -71,7 +71,7 @@ const fillStep = 500
 // fill has the people of a group say count texts of 300 bytes in turn, signed,
 // chained and sealed as theirs, and taken up the ladder as what sync brings. tick
 // is called before each.
-func fill(t *testing.T, n *Node, g wire.GroupID, people []*groupstest.Person, count int, tick func()) {
+func fill(t testing.TB, n *Node, g wire.GroupID, people []*groupstest.Person, count int, tick func()) {
 	t.Helper()
 	r := n.room(g)
 	for said := 0; said < count; {

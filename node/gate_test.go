@@ -55,7 +55,7 @@ func relink(t *testing.T, x *meshtest.Gossiper, n *Node) {
 	}
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
