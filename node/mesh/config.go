@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -24,6 +25,20 @@ type Config struct {
 	// MDNS announces the device on the local network and looks for others. It
 	// shows the stable peer key to the LAN, hence a setting and off by default.
 	MDNS bool
+	// Relay says whether relays are used. Other than RelayOff it also lets two
+	// devices behind address translation find a direct way (DCUtR).
+	Relay Relaying
+	// Relays are addresses with /p2p of peers to have as relays: held linked,
+	// asked first, and with RelayOnly the only peers that are dialled directly.
+	Relays []string
+	// RelayBy tells whether a linked peer that offers to relay may be a relay of
+	// ours: it learns who dials us. Nil: only those of Relays.
+	RelayBy func(wire.PeerKey) bool
+	// RelayFor, if not nil, serves as a relay for others.
+	RelayFor *RelayService
+	// NAT asks the router for a port, and peers whether they can dial us
+	// (AutoNAT v2). It does nothing with RelayOnly.
+	NAT bool
 	// Log receives a few lines a session, never content or addresses at info.
 	// Nil discards.
 	Log *slog.Logger
@@ -61,6 +76,12 @@ func (c Config) open(g Gates) bool { return c.GatesOff&g != 0 }
 func (c Config) Validate() error {
 	if len(c.Key) != ed25519.PrivateKeySize {
 		return fmt.Errorf("config: key has %d bytes, want %d", len(c.Key), ed25519.PrivateKeySize)
+	}
+	if _, err := readRelays(c.Relays); err != nil {
+		return err
+	}
+	if c.Relay == RelayOnly && len(c.Relays) == 0 {
+		return errors.New("config: relay only, but no relay is named")
 	}
 	for _, l := range c.Listen {
 		if _, err := ma.NewMultiaddr(l); err != nil {

@@ -18,6 +18,17 @@
 //     subscribed member that is linked.
 //   - Refresh(peer) must be called whenever a gate's answer for a peer changes.
 //
+// # By what way
+//
+// Two devices that cannot dial each other meet through a relay (relay.go): the
+// one behind its router keeps a place at a linked peer that serves as a relay
+// (relayservice.go), and its addresses there stand in its signed record. Over
+// the relayed link both then dial each other at once (DCUtR); where the routers
+// let that through the link is direct, else it stays relayed. A relay may limit
+// bytes: such a link is [PeerInfo].Limited, carries streams and no gossip. With
+// RelayOnly a device has no other address, and the gater (gater.go) lets
+// nothing be dialled but the relays that the configuration names.
+//
 // # The four gates
 //
 // GossipSub has no membership: it hands its topic names to every peer that

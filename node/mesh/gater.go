@@ -1,12 +1,15 @@
 package mesh
 
 import (
+	"net"
+	"slices"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"mutuals/identity/wire"
 )
@@ -15,6 +18,7 @@ import (
 // as its key is known. It is for people the user blocks; who merely is no
 // member may link (to ask, to join) and is held off by the gates of gossip.
 type gater struct {
+	m       *Mesh
 	mu      sync.RWMutex
 	blocked map[peer.ID]struct{}
 }
@@ -40,9 +44,55 @@ func (g *gater) allows(id peer.ID) bool {
 	return !blocked
 }
 
-func (g *gater) InterceptPeerDial(id peer.ID) bool                 { return g.allows(id) }
-func (g *gater) InterceptAddrDial(id peer.ID, _ ma.Multiaddr) bool { return g.allows(id) }
-func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool       { return true }
+func (g *gater) InterceptPeerDial(id peer.ID) bool           { return g.allows(id) }
+func (g *gater) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptAddrDial is asked for each address before it is dialled, whoever
+// told it: a code, a member's signed record, the DHT. What can be nobody's is
+// refused, and with RelayOnly all but relays that the configuration names.
+func (g *gater) InterceptAddrDial(id peer.ID, a ma.Multiaddr) bool {
+	if !g.allows(id) {
+		return false
+	}
+	ok := g.m.mayDial(id, a)
+	if !ok {
+		g.m.stats.undialled.Add(1)
+	}
+	return ok
+}
+
+func (m *Mesh) mayDial(id peer.ID, a ma.Multiaddr) bool {
+	if m.cfg.Relay == RelayOnly {
+		if !relayed(a) {
+			return m.named(id)
+		}
+		by, err := a.ValueForProtocol(ma.P_P2P) // the first: the relay
+		if err != nil {
+			return false
+		}
+		hop, err := peer.Decode(by)
+		return err == nil && m.named(hop)
+	}
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return true // a name is resolved first, what is no IP has no transport
+	}
+	if ip.IsUnspecified() || ip.IsMulticast() || ip.Equal(net.IPv4bcast) || isLinkLocal(ip) {
+		return false
+	}
+	for _, p := range []int{ma.P_TCP, ma.P_UDP} {
+		if port, err := a.ValueForProtocol(p); err == nil && port == "0" {
+			return false
+		}
+	}
+	return !ip.IsLoopback() || m.loopbackOnly()
+}
+
+// loopbackOnly tells whether this device is for its own machine only: then it
+// may dial there, as a lab on one machine does.
+func (m *Mesh) loopbackOnly() bool {
+	return !slices.ContainsFunc(m.host.Addrs(), func(a ma.Multiaddr) bool { return !relayed(a) && reachOf(a) > ReachLoopback })
+}
 func (g *gater) InterceptSecured(_ network.Direction, id peer.ID, _ network.ConnMultiaddrs) bool {
 	return g.allows(id)
 }

@@ -85,6 +85,25 @@ const (
 	// reopenAfter is the wait before GossipSub is offered a peer again whose
 	// stream could not be opened.
 	reopenAfter = time.Second
+	// relayPlaces is at how many relays a device keeps a place: one more than it
+	// needs, so that it stays reachable when one goes.
+	relayPlaces = 2
+	// relayLook is how often places are looked at though nothing happened, and
+	// relayRenew how long before its end one is renewed (it lasts an hour).
+	relayLook, relayRenew = time.Minute, 10 * time.Minute
+	// relayAsk bounds a request for a place, and relayPause is how long a relay
+	// that refused is left in peace.
+	relayAsk, relayPause = 10 * time.Second, time.Minute
+	// maxRefusals bounds the relays remembered for having refused.
+	maxRefusals = 64
+	// relayMost, relayCircuits and relayPerAddr are how many places a relay gives,
+	// links it carries for each, and places for one address (libp2p: 8): a mobile
+	// network puts many people behind one.
+	relayMost, relayCircuits, relayPerAddr = 128, 16, 64
+	// relayTime and relayBytes end a relayed link of a relay that limits: libp2p's
+	// two minutes and eight times its 128 KiB, which a join with a few hundred
+	// operations would pass.
+	relayTime, relayBytes = 2 * time.Minute, 1 << 20
 	// learntFor is how long addresses told by others are kept in memory; the
 	// caller's store keeps them for longer.
 	learntFor = time.Hour

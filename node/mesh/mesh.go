@@ -17,6 +17,7 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -41,12 +42,16 @@ type Mesh struct {
 	stats   *stats
 	gossip  *gossip
 	redial  *redial
+	relays  *relays
+	// relayAddrs are the peers of Config.Relays.
+	relayAddrs map[peer.ID][]string
 
 	ctx     context.Context
 	stop    context.CancelFunc
 	wg      sync.WaitGroup // every goroutine of this room but the redials
 	closing sync.Once
 	unMDNS  func()
+	unRelay func()
 
 	recordMu sync.Mutex
 	recorded []byte   // the own peer record as last signed
@@ -67,8 +72,10 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		cfg: cfg, key: key, log: cfg.Log,
 		gater:   &gater{blocked: map[peer.ID]struct{}{}},
 		streams: newServing(),
-		unMDNS:  func() {},
+		unMDNS:  func() {}, unRelay: func() {},
 	}
+	m.gater.m, m.relays = m, newRelays(m)
+	m.relayAddrs, _ = readRelays(cfg.Relays) // Validate has read them
 	copy(m.self[:], cfg.Key[32:])
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
@@ -94,14 +101,30 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		m.Close()
 		return nil, fmt.Errorf("watching peers: %w", err)
 	}
+	if cfg.RelayFor != nil && cfg.Relay != RelayOnly {
+		if m.unRelay, err = m.startRelaying(*cfg.RelayFor); err != nil {
+			m.unRelay = func() {}
+			m.Close()
+			return nil, err
+		}
+	}
 	// Last, so that nobody meets a device that does not speak everything yet:
 	// protocols are told once, when a link is made.
 	if err := m.listen(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	if cfg.MDNS {
+	if cfg.MDNS && cfg.Relay != RelayOnly {
 		m.unMDNS = m.startMDNS()
+	}
+	if cfg.Relay != RelayOff {
+		m.wg.Go(m.relays.keep)
+		for id, addrs := range m.relayAddrs {
+			if key, ok := keyOf(id); ok {
+				m.Protect(key, true)
+				m.Keep(key, func() []string { return addrs })
+			}
+		}
 	}
 	return m, nil
 }
@@ -117,8 +140,19 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 		libp2p.Transport(quic.NewTransport),
 		libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.ConnectionManager(cm), libp2p.ConnectionGater(m.gater),
-		libp2p.DisableRelay(), libp2p.DisableMetrics(),
+		libp2p.DisableMetrics(), libp2p.AddrsFactory(m.told),
 		libp2p.ProtocolVersion("mutuals/1"), libp2p.UserAgent("mutuals"),
+	}
+	switch m.cfg.Relay {
+	case RelayOff:
+		opts = append(opts, libp2p.DisableRelay())
+	case RelayAuto:
+		opts = append(opts, libp2p.EnableRelay(), libp2p.EnableHolePunching(holepunch.WithTracer(punches{m.relays})))
+	case RelayOnly:
+		opts = append(opts, libp2p.EnableRelay(), libp2p.DisableIdentifyAddressDiscovery())
+	}
+	if m.cfg.NAT && m.cfg.Relay != RelayOnly {
+		opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
 	}
 	if len(m.cfg.HostOptions) > 0 {
 		return append(opts, m.cfg.HostOptions...), nil
@@ -148,7 +182,19 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 	return append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.ResourceManager(rm)), nil
 }
 
+// told is what is told of where this device is: with RelayOnly nothing but its
+// places at relays, else those too.
+func (m *Mesh) told(addrs []ma.Multiaddr) []ma.Multiaddr {
+	if m.cfg.Relay == RelayOnly {
+		return m.relays.addrs()
+	}
+	return append(slices.Clone(addrs), m.relays.addrs()...)
+}
+
 func (m *Mesh) listen() error {
+	if m.cfg.Relay == RelayOnly {
+		return nil
+	}
 	texts := m.cfg.Listen
 	if len(texts) == 0 {
 		texts = everywhere()
@@ -168,6 +214,7 @@ func (m *Mesh) Close() error {
 		m.stop()
 		m.redial.close()
 		m.unMDNS()
+		m.unRelay()
 		m.streams.close()
 		m.gossip.close()
 		err = m.host.Close()
@@ -192,7 +239,7 @@ func (m *Mesh) Addrs() []string {
 // Bound returns what the device listens on, sorted, with the ports the
 // system chose: pass it as Config.Listen next time to keep them.
 func (m *Mesh) Bound() []string {
-	out := texts(m.host.Network().ListenAddresses())
+	out := texts(slices.DeleteFunc(m.host.Network().ListenAddresses(), relayed))
 	slices.Sort(out)
 	return out
 }
@@ -214,6 +261,8 @@ func (m *Mesh) Connect(ctx context.Context, peer wire.PeerKey, addrs []string) e
 		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 	}
+	// A relayed link with a byte limit is a link.
+	ctx = network.WithAllowLimitedConn(ctx, "mutuals")
 	id := idOf(peer)
 	// libp2p refuses a fresh dial for a while after a failed one. Who calls
 	// has a reason to try now, and redial.go has a backoff of its own.
@@ -252,11 +301,12 @@ type PeerInfo struct {
 	Addr    string // its end of the link
 	Inbound bool   // it dialled us
 	Limited bool   // relayed with a byte limit: no gossip over it
+	Path    Path   // by what way
 	Since   time.Time
 }
 
 // Peers returns the linked peers, ordered by key. Of several links to one
-// peer the oldest is told.
+// peer the most direct is told, and of those the oldest.
 func (m *Mesh) Peers() []PeerInfo {
 	best := map[wire.PeerKey]PeerInfo{}
 	for _, c := range m.host.Network().Conns() {
@@ -265,11 +315,12 @@ func (m *Mesh) Peers() []PeerInfo {
 			continue
 		}
 		st := c.Stat()
-		if old, has := best[key]; has && !st.Opened.Before(old.Since) {
+		path := m.pathOf(c)
+		if old, has := best[key]; has && (old.Path < path || old.Path == path && !st.Opened.Before(old.Since)) {
 			continue
 		}
 		best[key] = PeerInfo{
-			Peer: key, Addr: c.RemoteMultiaddr().String(), Since: st.Opened,
+			Path: path, Peer: key, Addr: c.RemoteMultiaddr().String(), Since: st.Opened,
 			Inbound: st.Direction == network.DirInbound, Limited: st.Limited,
 		}
 	}

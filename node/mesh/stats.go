@@ -16,6 +16,8 @@ type Stats struct {
 	DropsIn                          uint64 // frames lost here: validation or topic queue full
 	StreamsRefused                   uint64 // beyond a bound of Handle
 	Redials                          uint64 // dials of kept peers
+	Undialled                        uint64 // addresses that may not be dialled
+	RelayRefused                     uint64 // requests refused here as a relay
 }
 
 type stats struct {
@@ -23,6 +25,7 @@ type stats struct {
 	rejected, ignored, strangers, held atomic.Uint64
 	dropsOut, dropsIn                  atomic.Uint64
 	streams, redials                   atomic.Uint64
+	undialled, relayRefused            atomic.Uint64
 
 	log    *slog.Logger
 	missed func(topic string)
@@ -57,6 +60,7 @@ func (m *Mesh) Stats() Stats {
 		Strangers: s.strangers.Load(), Held: s.held.Load(),
 		DropsOut: s.dropsOut.Load(), DropsIn: s.dropsIn.Load(),
 		StreamsRefused: s.streams.Load(), Redials: s.redials.Load(),
+		Undialled: s.undialled.Load(), RelayRefused: s.relayRefused.Load(),
 	}
 }
 

@@ -16,6 +16,7 @@ func (m *Mesh) watch() error {
 		new(event.EvtPeerIdentificationCompleted),
 		new(event.EvtPeerConnectednessChanged),
 		new(event.EvtLocalAddressesUpdated),
+		new(event.EvtHostReachableAddrsChanged),
 	}, eventbus.BufSize(256))
 	if err != nil {
 		return err
@@ -45,6 +46,7 @@ func (m *Mesh) watch() error {
 func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	switch ev := ev.(type) {
 	case event.EvtPeerIdentificationCompleted:
+		m.relays.ring()
 		m.gossip.identified(ev)
 		conns := m.links(ev.Peer)
 		m.lost(ev.Peer, conns, here)
@@ -65,10 +67,13 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		conns := m.links(ev.Peer)
 		if ev.Connectedness == network.NotConnected && len(conns) == 0 {
 			m.gossip.gone(ev.Peer)
+			m.relays.lost(ev.Peer)
 			key, _ := keyOf(ev.Peer)
 			m.redial.wake(key)
 		}
 		m.lost(ev.Peer, conns, here)
+	case event.EvtHostReachableAddrsChanged:
+		m.relays.reachable(ev.Reachable, ev.Unreachable)
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {
