@@ -10,12 +10,14 @@ SOAKCHECKS ?= 20000
 SOAKTIME   ?= 30m
 # Random histories of groups in make soak: about twenty minutes on two cores.
 HISTORIES  ?= 100000
+# Processes killed at random moments in make soak, and a tenth as many power cuts.
+KILLS      ?= 200
 # Pinned and kept out of go.mod: checking the code is no part of the product.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run demo build test check bench bench-quick bench-rooms test-net fuzz fuzz-long soak fmt clean mutants
+.PHONY: help run demo build test check bench bench-quick bench-rooms test-net test-disks fuzz fuzz-long soak fmt clean mutants
 
 help:
 	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
@@ -24,6 +26,7 @@ help:
 	@echo 'make test         all tests; at most ten minutes on two cores'
 	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
 	@echo 'make test-net     the tests on networks of namespaces; needs Linux, root and ip'
+	@echo 'make test-disks   the tests that mount disks and fill them; needs Linux and root'
 	@echo 'make mutants      a mistake for each rule of groups; the tests must catch each'
 	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
 	@echo 'make bench-rooms  the benchmarks inside each package'
@@ -49,6 +52,11 @@ test:
 test-net:
 	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./node/nodetest/netlab
 	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./cmd/mutuals -run TestNetScripts
+
+# So do these.
+test-disks:
+	MUTUALS_DISKS_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./cmd/mutuals -run TestDiskScripts
+	MUTUALS_DISKS_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./node -run TestPowerCut
 
 check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -88,6 +96,7 @@ soak:
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestRandomHistories$$' -histories $(HISTORIES)
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestModelOfHistories$$' -modelled $(HISTORIES)
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestEveryOrder$$' -everyorder 8
+	$(GO) test -count=1 -timeout 0 -v ./node -run '^(TestKilledAtRandom|TestPowerCut)$$' -kills $(KILLS)
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
 
 # One deliberate mistake for each numbered rule of groups/SPEC.md; each must be
