@@ -13,7 +13,7 @@ import (
 func newGroup(c *cli) *cobra.Command {
 	return noun("group", "Make and run groups",
 		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c),
-		newGroupTransfer(c), newGroupSucceed(c), newGroupLeave(c))
+		newGroupTransfer(c), newGroupSucceed(c), newGroupExport(c), newGroupVerify(c), newGroupLeave(c))
 }
 
 // groupFlags are a group's settings as flags; only those given count.

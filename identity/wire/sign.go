@@ -31,6 +31,7 @@ const (
 	DomainKeyReq       Domain = "mutuals/1/key-req"
 	DomainLobby        Domain = "mutuals/1/lobby"
 	DomainBackup       Domain = "mutuals/1/backup"
+	DomainExport       Domain = "mutuals/1/export"
 )
 
 // Context is the group id, or NoContext where the domain has none.

@@ -60,6 +60,7 @@ const (
 	BackupCutOff        Code = "backup_cut_off"
 	BackupForeign       Code = "backup_foreign"
 	DiskReadOnly        Code = "disk_read_only"
+	ExportInvalid       Code = "export_invalid" // args line, why
 )
 
 // Exit is the exit code of a command.
@@ -298,4 +299,7 @@ var codes = map[Code]entry{
 	DiskReadOnly: {507, true, ExitFailure,
 		words{"The disk takes no writes", "Its file system is read-only; what is here can be read.", "Make it writable, then try again; mutuals doctor says more."},
 		words{"磁盘不可写", "文件系统是只读的；已有的内容仍可读取。", "请先让它可写再试；mutuals doctor 有更多说明。"}},
+	ExportInvalid: {422, false, ExitFailure,
+		words{"The export does not hold", "Line {line}: {why}.", "Ask for the file again, unchanged."},
+		words{"导出文件不成立", "第 {line} 行：{why}。", "请重新索取未经改动的文件。"}},
 }

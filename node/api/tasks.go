@@ -16,7 +16,8 @@ const (
 	TaskSucceed  = "succeed"  // admins electing an owner
 	TaskLink     = "link"     // a second device of an account
 	TaskBackup   = "backup"   // a backup that is written
-	TaskVerify   = "verify"   // a backup that is read
+	TaskExport   = "export"   // a group that is written for others
+	TaskVerify   = "verify"   // a backup or an export that is read
 	TaskRestore  = "restore"  // a home that is made from a backup
 )
 
@@ -86,7 +87,7 @@ const (
 // Task is work that outlives a request.
 type Task struct {
 	ID       string      `json:"id"`
-	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed,link,backup,verify,restore"`
+	Kind     string      `json:"kind" enum:"join,offer,sync,prune,transfer,succeed,link,backup,export,verify,restore"`
 	State    string      `json:"state" enum:"running,waiting,done,failed,cancelled"`
 	Stage    string      `json:"stage"`
 	Progress Progress    `json:"progress"`
@@ -114,6 +115,7 @@ type TaskResult struct {
 	Account wire.AccountID `json:"account,omitzero"`
 	Device  wire.DeviceID  `json:"device,omitzero" doc:"of a link: the new device"`
 	Backup  *Backup        `json:"backup,omitempty" doc:"of a backup, its verification or a restore"`
+	Export  *Export        `json:"export,omitempty" doc:"of an export or its verification"`
 	Number  string         `json:"number,omitempty" doc:"of a link, on the new device: what to type on the other"`
 }
 

@@ -381,6 +381,16 @@ func (c *Client) RestoreBackup(ctx context.Context, in BackupRestore) (Task, err
 	return send[Task](ctx, c, http.MethodPost, "/backups/restore", in)
 }
 
+// Export: POST exports.
+func (c *Client) Export(ctx context.Context, in ExportCreate) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/exports", in)
+}
+
+// VerifyExport: POST exports/verify.
+func (c *Client) VerifyExport(ctx context.Context, in ExportOpen) (Task, error) {
+	return send[Task](ctx, c, http.MethodPost, "/exports/verify", in)
+}
+
 // Harbors: GET harbors; the zero group means all.
 func (c *Client) Harbors(ctx context.Context, g wire.GroupID) ([]Harbor, error) {
 	var out List[Harbor]

@@ -42,6 +42,9 @@ type Node interface {
 	VerifyBackup(ctx context.Context, in api.BackupOpen) (api.Task, error)
 	RestoreBackup(ctx context.Context, in api.BackupRestore) (api.Task, error)
 
+	Export(ctx context.Context, in api.ExportCreate) (api.Task, error)
+	VerifyExport(ctx context.Context, in api.ExportOpen) (api.Task, error)
+
 	People(ctx context.Context) ([]api.Person, error)
 	Person(ctx context.Context, a wire.AccountID) (api.Person, error)
 	Follows(ctx context.Context) ([]api.Person, error)

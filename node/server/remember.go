@@ -30,7 +30,7 @@ type remember struct {
 // there is no store yet.
 func forgets(path string) bool {
 	switch strings.TrimPrefix(path, api.Prefix) {
-	case "/identity", "/identity/words", "/identity/link", "/backups", "/backups/verify", "/backups/restore", "/devices/link", "/devices/link/number", "/invites/inspect", "/proofs/verify", "/shutdown":
+	case "/identity", "/identity/words", "/identity/link", "/backups", "/backups/verify", "/backups/restore", "/exports", "/exports/verify", "/devices/link", "/devices/link/number", "/invites/inspect", "/proofs/verify", "/shutdown":
 		return true
 	}
 	return false

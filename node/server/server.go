@@ -100,6 +100,7 @@ func New(node Node, cfg Config) (*Server, error) {
 	s.identityVerbs()
 	s.deviceVerbs()
 	s.backupVerbs()
+	s.exportVerbs()
 	s.profileVerbs()
 	s.peopleVerbs()
 	s.requestVerbs()
