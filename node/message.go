@@ -198,6 +198,9 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 		}
 		return nil
 	})
+	if out.Before == "" && p.After == "" {
+		out.PrunedTo = said.prunedTo()
+	}
 	return out, err
 }
 
@@ -234,6 +237,15 @@ func (s spoken) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int
 		out = out[:limit]
 	}
 	return out, more, nil
+}
+
+// prunedTo is when the newest message was written that is not here any more.
+func (s spoken) prunedTo() time.Time {
+	newest := uint64(0)
+	for _, r := range s.rooms {
+		newest = max(newest, r.view.Load().bareTo)
+	}
+	return prunedTo(newest)
 }
 
 func (s spoken) window(items []timeline.Entry) api.MessagePage {

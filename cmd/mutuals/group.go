@@ -12,7 +12,7 @@ import (
 
 func newGroup(c *cli) *cobra.Command {
 	return noun("group", "Make and run groups",
-		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c),
+		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupRetain(c), newGroupAudit(c),
 		newGroupTransfer(c), newGroupSucceed(c), newGroupExport(c), newGroupVerify(c), newGroupLeave(c))
 }
 

@@ -46,6 +46,8 @@ type Group struct {
 	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
 	Ownership   Ownership     `json:"ownership"`
 	Direct      *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
+	RetainDays  int           `json:"retain_days" doc:"for how many days this device keeps messages; 0 for ever"`
+	PrunedTo    time.Time     `json:"pruned_to,omitzero" doc:"when the newest message was written that is not here any more, by that or because who sent it on had pruned it; absent if all are here"`
 	OnlyHere    int           `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
 	SafeToClose bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
 	// Void says more than a status of removed: nobody removed this account.
