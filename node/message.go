@@ -408,7 +408,7 @@ const maxUnread = 1000
 func (r *room) countUnread() error {
 	at := store.Cursor(r.readMark())
 	self := r.n.dev.account()
-	r.unread = 0
+	r.unread, r.mentions = 0, 0
 	return r.n.store.View(func(tx *store.Tx) error {
 		rows, err := tx.PageEntries(r.group, at, store.After, maxUnread)
 		if err != nil {
@@ -417,8 +417,16 @@ func (r *room) countUnread() error {
 		for _, row := range rows {
 			if e, err := timeline.Decode(row.Data); err == nil && spokenIn(e) && e.Author != self {
 				r.unread++
+				if r.mentionsMe(e) {
+					r.mentions++
+				}
 			}
 		}
 		return nil
 	})
+}
+
+// mentionsMe tells whether a message calls this account by name.
+func (r *room) mentionsMe(e timeline.Entry) bool {
+	return slices.Contains(e.Mentions, r.n.dev.account())
 }

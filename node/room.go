@@ -81,6 +81,7 @@ type room struct {
 	gapsOf     gapBasis                         // what that was found from
 	latest     *timeline.Entry
 	unread     int
+	mentions   int    // of those unread, how many mention this account
 	recount    bool   // latest and unread are to be read anew after the commit
 	maxHLC     uint64 // where the last entry stands: own words come after it
 	ended      bool
@@ -114,6 +115,8 @@ type view struct {
 	kept    bool   // it came from a backup
 	latest  *timeline.Entry
 	unread  int
+	// mentions is how many of those unread mention this account.
+	mentions int
 }
 
 // member tells whether a peer is a device of somebody seated.
@@ -412,7 +415,7 @@ func (r *room) show() {
 // look replaces the view and returns the one before, nil at first.
 func (r *room) look() (old, now *view) {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, blind: r.office != nil,
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, mentions: r.mentions, blind: r.office != nil,
 		days: r.bodies.days, bareTo: r.bodies.to()}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())

@@ -110,6 +110,9 @@ func newGroupList(c *cli) *cobra.Command {
 					unread, last := "", ""
 					if g.Unread > 0 {
 						unread = strconv.Itoa(g.Unread)
+						if g.UnreadMentions > 0 {
+							unread += fmt.Sprintf(" (@%d)", g.UnreadMentions)
+						}
 					}
 					if g.LastMessage != nil {
 						last = moment(g.LastMessage.SentAt)
