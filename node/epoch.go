@@ -398,7 +398,6 @@ func (r *room) tick() {
 	r.tickKeys()
 	r.tendKEM()
 	r.tendSecrets()
-	r.tendBodies()
 	r.staleAsks()
 	r.staleProposals()
 	r.tickGroup()

@@ -13,6 +13,7 @@ import (
 	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/api"
+	"mutuals/node/mesh"
 	"mutuals/store"
 )
 
@@ -118,10 +119,37 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 		return api.Invite{}, err
 	}
 	out, err := r.invite(id, map[wire.OpID]inviteRow{id: row})
-	if err == nil && in.SleepProof {
+	if err != nil {
+		return api.Invite{}, err
+	}
+	yes, known := n.mesh.Reachable()
+	out.Reach = codeReach(code.Hints, n.mesh.Self(), known && !yes)
+	if in.SleepProof {
 		out.Harbors = r.leaveInvite(ctx, id, rekey)
 	}
-	return out, err
+	return out, nil
+}
+
+// codeReach tells from where the farthest reaching hint of a code can be
+// dialled. Shut says that others tried this node's own public addresses and did
+// not get through: then those serve the local network at most.
+func codeReach(hints [][]byte, self wire.PeerKey, shut bool) string {
+	out := api.ReachNone
+	for _, b := range hints {
+		h, err := invites.UnpackHint(b)
+		if err != nil {
+			continue
+		}
+		switch reach := mesh.ReachOf(h.Addr); {
+		case reach == mesh.ReachPublic && !(shut && h.Peer == self && !h.Circuit()):
+			return api.ReachPublic
+		case reach >= mesh.ReachLAN:
+			out = api.ReachNetwork
+		case out == api.ReachNone:
+			out = api.ReachMachine
+		}
+	}
+	return out
 }
 
 var redeem = []string{groups.RedeemAny: api.RedeemAny, groups.RedeemAdmins: api.RedeemAdmins, groups.RedeemListed: api.RedeemMe}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"mutuals/groups"
@@ -19,6 +20,9 @@ import (
 const (
 	// dialTime bounds reaching one address of a passcode.
 	dialTime = 15 * time.Second
+	// lookTime is how long the local network is asked where somebody is: answers
+	// take milliseconds, and a node that has just begun may have to ask twice.
+	lookTime = 3 * time.Second
 	// joinTime bounds a whole join; what is not answered by then was not heard.
 	joinTime = 2 * time.Minute
 	// joinPeers bounds who is asked besides the passcode's hints: peers this
@@ -133,30 +137,34 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 }
 
 // candidates yields whoever can be reached, as they answer: the hints of the
-// code, dialled side by side, and peers linked already.
+// code, dialled side by side, whoever of them the local network may yet show,
+// and peers linked already.
 func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan candidate {
 	ways := n.withKnown(n.hintWays(code.Hints), code.Hints)
+	named := map[wire.PeerKey]bool{}
+	for _, w := range ways {
+		named[w.peer] = true
+	}
+	if !n.cfg.NoMDNS {
+		for _, b := range code.Hints {
+			if h, err := invites.UnpackHint(b); err == nil && !named[h.Peer] {
+				named[h.Peer] = true
+				ways = append(ways, hintWay{peer: h.Peer})
+			}
+		}
+	}
 	linked := n.mesh.Peers()
 	out := make(chan candidate, len(ways)+len(linked))
-	var waiting int
-	done := make(chan struct{}, len(ways))
+	var dialling sync.WaitGroup
 	for _, w := range ways {
-		waiting++
+		dialling.Add(1)
 		n.wg.Go(func() {
-			dial, cancel := context.WithTimeout(ctx, dialTime)
-			defer cancel()
-			out <- candidate{peer: w.peer, addrs: w.addrs, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
-			done <- struct{}{}
+			defer dialling.Done()
+			out <- n.dialHint(ctx, w)
 		})
 	}
 	n.wg.Go(func() {
-		for range waiting {
-			<-done
-		}
-		named := map[wire.PeerKey]bool{}
-		for _, w := range ways {
-			named[w.peer] = true
-		}
+		dialling.Wait()
 		for i, p := range linked {
 			if i < joinPeers && !named[p.Peer] {
 				out <- candidate{peer: p.Peer, way: p.Addr}
@@ -165,6 +173,25 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 		close(out)
 	})
 	return out
+}
+
+// dialHint dials whom a code names; one without an address that may be dialled
+// is looked for on the local network first.
+func (n *Node) dialHint(ctx context.Context, w hintWay) candidate {
+	if len(w.addrs) == 0 {
+		look, cancel := context.WithTimeout(ctx, lookTime)
+		defer cancel()
+		if err := n.mesh.Sighted(look, w.peer); err != nil {
+			return candidate{peer: w.peer, way: "mdns", err: errors.New("not found on the local network, and the code names no address that may be dialled")}
+		}
+		w.addrs = n.mesh.KnownAddrs(w.peer)
+		if len(w.addrs) == 0 {
+			return candidate{peer: w.peer, way: "mdns", err: errors.New("found on the local network, and gone again")}
+		}
+	}
+	dial, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	return candidate{peer: w.peer, addrs: w.addrs, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
 }
 
 const (

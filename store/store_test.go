@@ -17,10 +17,6 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	if dir := os.Getenv(migrateEnv); dir != "" {
-		migrateSlowly(dir)
-		return
-	}
 	goleak.VerifyTestMain(m)
 }
 

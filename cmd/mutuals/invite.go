@@ -35,6 +35,9 @@ func newInvite(c *cli) *cobra.Command {
 			if c.json {
 				return c.line(inv)
 			}
+			if far := reachWords(inv.Reach, c.lang); far != "" {
+				c.note("%s", far)
+			}
 			if inv.SleepProof {
 				c.note("Whoever holds this code can read what is written while it lives.")
 				if inv.Harbors == 0 {
@@ -64,6 +67,27 @@ func newInvite(c *cli) *cobra.Command {
 	f.BoolVar(&link, "link", false, "print it as a mutuals:// link")
 	f.BoolVar(&qr, "qr", false, "print it as a picture to scan")
 	return cmd
+}
+
+// reachWords warns of a code that somebody elsewhere could not use, and says
+// what would help; it is empty if there is nothing to warn of.
+func reachWords(reach string, l api.Lang) string {
+	zh := l == api.Chinese
+	switch {
+	case reach == api.ReachNone && zh:
+		return "现在谁也无法凭此口令找到这个群：这台机器没有别人能连的地址，也没有连上能连的成员或港湾。请运行 mutuals doctor。"
+	case reach == api.ReachNone:
+		return "Nobody can find this group by the code now: this machine has no address that others can dial, and no member or harbor that has one is linked. Run mutuals doctor."
+	case reach == api.ReachMachine && zh:
+		return "现在只有这台机器上的人能凭此口令入群。请用别人能连的 --listen 启动，或指定一个港湾（mutuals harbor add），再生成新口令。"
+	case reach == api.ReachMachine:
+		return "Only somebody on this machine can join by it now. Start with a --listen that others can dial, or appoint a harbor (mutuals harbor add), and make a new code."
+	case reach == api.ReachNetwork && zh:
+		return "现在只有同一局域网内的人能凭此口令入群。要邀请别处的人，请指定一个能从外面连到的港湾（mutuals harbor add），再用 --sleep-proof 生成口令。"
+	case reach == api.ReachNetwork:
+		return "Only somebody on your local network can join by it now. For people elsewhere, appoint a harbor that can be dialled from outside (mutuals harbor add), and invite with --sleep-proof."
+	}
+	return ""
 }
 
 func newInvites(c *cli) *cobra.Command {

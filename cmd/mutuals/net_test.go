@@ -28,6 +28,8 @@ import (
 //	cut                      pulls the cable between the switches east and west
 //	meet                     plugs it in again
 //	unplug HOST, plug HOST   the same for a machine's own cable
+//	start                    starts a watch
+//	took WHAT                logs what it shows
 //	agree GROUP HOST…        waits until all these tell the same of the group, and
 //	                         logs how long that took since cables were last plugged in
 func TestNetScripts(t *testing.T) {
@@ -36,7 +38,7 @@ func TestNetScripts(t *testing.T) {
 	}
 	netlab.New(t) // skips everything where no network can be made
 	bin := buildPrograms(t)
-	cmds := map[string]func(*testscript.TestScript, bool, []string){"host": host, "cut": cut, "meet": meet, "unplug": unplug, "plug": plug, "agree": agree}
+	cmds := map[string]func(*testscript.TestScript, bool, []string){"host": host, "cut": cut, "meet": meet, "unplug": unplug, "plug": plug, "start": start, "took": took, "agree": agree}
 	maps.Copy(cmds, commands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/net",
@@ -65,6 +67,7 @@ type network struct {
 	trunk    *netlab.Link
 	hosts    map[string]*netlab.Host
 	plugged  time.Time // when the last cable was
+	started  time.Time // when the watch was
 }
 
 func newNetwork(tb testing.TB) *network {
@@ -119,6 +122,21 @@ func plug(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	n.hosts[args[0]].Link.Up()
 	n.plugged = time.Now()
+}
+
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: start")
+	}
+	networkOf(ts).started = time.Now()
+}
+
+func took(ts *testscript.TestScript, neg bool, args []string) {
+	n := networkOf(ts)
+	if neg || len(args) != 1 || n.started.IsZero() {
+		ts.Fatalf("usage: start, then took WHAT")
+	}
+	ts.Logf("%s took %v", args[0], time.Since(n.started).Round(time.Millisecond))
 }
 
 // agree looks again whenever a node says that something happened.

@@ -26,6 +26,14 @@ const (
 	RedeemListed = "listed" // other devices
 )
 
+// From where the addresses in a code can be dialled.
+const (
+	ReachPublic  = "public"  // from anywhere, as far as is known
+	ReachNetwork = "network" // from the local network
+	ReachMachine = "machine" // from the machine it was made on
+	ReachNone    = "none"    // from nowhere: it names no address
+)
+
 // Invite is a signed, counted, expiring grant to enter. Passcode, Text and
 // Link are there only on the device that made it.
 type Invite struct {
@@ -41,6 +49,7 @@ type Invite struct {
 	Approve    bool           `json:"approve"`
 	SleepProof bool           `json:"sleep_proof" doc:"works while all members sleep; whoever holds the code can read what is written while it lives"`
 	Harbors    int            `json:"harbors,omitempty" doc:"of a sleep-proof code just made: the harbors that hold all a newcomer needs; with none, stay online until one was reached"`
+	Reach      string         `json:"reach,omitempty" enum:"public,network,machine,none" doc:"of a code just made: from where the addresses in it can be dialled; public as far as is known, none when it names no address"`
 	Redeem     string         `json:"redeem" enum:"any,admins,me,listed" doc:"whose node may let people in by it; listed: devices that the one who made it chose"`
 	Revoked    bool           `json:"revoked"`
 	Label      string         `json:"label,omitempty"`

@@ -1,8 +1,13 @@
 package mesh
 
 import (
+	"context"
+	"sync"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/discovery/mdns"
+
+	"mutuals/identity/wire"
 )
 
 // service is the name devices look for on the local network; each announces
@@ -18,6 +23,47 @@ func (f found) HandlePeerFound(info peer.AddrInfo) {
 		f.m.log.Debug("mesh: found on the local network", "peer", key.Short(), "addrs", len(info.Addrs))
 		f.m.learn(info)
 		f.m.redial.wake(key)
+		f.m.sightings.tell()
+	}
+}
+
+// Sighted waits until an address of a peer is known, as when it is found on the
+// local network; it gives ctx's error if it was not.
+func (m *Mesh) Sighted(ctx context.Context, peer wire.PeerKey) error {
+	for {
+		next := m.sightings.next()
+		if len(m.KnownAddrs(peer)) > 0 {
+			return nil
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// sightings tells all who wait that some peer was found.
+type sightings struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (s *sightings) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *sightings) tell() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
 	}
 }
 

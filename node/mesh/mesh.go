@@ -43,6 +43,8 @@ type Mesh struct {
 	gossip  *gossip
 	redial  *redial
 	relays  *relays
+	// sightings are of peers on the local network.
+	sightings sightings
 	// relayAddrs are the peers of Config.Relays.
 	relayAddrs map[peer.ID][]string
 
