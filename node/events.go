@@ -47,44 +47,39 @@ func (n *Node) NextEvents(ctx context.Context, after string, max int) ([]api.Eve
 		}
 		number = at
 	}
-	for {
-		changes, err := n.store.Tail(ctx, number, max)
-		if errors.Is(err, store.ErrPruned) {
-			return nil, api.ErrResync
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := n.shown(ctx, changes); err != nil {
-			return nil, err
-		}
-		events, err := n.render(changes)
-		if err != nil || len(events) > 0 {
-			return events, err
-		}
-		number = changes[len(changes)-1].N // of messages that are gone
+	changes, err := n.store.Tail(ctx, number, max)
+	if errors.Is(err, store.ErrPruned) {
+		return nil, api.ErrResync
 	}
+	if err != nil {
+		return nil, err
+	}
+	if err := n.shown(ctx, changes); err != nil {
+		return nil, err
+	}
+	return n.render(changes)
 }
 
-// render makes events of changes. One that names a message has the message as
-// it is now, which is what a reader who follows all of them ends with anyway,
-// and is left out if the message has been let go since.
+// render makes an event of each change. One that names a message has the message
+// as it is now, which is what a reader who follows all of them ends with anyway;
+// of a message that has been let go since it says that.
 func (n *Node) render(changes []store.NumberedChange) ([]api.Event, error) {
-	out := make([]api.Event, 0, len(changes))
+	out := make([]api.Event, len(changes))
 	err := n.store.View(func(tx *store.Tx) error {
-		for _, c := range changes {
-			object := c.Data
+		for i, c := range changes {
+			e := api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: c.Data}
 			if !c.Object.IsZero() {
 				m, ok, err := n.messageNow(tx, c.Group, c.Object)
 				if err != nil {
 					return err
 				}
-				if !ok {
-					continue
+				if ok {
+					e.Object = jsonOf(m)
+				} else {
+					e.Type, e.Object = api.EventMessageRetracted, jsonOf(api.Retracted{ID: c.Object, Group: c.Group})
 				}
-				object = jsonOf(m)
 			}
-			out = append(out, api.Event{ID: n.eventID(c.N), Type: c.Type, At: msTime(c.Ms), Group: c.Group, Object: object})
+			out[i] = e
 		}
 		return nil
 	})

@@ -51,37 +51,38 @@ func TestEventsAreNotAheadOfTheView(t *testing.T) {
 	}
 }
 
-// An event of a message has the message as it is when the reader is told, and
-// one of a message that has been let go is left out; the next are still told.
+// An event of a message has the message as it is when the reader is told; of one
+// that has been let go it says so. No change is without an event: who reads up to
+// the newest must come to it.
 func TestEventsHaveMessagesAsTheyAre(t *testing.T) {
 	n := testNode(t, "Ann")
 	g := newGroup(t, n, api.GroupCreate{})
 	after := n.LastEventID(t.Context())
-	gone := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "gone"}))
 	stays := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "<stays> & is told"}))
+	gone := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "gone"}))
 	err := n.store.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteEntry(g, gone.ID) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []api.Message
+	told := map[string][]api.Message{}
 	for last := n.LastEventID(t.Context()); after != last; {
-		// One at a time: the change of what is gone makes no event of its own.
 		events, err := n.NextEvents(t.Context(), after, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range events {
 			after = e.ID
-			if e.Type == api.EventMessageCreated {
-				var m api.Message
-				if err := json.Unmarshal(e.Object, &m); err != nil {
-					t.Fatal(err)
-				}
-				told = append(told, m)
+			var m api.Message
+			if err := json.Unmarshal(e.Object, &m); err != nil {
+				t.Fatal(err)
 			}
+			told[e.Type] = append(told[e.Type], m)
 		}
 	}
-	if len(told) != 1 || told[0].ID != stays.ID || told[0].Text != stays.Text {
-		t.Fatalf("told of %+v, want the one that stays", told)
+	if got := told[api.EventMessageCreated]; len(got) != 1 || got[0].ID != stays.ID || got[0].Text != stays.Text {
+		t.Errorf("told of %+v, want the one that stays", got)
+	}
+	if got := told[api.EventMessageRetracted]; len(got) != 1 || got[0].ID != gone.ID || got[0].Group != g {
+		t.Errorf("told that %+v are gone, want the other", got)
 	}
 }

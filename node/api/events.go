@@ -36,13 +36,21 @@ const (
 )
 
 // Event is one thing that happened. Object is the JSON of what Type speaks
-// of: a Message, Member, Group, Invite, Request, Person, ReadMarker, Task.
+// of: a Message, Retracted, Member, Group, Invite, Request, Person, ReadMarker,
+// Task. A message is given as it is when the event is read.
 type Event struct {
 	ID     string          `json:"id,omitempty" doc:"store epoch and change number; absent on what is not replayed"`
 	Type   string          `json:"type"`
 	At     time.Time       `json:"at"`
 	Group  wire.GroupID    `json:"group,omitzero"`
 	Object json.RawMessage `json:"object"`
+}
+
+// Retracted is the object of message.retracted: a message that is gone, because
+// what it was part of was let go.
+type Retracted struct {
+	ID    wire.OpID    `json:"id"`
+	Group wire.GroupID `json:"group"`
 }
 
 // ErrResync means that events cannot go on from the id given: read a
