@@ -84,18 +84,23 @@ func leave(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := os.OpenFile(filepath.Join(ts.MkAbs(args[0]), filler), os.O_RDWR|os.O_CREATE, 0o600)
 	ts.Check(err)
 	defer f.Close()
-	var st syscall.Statfs_t
-	ts.Check(syscall.Fstatfs(int(f.Fd()), &st))
-	info, err := f.Stat()
-	ts.Check(err)
-	size := info.Size() + int64(st.Bavail)*st.Bsize - want*mib
-	if size < info.Size() {
-		ts.Check(f.Truncate(max(size, 0)))
-		return
-	}
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err != nil {
-		ts.Fatalf("filling the disk: %v", err)
-	}
+	// The daemon may take some of what was free a moment ago: then look again.
+	ts.Check(until(patience, "the disk to be filled", func() bool {
+		var st syscall.Statfs_t
+		ts.Check(syscall.Fstatfs(int(f.Fd()), &st))
+		info, err := f.Stat()
+		ts.Check(err)
+		size := info.Size() + int64(st.Bavail)*st.Bsize - want*mib
+		if size < info.Size() {
+			ts.Check(f.Truncate(max(size, 0)))
+			return true
+		}
+		err = syscall.Fallocate(int(f.Fd()), 0, 0, size)
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
+			ts.Fatalf("filling the disk: %v", err)
+		}
+		return err == nil
+	}))
 }
 
 func remount(flags uintptr) func(*testscript.TestScript, bool, []string) {
