@@ -145,12 +145,10 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 	for _, w := range ways {
 		named[w.peer] = true
 	}
-	if !n.cfg.NoMDNS {
-		for _, b := range code.Hints {
-			if h, err := invites.UnpackHint(b); err == nil && !named[h.Peer] {
-				named[h.Peer] = true
-				ways = append(ways, hintWay{peer: h.Peer})
-			}
+	for _, b := range code.Hints {
+		if h, err := invites.UnpackHint(b); err == nil && !named[h.Peer] {
+			named[h.Peer] = true
+			ways = append(ways, hintWay{peer: h.Peer})
 		}
 	}
 	linked := n.mesh.Peers()
@@ -179,6 +177,9 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 // is looked for on the local network first.
 func (n *Node) dialHint(ctx context.Context, w hintWay) candidate {
 	if len(w.addrs) == 0 {
+		if n.cfg.NoMDNS {
+			return candidate{peer: w.peer, way: "hint", err: errors.New("the code names no address that may be dialled, and the local network is not searched")}
+		}
 		look, cancel := context.WithTimeout(ctx, lookTime)
 		defer cancel()
 		if err := n.mesh.Sighted(look, w.peer); err != nil {

@@ -49,7 +49,18 @@ the inviter then follow each other, and members see your name and device.`,
 			if noWait {
 				return show(c, task, func(t api.Task) { c.say("joining: mutuals api GET tasks/%s tells how it goes", t.ID) })
 			}
-			return c.watch(ctx, task, func(t api.Task) { c.note("%s", stageWords(t)) })
+			stage, tried := "", 0
+			return c.watch(ctx, task, func(t api.Task) {
+				for ; tried < len(t.Tried); tried++ {
+					if failed := attemptWords(t.Tried[tried], c.lang); failed != "" {
+						c.note("%s", failed)
+					}
+				}
+				if now := stageWords(t); now != stage {
+					stage = now
+					c.note("%s", now)
+				}
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "do not wait until you are in")
@@ -113,7 +124,7 @@ func (c *cli) watch(ctx context.Context, t api.Task, tell func(api.Task)) error 
 			return nil
 		}
 		last := t
-		for t.State == last.State && t.Stage == last.Stage && t.Progress == last.Progress {
+		for t.State == last.State && t.Stage == last.Stage && t.Progress == last.Progress && len(t.Tried) == len(last.Tried) {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -126,6 +137,26 @@ func (c *cli) watch(ctx context.Context, t api.Task, tell func(api.Task)) error 
 			}
 		}
 	}
+}
+
+// maxWhy bounds what is shown of a failure: what libp2p tells of one dial can
+// fill a page, and begins with what matters.
+const maxWhy = 160
+
+// attemptWords tells why a way into a group failed; it is empty for one that
+// led somewhere.
+func attemptWords(a api.Attempt, l api.Lang) string {
+	if a.Error == "" {
+		return ""
+	}
+	why := []rune(oneLine(a.Error))
+	if len(why) > maxWhy {
+		why = append(why[:maxWhy], '…')
+	}
+	if l == api.Chinese {
+		return fmt.Sprintf("  试过 %s，没有成功：%s", oneLine(a.Way), string(why))
+	}
+	return fmt.Sprintf("  tried %s: %s", oneLine(a.Way), string(why))
 }
 
 // stagesBetween returns the stages of a join that passed between two looks at
