@@ -192,6 +192,7 @@ func (r *room) asDirect(out *api.Group, parts []part) {
 	for _, p := range parts[1:] {
 		out.Direct.Also = append(out.Direct.Also, p.r.group)
 		out.Unread += p.v.unread
+		out.UnreadMentions += p.v.mentions
 		out.Gaps = slices.Concat(out.Gaps, p.v.gaps.list)
 		out.Synced = len(out.Gaps) == 0
 		if to := p.v.gaps.completeTo; !to.IsZero() && (out.CompleteTo.IsZero() || to.Before(out.CompleteTo)) {

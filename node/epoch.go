@@ -398,6 +398,7 @@ func (r *room) tick() {
 	r.tickKeys()
 	r.tendKEM()
 	r.tendSecrets()
+	r.tendBodies()
 	r.staleAsks()
 	r.staleProposals()
 	r.tickGroup()

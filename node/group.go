@@ -281,7 +281,7 @@ func (r *room) plain(v *view) api.Group {
 	out := api.Group{
 		ID: r.group, Name: v.meta.Name, Description: v.meta.Description, Cap: s.Cap(), Members: s.SeatCount(), Waitlist: s.WaitCount(),
 		Role: s.Role(r.n.dev.account()).String(), Policy: policyAPI(s.Policy()), Epoch: v.epoch.Gen, EpochID: v.epoch.Rekey,
-		CreatedAt: msTime(v.meta.CreatedMs), IceBreakers: v.meta.IceBreakers, Unread: v.unread, Status: api.MemberSeated,
+		CreatedAt: msTime(v.meta.CreatedMs), IceBreakers: v.meta.IceBreakers, Unread: v.unread, UnreadMentions: v.mentions, Status: api.MemberSeated,
 	}
 	if m, ok := s.Member(r.n.dev.account()); ok {
 		out.Status, out.Place = statusAPI(m.Status), m.WaitPos
@@ -290,8 +290,10 @@ func (r *room) plain(v *view) api.Group {
 		out.Status = api.MemberRemoved
 	}
 	out.Returning = v.returning() && out.Status == api.MemberSeated
+	out.ReadTo, _ = v.meta.ReadID.Get()
 	out.Ownership = r.n.ownershipOf(s)
 	out.Synced, out.Gaps, out.CompleteTo = len(v.gaps.list) == 0, v.gaps.list, v.gaps.completeTo
+	out.RetainDays, out.PrunedTo = int(v.days), prunedTo(v.bareTo)
 	out.OnlyHere = r.onlyHere(v)
 	out.SafeToClose = out.OnlyHere == 0
 	if v.latest != nil {

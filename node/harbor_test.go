@@ -319,7 +319,8 @@ func TestAppointing(t *testing.T) {
 func TestHarborPrunes(t *testing.T) {
 	home := t.TempDir()
 	homeB := t.TempDir()
-	a, b, h := testNode(t, "Ann"), startNode(t, homeB, "Bo", nil), harborNode(t, home)
+	homeA := t.TempDir()
+	a, b, h := startNode(t, homeA, "Ann", nil), startNode(t, homeB, "Bo", nil), harborNode(t, home)
 	g := newGroup(t, a, api.GroupCreate{})
 	join(t, b, invite(t, a, g, 1, ""))
 	made := appoint(t, a, h, g)
@@ -337,19 +338,19 @@ func TestHarborPrunes(t *testing.T) {
 	})
 	var control int
 	inRoom(t, a, g, func(r *room) { control = len(r.g.Ops()) })
-	var floor uint64
+	var dropped uint64
 	inRoom(t, h, g, func(r *room) {
 		if got := len(r.g.Ops()); got != control {
 			t.Errorf("%d control operations of %d are left", got, control)
 		}
 		for at, e := range r.heads {
-			if at.chain == groups.Content && e.Floor > floor {
-				floor = e.Floor
+			if at.chain == groups.Content && e.Seq > 0 {
+				dropped = max(dropped, r.bodies.dropped[at.inc])
 			}
 		}
 	})
-	if floor < 5 {
-		t.Fatalf("nothing was pruned: floor %d", floor)
+	if dropped < 5 {
+		t.Fatalf("nothing was pruned: up to %d", dropped)
 	}
 	// New words still find room, over a restart too.
 	ok(t, h.Close())
@@ -368,4 +369,28 @@ func TestHarborPrunes(t *testing.T) {
 	ok(t, a.Close())
 	b = startNode(t, homeB, "Bo", nil)
 	hears(t, b, g, "after the restart") // it had all but that
+
+	// Who joins by the harbor's word alone has every chain, from its beginning,
+	// and is told that words are gone.
+	cy := testNode(t, "Cy")
+	join(t, cy, invite(t, b, g, 1, ""))
+	same(t, g, b, cy)
+	whole(t, cy)
+
+	// Where not even the bare chains find room, their beginnings go.
+	quota = 1
+	a = startNode(t, homeA, "Ann", nil)
+	must[api.Harbor](t)(a.PatchHarbor(t.Context(), made.ID.String(), api.HarborPatch{Quota: &quota}))
+	within(t, h, patience, "whole operations to go", func() bool {
+		var floor uint64
+		inRoom(t, h, g, func(r *room) {
+			for at, e := range r.heads {
+				if at.chain == groups.Content {
+					floor = max(floor, e.Floor)
+				}
+			}
+		})
+		return floor > 5
+	})
+	whole(t, h)
 }

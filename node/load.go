@@ -59,6 +59,9 @@ func (r *room) load() error {
 		if err := r.loadOffice(tx); err != nil {
 			return err
 		}
+		if err := r.loadBodies(tx); err != nil {
+			return err
+		}
 		if err := r.loadControl(tx); err != nil {
 			return err
 		}
@@ -107,12 +110,12 @@ func (r *room) load() error {
 	if err := r.n.store.View(r.loadHeld); err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
 	}
-	if err := r.countSaid(); err != nil {
-		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)
-	}
 	r.noteForks(r.g.State())
 	r.loadOwed()
 	r.nameBranches(r.g.State())
+	// A look into each chain, of which a group of a hundred has a hundred: not
+	// what somebody who opens a window should wait for.
+	r.tell(func(*commit) error { return r.countSaid() })
 	r.tell(r.openMore)
 	r.tell(r.refoldMore)
 	r.tell(r.keepSides)

@@ -198,6 +198,9 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 		}
 		return nil
 	})
+	if out.Before == "" && p.After == "" {
+		out.PrunedTo = said.prunedTo()
+	}
 	return out, err
 }
 
@@ -234,6 +237,15 @@ func (s spoken) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int
 		out = out[:limit]
 	}
 	return out, more, nil
+}
+
+// prunedTo is when the newest message was written that is not here any more.
+func (s spoken) prunedTo() time.Time {
+	newest := uint64(0)
+	for _, r := range s.rooms {
+		newest = max(newest, r.view.Load().bareTo)
+	}
+	return prunedTo(newest)
 }
 
 func (s spoken) window(items []timeline.Entry) api.MessagePage {
@@ -396,7 +408,7 @@ const maxUnread = 1000
 func (r *room) countUnread() error {
 	at := store.Cursor(r.readMark())
 	self := r.n.dev.account()
-	r.unread = 0
+	r.unread, r.mentions = 0, 0
 	return r.n.store.View(func(tx *store.Tx) error {
 		rows, err := tx.PageEntries(r.group, at, store.After, maxUnread)
 		if err != nil {
@@ -405,8 +417,16 @@ func (r *room) countUnread() error {
 		for _, row := range rows {
 			if e, err := timeline.Decode(row.Data); err == nil && spokenIn(e) && e.Author != self {
 				r.unread++
+				if r.mentionsMe(e) {
+					r.mentions++
+				}
 			}
 		}
 		return nil
 	})
+}
+
+// mentionsMe tells whether a message calls this account by name.
+func (r *room) mentionsMe(e timeline.Entry) bool {
+	return slices.Contains(e.Mentions, r.n.dev.account())
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"fmt"
@@ -423,44 +424,63 @@ const (
 	pruneLook = 4096
 )
 
-// makeRoom deletes the oldest content until a tenth of the group's bytes are
-// free again. Control operations stay, and of each chain its newest, by which
-// others see how far it goes.
+// makeRoom drops the bodies of the oldest content until a tenth of the group's
+// bytes are free again and, where none is left to drop, whole operations.
+// Control operations stay, and of each chain its newest, by which others see
+// how far it goes.
 func (r *room) makeRoom(c *commit) error {
 	if r.office == nil || !r.overfull() {
 		return nil
 	}
-	old, err := r.oldest()
-	if err != nil {
+	old, bare, err := r.oldest()
+	if err != nil || len(old) == 0 {
 		return err
 	}
 	limit := r.limit()
 	goal := limit - limit/10
-	for i, o := range old {
+	r.saveBodies(c)
+	for i, op := range old {
 		if r.office.used <= goal {
 			return nil
 		}
 		if i == pruneStep {
-			c.then(func() { r.tell(r.makeRoom) })
-			return nil
+			break
 		}
-		at := chainOf{o.inc, groups.Content}
-		head := r.heads[at]
-		head.Floor = o.seq + 1
-		r.heads[at] = head
-		r.weigh(-o.size)
-		c.dirty = true
-		id, ok := r.chainHead(at)
-		if !ok {
-			return fmt.Errorf("no head of a chain that is here")
-		}
-		c.row(func(tx *store.Tx) error {
-			if err := tx.DeleteOp(r.group, o.inc, o.seq, o.id); err != nil {
+		switch {
+		case bare:
+			if err := r.dropOp(c, op); err != nil {
 				return err
 			}
-			return tx.PutHead(r.group, o.inc, uint8(groups.Content), store.Head{Seq: head.Seq, ID: id, Floor: head.Floor})
-		})
+		case op.Whole():
+			r.weigh(-len(op.Cipher))
+			r.dropBody(c, op)
+			fallthrough
+		default:
+			r.bodies.dropped[op.IncID()] = op.Seq
+		}
 	}
+	c.then(func() { r.tell(r.makeRoom) })
+	return nil
+}
+
+// dropOp deletes the oldest operation of a chain and raises its floor.
+func (r *room) dropOp(c *commit, op *groups.Op) error {
+	at := chainOf{op.IncID(), groups.Content}
+	head := r.heads[at]
+	head.Floor = op.Seq + 1
+	r.heads[at] = head
+	r.weigh(-len(op.Frame()))
+	c.dirty = true
+	id, ok := r.chainHead(at)
+	if !ok {
+		return fmt.Errorf("no head of a chain that is here")
+	}
+	c.row(func(tx *store.Tx) error {
+		if err := tx.DeleteOp(r.group, at.inc, op.Seq, op.ID); err != nil {
+			return err
+		}
+		return tx.PutHead(r.group, at.inc, uint8(groups.Content), store.Head{Seq: head.Seq, ID: id, Floor: head.Floor})
+	})
 	return nil
 }
 
@@ -469,43 +489,32 @@ func (r *room) chainHead(at chainOf) (wire.OpID, bool) {
 	return id, ok
 }
 
-// aged is one operation that may be pruned.
-type aged struct {
-	inc  wire.OpID
-	seq  uint64
-	id   wire.OpID
-	hlc  uint64
-	size int
-}
-
-// oldest lists content from the beginnings of its chains, by its clock.
-func (r *room) oldest() (out []aged, err error) {
+// oldest lists content from the beginnings of its chains, by its clock: what may
+// have a body and, once there is none, what is left without.
+func (r *room) oldest() (out []*groups.Op, bare bool, err error) {
 	each := uint64(max(pruneLook/max(len(r.heads), 1), 8))
-	err = r.n.store.View(func(tx *store.Tx) error {
+	for _, bare = range []bool{false, true} {
 		for at, head := range r.heads {
-			if at.chain != groups.Content || head.Seq <= head.Floor {
+			from := max(head.Floor, 1)
+			if !bare {
+				from = max(from, r.bodies.dropped[at.inc]+1)
+			}
+			if at.chain != groups.Content || head.Seq <= from {
 				continue
 			}
-			from := max(head.Floor, 1)
-			if err := tx.EachOp(r.group, at.inc, uint8(at.chain), from, min(from+each, head.Seq)-1, func(o store.StoredOp) error {
-				op, refusal := groups.Decode(o.Frame)
-				if refusal != nil {
-					return refusal
-				}
-				out = append(out, aged{at.inc, o.Seq, o.ID, op.HLC, len(o.Frame)})
-				return nil
-			}); err != nil {
-				return err
+			ops, err := r.heldFrom(at, from, min(from+each, head.Seq)-1)
+			if err != nil {
+				return nil, false, err
 			}
+			out = append(out, ops...)
 		}
-		return nil
-	})
+		if len(out) > 0 {
+			break
+		}
+	}
 	// A chain's clocks do not go back, so each is cut from its beginning.
-	slices.SortStableFunc(out, func(a, b aged) int {
-		if a.hlc != b.hlc {
-			return int(int64(a.hlc) - int64(b.hlc))
-		}
-		return int(int64(a.seq) - int64(b.seq))
+	slices.SortStableFunc(out, func(a, b *groups.Op) int {
+		return cmp.Or(cmp.Compare(a.HLC, b.HLC), cmp.Compare(a.Seq, b.Seq))
 	})
-	return out, err
+	return out, bare, nil
 }

@@ -66,6 +66,7 @@ type room struct {
 	wrapsGone  uint64                      // and wraps of epochs made before this
 	unheard    map[[32]byte]*unheard       // epochs whose secret waits for who has not heard what was said under it
 	sweepAt    time.Time                   // when to look for more
+	bodies     bodies
 	refused    map[refusal]bool
 	asks       map[wire.AccountID]*ask // join requests that need a yes, by newcomer
 	held       *held
@@ -80,6 +81,7 @@ type room struct {
 	gapsOf     gapBasis                         // what that was found from
 	latest     *timeline.Entry
 	unread     int
+	mentions   int    // of those unread, how many mention this account
 	recount    bool   // latest and unread are to be read anew after the commit
 	maxHLC     uint64 // where the last entry stands: own words come after it
 	ended      bool
@@ -107,10 +109,14 @@ type view struct {
 	written [3]uint64                          // seqs of the own heads, by kind of chain
 	epoch   groups.Epoch                       // sent under, of generation 0 for none
 	gaps    gaps
-	twin    bool // another copy of this home was found out here
-	kept    bool // it came from a backup
+	days    uint64 // for how long messages are kept here, 0 for ever
+	bareTo  uint64 // when the newest was written whose body is not here, ms; 0 if all are
+	twin    bool   // another copy of this home was found out here
+	kept    bool   // it came from a backup
 	latest  *timeline.Entry
 	unread  int
+	// mentions is how many of those unread mention this account.
+	mentions int
 }
 
 // member tells whether a peer is a device of somebody seated.
@@ -185,6 +191,7 @@ type commit struct {
 	content int                 // content operations accepted
 	dirty   bool                // memory is ahead of the disk
 	keyed   bool                // an epoch's secret came
+	bodies  bool                // which are gone is written with it
 	regroup bool                // readers are owed the group as it is now
 	shown   func()              // once it is on disk and in the view, before it is published
 	after   []func()            // once it is on disk
@@ -408,7 +415,8 @@ func (r *room) show() {
 // look replaces the view and returns the one before, nil at first.
 func (r *room) look() (old, now *view) {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, blind: r.office != nil}
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, mentions: r.mentions, blind: r.office != nil,
+		days: r.bodies.days, bareTo: r.bodies.to()}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())
 	}
@@ -529,7 +537,10 @@ func (r *room) take(c *commit, op *groups.Op) {
 		if _, ok := r.named[op.IncID()]; ok {
 			c.then(func() { r.tell(r.keepSides) })
 		}
-		if r.office == nil { // a harbor has no key, nor a use for what it cannot read
+		switch {
+		case !op.Whole():
+			r.bareCame(c, op)
+		case r.office == nil: // a harbor has no key, nor a use for what it cannot read
 			r.open(c, op)
 		}
 	}

@@ -246,6 +246,9 @@ func (r *room) enter(c *commit, e timeline.Entry) {
 	}
 	if e.Author != r.n.dev.account() && r.readMark().Compare(e.Key()) < 0 && r.unread < maxUnread {
 		r.unread++
+		if r.mentionsMe(e) {
+			r.mentions++
+		}
 	}
 }
 

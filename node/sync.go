@@ -44,6 +44,13 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		return err
 	}
 	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records(), Ms: r.n.nowMs()}
+	owed, err := r.bodiesOwed(ctx, peer)
+	if err != nil {
+		return err
+	}
+	if len(owed) > 0 {
+		hello.Digest = [32]byte{} // equal to nobody's: there is something to ask for
+	}
 	asked := time.Now()
 	if err := writeSync(s, hello); err != nil {
 		return err
@@ -78,7 +85,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		}
 		wants := r.wants(mine, vector)
 		if len(wants) == 0 {
-			return nil
+			return r.fetchBodies(ctx, s, peer)
 		}
 		if !keyed && !r.view.Load().blind && groups.ChainKind(wants[0].Chain) == groups.Content {
 			// The keys first: else content is stored shut, read back and opened.

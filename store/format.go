@@ -20,12 +20,17 @@ type migration struct {
 // steps lead from format 1 to Format, in order. There are none yet.
 var steps = []migration{}
 
+// newest is the format that a list of steps ends in.
+func newest(steps []migration) uint64 {
+	if n := len(steps); n > 0 {
+		return steps[n-1].To
+	}
+	return 1
+}
+
 // migrate runs what is missing, or refuses a store of a newer program.
 func (s *Store) migrate(steps []migration) error {
-	newest := uint64(1)
-	if n := len(steps); n > 0 {
-		newest = steps[n-1].To
-	}
+	newest := newest(steps)
 	var have uint64
 	err := s.raw(func(tx *Tx) (err error) {
 		if have, err = tx.metaNumber(metaFormat); err != nil || have != 0 {

@@ -68,7 +68,7 @@ func TestKill(t *testing.T) {
 		rounds = 2
 	}
 	for round := range rounds {
-		acked := runAndKill(t, dir, 3+7*round)
+		acked := runAndKill(t, childEnv, dir, 3+7*round)
 		s, err := Open(dir, testKey, Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -82,10 +82,10 @@ func TestKill(t *testing.T) {
 
 // runAndKill kills the child after a number of acks and returns the last one
 // it gave.
-func runAndKill(t *testing.T, dir string, acks int) (last uint64) {
+func runAndKill(t *testing.T, env, dir string, acks int) (last uint64) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	cmd.Env = append(os.Environ(), env+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

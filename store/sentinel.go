@@ -95,8 +95,9 @@ func CleanlyClosed(dir string) (bool, error) {
 }
 
 // inspect looks at the files before Badger may touch them and returns the
-// sentinel, a new one for a new database. Every objection is a DamagedError.
-func inspect(dir string) (*sentinel, error) {
+// sentinel, a new one for a new database; newest is the format this program
+// knows. Every objection is a DamagedError.
+func inspect(dir string, newest uint64) (*sentinel, error) {
 	g, err := readSentinel(dir)
 	if err != nil {
 		return nil, err
@@ -109,8 +110,8 @@ func inspect(dir string) (*sentinel, error) {
 	if !known {
 		g = &sentinel{dir: dir}
 	}
-	if g.Format > Format {
-		return nil, &NewerFormatError{Found: g.Format, Known: Format}
+	if g.Format > newest {
+		return nil, &NewerFormatError{Found: g.Format, Known: newest}
 	}
 	db := filepath.Join(dir, databaseFolder)
 	if known {
@@ -223,8 +224,8 @@ func (g *sentinel) matches(id string) error {
 }
 
 // opened records that the database is open: from now on it may change.
-func (g *sentinel) opened(id string, changes uint64) error {
-	g.ID, g.Clean = id, false
+func (g *sentinel) opened(id string, format, changes uint64) error {
+	g.ID, g.Format, g.Clean = id, format, false
 	return g.record(changes)
 }
 
@@ -250,7 +251,7 @@ func (g *sentinel) record(changes uint64) error {
 	if err != nil {
 		return fmt.Errorf("reading MANIFEST: %w", err)
 	}
-	g.Format, g.Changes, g.Tables = Format, changes, len(listed)
+	g.Changes, g.Tables = changes, len(listed)
 	if g.Manifest, err = markOf(filepath.Join(db, badger.ManifestFilename)); err != nil {
 		return fmt.Errorf("reading MANIFEST: %w", err)
 	}

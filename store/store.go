@@ -36,6 +36,9 @@ type Options struct {
 	// KeepChanges is how many changes the log keeps at least; 0 means
 	// KeepChanges.
 	KeepChanges uint64
+
+	// steps are the migrations; nil: this program's. Tests have others.
+	steps []migration
 }
 
 // Store is one open database. Its methods may be called from any goroutine.
@@ -81,6 +84,9 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 	if o.FreeSpace == nil {
 		o.FreeSpace = freeSpace
 	}
+	if o.steps == nil {
+		o.steps = steps
+	}
 	if o.KeepChanges == 0 {
 		o.KeepChanges = KeepChanges
 	}
@@ -112,10 +118,15 @@ func (s *Store) open(key [32]byte) (err error) {
 		if err := s.makeRoom(); err != nil {
 			return err
 		}
-		if s.guard, err = inspect(s.dir); err != nil {
+		if s.guard, err = inspect(s.dir, newest(s.opts.steps)); err != nil {
 			return err
 		}
 		s.clean = s.guard.Clean || s.guard.ID == ""
+		if s.older() {
+			if err := s.guard.copyBefore(); err != nil {
+				return fmt.Errorf("copying the store before it is migrated: %w", err)
+			}
+		}
 	}
 	if s.db, err = openBadger(s.databaseDir(), key, s.opts); err != nil {
 		return err
@@ -127,6 +138,11 @@ func (s *Store) open(key [32]byte) (err error) {
 	}
 	s.makeBallast()
 	return nil
+}
+
+// older tells whether the store is of an older format than this program's.
+func (s *Store) older() bool {
+	return s.guard.ID != "" && s.guard.Format < newest(s.opts.steps)
 }
 
 // Clean tells whether the store was closed by Close before it was opened this
@@ -199,7 +215,7 @@ func tryKey(opt badger.Options) error {
 
 // prepare brings an open database to a state the rest can rely on.
 func (s *Store) prepare() error {
-	if err := s.migrate(steps); err != nil {
+	if err := s.migrate(s.opts.steps); err != nil {
 		return err
 	}
 	id, err := s.loadMeta()
@@ -221,7 +237,13 @@ func (s *Store) prepare() error {
 			return err
 		}
 	}
-	return s.guard.opened(id, s.last.Load())
+	if s.guard.ID != "" && !s.older() {
+		// It was used in this format before: nobody goes back to the old one.
+		if err := dropBefore(s.dir); err != nil {
+			return err
+		}
+	}
+	return s.guard.opened(id, newest(s.opts.steps), s.last.Load())
 }
 
 // Names in table m.

@@ -17,6 +17,10 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
+	if dir := os.Getenv(migrateEnv); dir != "" {
+		migrateSlowly(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -69,10 +69,10 @@ the passphrase, is asked for, or read from standard input.`,
 				return err
 			}
 			if sealedByPassphrase(in.File) {
-				in.Passphrase, err = c.readSecret("Passphrase of the backup (not shown): ")
+				in.Passphrase, err = c.readSecret(c.inWords("Passphrase of the backup (not shown): ", "备份的口令短语（不显示）："))
 				in.Passphrase = strings.TrimRight(in.Passphrase, "\r\n")
 			} else {
-				in.Words, err = c.readSecret("Your 24 words (not shown): ")
+				in.Words, err = c.readSecret(c.askWords())
 				in.Words = strings.Join(strings.Fields(in.Words), " ")
 			}
 			if err != nil {
@@ -123,7 +123,8 @@ any member this device meets lets it back into its group, and then you can write
 			if err := c.watchBackup(cmd, task); err != nil || c.json {
 				return err
 			}
-			c.note("\nThis is a new device of your account. Your groups can be read (mutuals log GROUP); to write,\nwait until a member of each is met and lets this device in, or follow a friend's card again.\nThen end the devices you lost: mutuals devices list, mutuals devices revoke DEVICE.")
+			c.note("%s", c.inWords("\nThis is a new device of your account. Your groups can be read (mutuals log GROUP); to write,\nwait until a member of each is met and lets this device in, or follow a friend's card again.\nThen end the devices you lost: mutuals devices list, mutuals devices revoke DEVICE.",
+				"\n这是你账号的一台新设备。群里的消息已经可以阅读（mutuals log 群）；要发言，请等到遇见群成员并由其让这台设备\n回到群里，或再关注一位朋友的名片。然后吊销丢失的设备：mutuals devices list，mutuals devices revoke 设备。"))
 			return nil
 		},
 	}
@@ -155,13 +156,13 @@ func sealedByPassphrase(path string) bool {
 
 // newPassphrase asks twice on a terminal.
 func (c *cli) newPassphrase() (string, error) {
-	one, err := c.readSecret("Passphrase for the backup (not shown): ")
+	one, err := c.readSecret(c.inWords("Passphrase for the backup (not shown): ", "给备份设一个口令短语（不显示）："))
 	if err != nil {
 		return "", err
 	}
 	one = strings.TrimRight(one, "\r\n")
 	if isTerminal(c.in) {
-		two, err := c.readSecret("Once more: ")
+		two, err := c.readSecret(c.inWords("Once more: ", "再输一次："))
 		if err != nil {
 			return "", err
 		}
@@ -177,9 +178,9 @@ func (c *cli) newPassphrase() (string, error) {
 
 // wordsAndPassphrase reads what a restore needs.
 func (c *cli) wordsAndPassphrase(locked bool) (words, passphrase string, err error) {
-	words, err = c.readSecret("Your 24 words (not shown): ")
+	words, err = c.readSecret(c.askWords())
 	if err == nil && locked && isTerminal(c.in) {
-		passphrase, err = c.readSecret("Passphrase of the backup (not shown): ")
+		passphrase, err = c.readSecret(c.inWords("Passphrase of the backup (not shown): ", "备份的口令短语（不显示）："))
 	}
 	if err != nil {
 		return "", "", err

@@ -101,7 +101,7 @@ func (c *cli) watchExport(cmd *cobra.Command, task api.Task) error {
 		}
 		e := t.Result.Export
 		if t.Kind == api.TaskVerify {
-			c.say("%s", c.bold("The export holds."))
+			c.say("%s", c.bold(c.inWords("The export holds.", "导出文件成立。")))
 		}
 		count := func(n int, what string) string {
 			if n == 0 {

@@ -12,7 +12,7 @@ import (
 
 func newGroup(c *cli) *cobra.Command {
 	return noun("group", "Make and run groups",
-		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupAudit(c),
+		newGroupCreate(c), newGroupList(c), newGroupShow(c), newGroupRename(c), newGroupSet(c), newGroupRetain(c), newGroupAudit(c),
 		newGroupTransfer(c), newGroupSucceed(c), newGroupExport(c), newGroupVerify(c), newGroupLeave(c))
 }
 
@@ -110,6 +110,9 @@ func newGroupList(c *cli) *cobra.Command {
 					unread, last := "", ""
 					if g.Unread > 0 {
 						unread = strconv.Itoa(g.Unread)
+						if g.UnreadMentions > 0 {
+							unread += fmt.Sprintf(" (@%d)", g.UnreadMentions)
+						}
 					}
 					if g.LastMessage != nil {
 						last = moment(g.LastMessage.SentAt)

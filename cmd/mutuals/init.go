@@ -37,12 +37,12 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 				if !c.interactive() {
 					return usage("add --name NAME", "a name is needed")
 				}
-				if in.Name, err = c.ask("Your name: "); err != nil {
+				if in.Name, err = c.ask(c.inWords("Your name: ", "你的名字：")); err != nil {
 					return err
 				}
 			}
 			if recover {
-				words, err := c.readSecret("Your 24 words (not shown): ")
+				words, err := c.readSecret(c.askWords())
 				if err != nil {
 					return err
 				}
@@ -53,16 +53,17 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 				return err
 			}
 			err = show(c, id, func(id api.Identity) {
-				c.facts("account", id.Account.String(), "device", id.Device.String())
+				c.facts(c.inWords("account", "账号"), id.Account.String(), c.inWords("device", "设备"), id.Device.String())
 			})
 			if err != nil || c.json {
 				return err
 			}
 			if id.Words != "" {
-				c.note("\nThese 24 words are the account. Write them on paper, in this order;\nwhoever has them is you, and without them it cannot be brought back:\n")
+				c.note("%s", c.inWords("\nThese 24 words are the account. Write them on paper, in this order;\nwhoever has them is you, and without them it cannot be brought back:\n",
+					"\n这 24 个单词就是你的账号。请按顺序抄在纸上；\n谁拿到它们谁就是你，没有它们就无法找回账号：\n"))
 				c.tellWords(id.Words)
 				if c.interactive() {
-					done, err := c.agree("\nWritten down? They are then erased from this machine.")
+					done, err := c.agree(c.inWords("\nWritten down? They are then erased from this machine.", "\n抄好了吗？确认后它们会从这台机器上抹去。"))
 					if err != nil {
 						return err
 					}
@@ -71,13 +72,15 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 						return err
 					}
 				}
-				c.note("\nLater: mutuals id words shows them again, mutuals id words --confirm erases them here.")
+				c.note("%s", c.inWords("\nLater: mutuals id words shows them again, mutuals id words --confirm erases them here.",
+					"\n以后：mutuals id words 再次显示，mutuals id words --confirm 从这里抹去。"))
 			}
 			if recover {
-				c.note("\nThis is a new device of your account, and it knows nobody yet. Follow a friend's card\n(mutuals follow CARD), or paste a passcode of one of your groups (mutuals join PASSCODE):\nwhoever shares a group with you lets this device back in. Whom you follow, others say;\nlook at it (mutuals follows) and confirm it (mutuals follows --confirm).\nThen end the devices you lost: mutuals devices list, mutuals devices revoke DEVICE.")
+				c.note("%s", c.inWords("\nThis is a new device of your account, and it knows nobody yet. Follow a friend's card\n(mutuals follow CARD), or paste a passcode of one of your groups (mutuals join PASSCODE):\nwhoever shares a group with you lets this device back in. Whom you follow, others say;\nlook at it (mutuals follows) and confirm it (mutuals follows --confirm).\nThen end the devices you lost: mutuals devices list, mutuals devices revoke DEVICE.",
+					"\n这是你账号的一台新设备，它还不认识任何人。请关注一位朋友的名片（mutuals follow 名片），\n或粘贴你所在群的口令（mutuals join 口令）：和你同群的人会让这台设备回到群里。\n你关注了谁由别人告知：用 mutuals follows 查看，用 mutuals follows --confirm 确认。\n然后吊销丢失的设备：mutuals devices list，mutuals devices revoke 设备。"))
 				return nil
 			}
-			c.note("Next: mutuals group create NAME, or mutuals join PASSCODE")
+			c.note("%s", c.inWords("Next: mutuals group create NAME, or mutuals join PASSCODE", "下一步：mutuals group create 群名，或 mutuals join 口令"))
 			return nil
 		},
 	}
@@ -88,6 +91,11 @@ A number is shown, which you type there; then your groups and follows arrive.`,
 	cmd.MarkFlagsMutuallyExclusive("link", "recover")
 	cmd.MarkFlagsMutuallyExclusive("link", "name")
 	return cmd
+}
+
+// askWords is how the words are asked for.
+func (c *cli) askWords() string {
+	return c.inWords("Your 24 words (not shown): ", "你的 24 个单词（不显示）：")
 }
 
 // tellWords writes the 24 words numbered, in four columns.

@@ -26,6 +26,9 @@ func newLog(c *cli) *cobra.Command {
 			if n < 0 {
 				return usage("give a number from 0", "-n is %d", n)
 			}
+			if at != "" && (before != "" || follow) {
+				return usage("leave --before and --follow out", "--at shows one page")
+			}
 			g, err := c.group(ctx, args[0])
 			if err != nil {
 				return err
@@ -45,6 +48,9 @@ func newLog(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !r.prunedTo.IsZero() && !c.json {
+				c.note("%s", prunedWords(r.prunedTo, c.lang))
+			}
 			for _, m := range page {
 				if err := r.show(ctx, m); err != nil {
 					return err
@@ -62,18 +68,17 @@ func newLog(c *cli) *cobra.Command {
 	cmd.Flags().StringVar(&at, "at", "", "those around a day (2026-11-29), a moment (RFC 3339) or a message id")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	cmd.Flags().BoolVar(&folded, "folded", false, "show the text of what is folded: said after a removal, by somebody let in invalidly")
-	cmd.MarkFlagsMutuallyExclusive("before", "at")
-	cmd.MarkFlagsMutuallyExclusive("follow", "at")
 	return cmd
 }
 
 // reader writes the messages of one group.
 type reader struct {
-	c     *cli
-	group api.Group
-	names map[string]string // by account; learnt from the member list
-	day   string            // of the newest line written
-	self  string            // own account
+	c        *cli
+	group    api.Group
+	names    map[string]string // by account; learnt from the member list
+	day      string            // of the newest line written
+	self     string            // own account
+	prunedTo time.Time         // where the pages read begin, if they are all there is
 	// folded: the text of what is folded is shown too.
 	folded bool
 }
@@ -94,6 +99,7 @@ func placeOf(s string) string {
 func (r *reader) page(ctx context.Context, before, at string, n int) ([]api.Message, error) {
 	if at != "" && n > 0 {
 		p, err := r.c.client.Messages(ctx, r.group.ID, api.Page{Around: at, Limit: min(n, api.MaxPage)})
+		r.prunedTo = p.PrunedTo
 		return p.Items, err
 	}
 	var all []api.Message
@@ -102,7 +108,7 @@ func (r *reader) page(ctx context.Context, before, at string, n int) ([]api.Mess
 		if err != nil {
 			return nil, err
 		}
-		all = slices.Concat(p.Items, all)
+		all, r.prunedTo = slices.Concat(p.Items, all), p.PrunedTo
 		n -= len(p.Items)
 		if before = p.Before; before == "" || len(p.Items) == 0 {
 			break

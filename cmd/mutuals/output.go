@@ -40,6 +40,14 @@ func (c *cli) line(v any) error {
 }
 
 // say writes a line of the answer.
+// inWords picks what is said in the person's language.
+func (c *cli) inWords(en, zh string) string {
+	if c.lang == api.Chinese {
+		return zh
+	}
+	return en
+}
+
 func (c *cli) say(format string, a ...any) { fmt.Fprintf(c.out, format+"\n", a...) }
 
 // clean makes text of others harmless on a terminal: control characters,

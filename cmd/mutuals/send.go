@@ -14,6 +14,7 @@ import (
 
 func newSend(c *cli) *cobra.Command {
 	var reply string
+	var mention []string
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "send GROUP [TEXT|-]",
@@ -39,6 +40,13 @@ func newSend(c *cli) *cobra.Command {
 			g, err := c.group(ctx, args[0])
 			if err != nil {
 				return err
+			}
+			for _, who := range mention {
+				m, err := c.member(ctx, g, who)
+				if err != nil {
+					return err
+				}
+				in.Mentions = append(in.Mentions, m.Account)
 			}
 			var from string
 			if wait > 0 {
@@ -67,6 +75,7 @@ func newSend(c *cli) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&reply, "reply", "", "id of the message this answers")
+	cmd.Flags().StringArrayVar(&mention, "mention", nil, "a member it is for, who sees that they were mentioned; may be given again")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "wait until a member's device has it, at most this long (a minute unless given)")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "1m"
 	return cmd

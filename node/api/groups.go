@@ -24,30 +24,34 @@ const (
 
 // Group is a group this account is, or was, a member of.
 type Group struct {
-	ID          wire.GroupID  `json:"id"`
-	Name        string        `json:"name"`
-	Description string        `json:"description"`
-	Cap         int           `json:"cap" doc:"seats"`
-	Members     int           `json:"members" doc:"seats taken"`
-	Waitlist    int           `json:"waitlist" doc:"how many wait for a seat"`
-	Role        string        `json:"role" enum:"owner,admin,member" doc:"own role"`
-	Status      string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
-	Returning   bool          `json:"returning,omitempty" doc:"restored from a backup: to be read, and this device is not let back in yet"`
-	Policy      Policy        `json:"policy"`
-	Unread      int           `json:"unread"`
-	LastMessage *Message      `json:"last_message" doc:"newest entry, null while there is none"`
-	Epoch       uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
-	EpochID     wire.OpID     `json:"epoch_id,omitzero" doc:"the operation that made that key; absent while there is none"`
-	Synced      bool          `json:"synced" doc:"nothing is known to be missing"`
-	Gaps        Array[Gap]    `json:"gaps" doc:"what is, the most first, at most 64 of a group"`
-	CompleteTo  time.Time     `json:"complete_to,omitzero" doc:"while something is missing: nothing older than this is known to be; absent if that is not known"`
-	CreatedAt   time.Time     `json:"created_at"`
-	IceBreakers Array[string] `json:"ice_breakers"`
-	Place       int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
-	Ownership   Ownership     `json:"ownership"`
-	Direct      *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
-	OnlyHere    int           `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
-	SafeToClose bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
+	ID             wire.GroupID  `json:"id"`
+	Name           string        `json:"name"`
+	Description    string        `json:"description"`
+	Cap            int           `json:"cap" doc:"seats"`
+	Members        int           `json:"members" doc:"seats taken"`
+	Waitlist       int           `json:"waitlist" doc:"how many wait for a seat"`
+	Role           string        `json:"role" enum:"owner,admin,member" doc:"own role"`
+	Status         string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
+	Returning      bool          `json:"returning,omitempty" doc:"restored from a backup: to be read, and this device is not let back in yet"`
+	Policy         Policy        `json:"policy"`
+	Unread         int           `json:"unread" doc:"messages of others behind the read marker; counting stops at 1000"`
+	UnreadMentions int           `json:"unread_mentions" doc:"of those, how many mention this account"`
+	ReadTo         wire.OpID     `json:"read_to,omitzero" doc:"the newest message that was read: messages?after= goes on behind it"`
+	LastMessage    *Message      `json:"last_message" doc:"newest entry, null while there is none"`
+	Epoch          uint64        `json:"epoch" doc:"generation of the key written under; 0 while there is none"`
+	EpochID        wire.OpID     `json:"epoch_id,omitzero" doc:"the operation that made that key; absent while there is none"`
+	Synced         bool          `json:"synced" doc:"nothing is known to be missing"`
+	Gaps           Array[Gap]    `json:"gaps" doc:"what is, the most first, at most 64 of a group"`
+	CompleteTo     time.Time     `json:"complete_to,omitzero" doc:"while something is missing: nothing older than this is known to be; absent if that is not known"`
+	CreatedAt      time.Time     `json:"created_at"`
+	IceBreakers    Array[string] `json:"ice_breakers"`
+	Place          int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`
+	Ownership      Ownership     `json:"ownership"`
+	Direct         *Direct       `json:"direct,omitempty" doc:"of a conversation of two: it has no ranks, invites, removals or rules of its own"`
+	RetainDays     int           `json:"retain_days" doc:"for how many days this device keeps messages; 0 for ever"`
+	PrunedTo       time.Time     `json:"pruned_to,omitzero" doc:"when the newest message was written that is not here any more, by that or because who sent it on had pruned it; absent if all are here"`
+	OnlyHere       int           `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
+	SafeToClose    bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
 	// Void says more than a status of removed: nobody removed this account.
 	Void *Void `json:"void,omitempty" doc:"why how this account came in does not count; absent if it does"`
 }

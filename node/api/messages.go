@@ -99,6 +99,14 @@ type MessagePage struct {
 	Items  Array[Message] `json:"items"`
 	Before string         `json:"before,omitempty"`
 	After  string         `json:"after,omitempty"`
+	// Older messages are not missing then: they were dropped by this device's
+	// choice, or by that of those who sent them on.
+	PrunedTo time.Time `json:"pruned_to,omitzero" doc:"on the page that begins the timeline: older messages were pruned here, the newest of them from this moment; absent if none were"`
+}
+
+// Retention is for how long a device keeps a group's messages.
+type Retention struct {
+	Days int `json:"days" minimum:"0" maximum:"3650" doc:"0 keeps them for ever"`
 }
 
 // ReadMarker names the newest message that was read.

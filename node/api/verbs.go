@@ -224,6 +224,12 @@ func (c *Client) PatchGroup(ctx context.Context, g wire.GroupID, in GroupPatch) 
 	return send[Group](ctx, c, http.MethodPatch, groupPath(g), in)
 }
 
+// Retain sets for how many days the node keeps a group's messages, 0 for ever:
+// PUT groups/{g}/retention.
+func (c *Client) Retain(ctx context.Context, g wire.GroupID, days int) (Group, error) {
+	return send[Group](ctx, c, http.MethodPut, groupPath(g)+"/retention", Retention{Days: days})
+}
+
 // LeaveGroup: DELETE groups/{g}.
 func (c *Client) LeaveGroup(ctx context.Context, g wire.GroupID) (Group, error) {
 	return send[Group](ctx, c, http.MethodDelete, groupPath(g), nil)

@@ -40,6 +40,17 @@ func (s *Server) groupVerbs() {
 			}
 			return reply(s.node.PatchGroup(ctx, g, in.Body))
 		})
+	handle(s, verb{method: "PUT", path: "/groups/{g}/retention", id: "retain", doc: "For how long this device keeps a group's messages; what is older is dropped, here alone"},
+		func(ctx context.Context, in *struct {
+			Group string `path:"g" doc:"group id"`
+			Body  api.Retention
+		}) (*body[api.Group], error) {
+			g, err := (ofGroup{in.Group}).id()
+			if err != nil {
+				return nil, err
+			}
+			return reply(s.node.Retain(ctx, g, in.Body.Days))
+		})
 	handle(s, verb{method: "DELETE", path: "/groups/{g}", id: "leaveGroup", doc: "Leave a group"},
 		func(ctx context.Context, in *ofGroup) (*body[api.Group], error) {
 			g, err := in.id()

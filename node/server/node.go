@@ -65,6 +65,7 @@ type Node interface {
 	Group(ctx context.Context, g wire.GroupID) (api.Group, error)
 	CreateGroup(ctx context.Context, in api.GroupCreate) (api.Group, error)
 	PatchGroup(ctx context.Context, g wire.GroupID, in api.GroupPatch) (api.Group, error)
+	Retain(ctx context.Context, g wire.GroupID, days int) (api.Group, error)
 	LeaveGroup(ctx context.Context, g wire.GroupID) (api.Group, error)
 	Transfer(ctx context.Context, g wire.GroupID, heir wire.AccountID) (api.Task, error)
 	Succeed(ctx context.Context, g wire.GroupID, heir wire.AccountID) (api.Task, error)
