@@ -75,7 +75,7 @@ type ExportMessage struct {
 	Device      wire.DeviceID    `json:"device"`
 	Seq         uint64           `json:"seq"`
 	SentAt      time.Time        `json:"sent_at"`
-	Kind        string           `json:"kind"` // text, profile, group-info, moderation, newer, malformed or locked
+	Kind        string           `json:"kind"` // text, profile, group-info, moderation, newer, malformed, pruned or locked
 	Text        string           `json:"text,omitempty"`
 	ReplyTo     wire.OpID        `json:"reply_to,omitzero"`
 	Mentions    []wire.AccountID `json:"mentions,omitempty"`
@@ -134,6 +134,7 @@ type ExportSummary struct {
 	Members    int
 	Messages   int
 	Locked     int // messages without a key
+	Pruned     int // messages without a body, which the exporter keeps no more
 	Incomplete int // chains whose beginning is not in it
 }
 
@@ -288,6 +289,14 @@ func (x *Export) said(o *Op, key *seal.MessageKey) (ExportMessage, error) {
 		return m, &Refusal{Reason: j.Reason, Detail: j.Detail}
 	}
 	x.found.Messages++
+	if !o.Whole() {
+		if key != nil {
+			return m, fmt.Errorf("a key of %v, whose body is not there", o)
+		}
+		m.Kind = "pruned"
+		x.found.Pruned++
+		return m, nil
+	}
 	if key == nil {
 		x.found.Locked++
 		return m, nil

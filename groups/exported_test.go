@@ -170,6 +170,50 @@ func TestExportForged(t *testing.T) {
 	}
 }
 
+// A message whose body was dropped stays in its chain, says so, and takes no key.
+func TestExportPruned(t *testing.T) {
+	var x *groups.Export
+	for line := range bytes.Lines(readExported(t)) {
+		var l struct {
+			Operation, Message json.RawMessage
+			Frame              []byte
+		}
+		err := json.Unmarshal(line, &l)
+		switch {
+		case err != nil:
+		case x == nil:
+			var h groups.ExportHeader
+			if err = json.Unmarshal(line, &h); err == nil {
+				x, err = groups.NewExport(h)
+			}
+		case l.Operation != nil:
+			_, err = x.Control(l.Frame)
+		case l.Message != nil:
+			if x.Summary().Members == 0 {
+				_, err = x.Members()
+			}
+			op, refusal := groups.Decode(l.Frame)
+			if err != nil || refusal != nil {
+				t.Fatal(err, refusal)
+			}
+			op.Cipher = nil
+			var lines [][]byte
+			lines, err = x.Content(op.Frame(), nil)
+			for _, l := range lines {
+				if !bytes.Contains(l, []byte(`"kind":"pruned"`)) || bytes.Contains(l, []byte(`"key"`)) {
+					t.Errorf("%s", l)
+				}
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := x.Summary(); got.Pruned != 9 || got.Messages != 9 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func FuzzExport(f *testing.F) {
 	whole := readExported(f)
 	f.Add(whole)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -347,4 +348,29 @@ func FuzzBackup(f *testing.F) {
 			t.Errorf("taken for a backup: %d entries of %v", entries, h.Account)
 		}
 	})
+}
+
+// What a home keeps without its body is kept so in a backup and an export, and
+// both hold.
+func TestBackupOfWhatWasPruned(t *testing.T) {
+	c, all := &clock{}, "all"
+	ann := startNode(t, t.TempDir(), "Ann", func(cfg *Config) { cfg.Now = c.now })
+	g := newGroup(t, ann, api.GroupCreate{Name: "Books", Policy: &api.PolicyPatch{History: &all}})
+	say(t, ann, g, "old")
+	c.shift(20 * 24 * time.Hour)
+	say(t, ann, g, "new")
+	must[api.Group](t)(ann.Retain(t.Context(), g, 7))
+	within(t, ann, patience, "old words to go", func() bool { return textsOf(t, ann, g) == "new" })
+	words, file := wordsOf(t, ann), backUpTo(t, ann, "")
+	if _, made := exportOf(t, ann, g); made.Pruned == 0 || made.Locked != 0 {
+		t.Errorf("exported %+v", made)
+	}
+	again := openNode(t, t.TempDir())
+	again.cfg.Now = c.now
+	if task := restoring(t, again, api.BackupRestore{File: file, Words: words}); task.State != api.TaskDone {
+		t.Fatalf("restore: %+v", task.Problem)
+	}
+	if got := textsOf(t, again, g); got != "new" {
+		t.Errorf("restored: %q", got)
+	}
 }

@@ -88,7 +88,7 @@ func (r *room) exportTo(ctx context.Context, t *task, path string) (made api.Exp
 func exportAPI(path string, s groups.ExportSummary) api.Export {
 	return api.Export{
 		File: path, Group: s.Header.Group, At: s.Header.At, Account: s.Header.Account, Device: s.Header.Device, Lines: s.Lines,
-		Operations: s.Operations, Members: s.Members, Messages: s.Messages, Locked: s.Locked, Incomplete: s.Incomplete,
+		Operations: s.Operations, Members: s.Members, Messages: s.Messages, Locked: s.Locked, Pruned: s.Pruned, Incomplete: s.Incomplete,
 	}
 }
 
@@ -220,6 +220,9 @@ func (r *room) keysOf(ctx context.Context, frames [][]byte) (keys []*seal.Messag
 			op, refusal := groups.Reread(frame)
 			if refusal != nil {
 				return refusal
+			}
+			if !op.Whole() {
+				continue
 			}
 			key, ok := r.keys.message(op.ID, op.IncID(), op.EID, op.Seq, op.Salt)
 			if !ok {

@@ -111,6 +111,6 @@ func (c *cli) watchExport(cmd *cobra.Command, task api.Task) error {
 		}
 		c.facts("file", e.File, "group", e.Group.String(), "made", moment(e.At), "by", e.Account.String(), "device", e.Device.String(),
 			"operations", fmt.Sprint(e.Operations), "members", fmt.Sprint(e.Members), "messages", fmt.Sprint(e.Messages),
-			"locked", count(e.Locked, "messages, whose keys were not there"), "incomplete", count(e.Incomplete, "devices' first messages are not in it"))
+			"locked", count(e.Locked, "messages, whose keys were not there"), "pruned", count(e.Pruned, "messages, of which only the chain is kept"), "incomplete", count(e.Incomplete, "devices' first messages are not in it"))
 	})
 }

@@ -30,5 +30,6 @@ type Export struct {
 	Members    int            `json:"members" doc:"and who was"`
 	Messages   int            `json:"messages"`
 	Locked     int            `json:"locked" doc:"messages whose key the exporter had not"`
+	Pruned     int            `json:"pruned" doc:"messages the exporter keeps without what they say"`
 	Incomplete int            `json:"incomplete" doc:"devices of which the first messages are not in it"`
 }
