@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -45,4 +46,42 @@ func TestBurst(t *testing.T) {
 			last = m.Seq
 		}
 	}
+}
+
+// Two members who cannot reach each other hear each other at once through a
+// harbor, which passes on what it cannot read: by gossip, not when they sync.
+func TestGossipThroughHarbor(t *testing.T) {
+	ann, bo, h := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir())
+	g := newGroup(t, ann, api.GroupCreate{})
+	join(t, bo, invite(t, ann, g, 1, ""))
+	appoint(t, ann, h, g, api.RightStore)
+	same(t, g, ann, bo)
+	ann.mesh.Block(bo.mesh.Self(), true)
+	bo.mesh.Block(ann.mesh.Self(), true)
+	within(t, bo, patience, "Ann and Bo apart", func() bool {
+		return !bo.mesh.Connected(ann.mesh.Self()) && !ann.mesh.Connected(bo.mesh.Self())
+	})
+	for _, n := range []*Node{ann, bo} {
+		within(t, n, patience, "the harbor on the topic", func() (on bool) {
+			inRoom(t, n, g, func(r *room) {
+				e, ok := r.sendEpoch()
+				on = ok && r.topics[e.EID] != nil && slices.Contains(r.topics[e.EID].t.Peers(), h.mesh.Self())
+			})
+			return on
+		})
+	}
+	before := [2]uint64{ann.mesh.Stats().Delivered, bo.mesh.Stats().Delivered}
+	for i := range 5 {
+		from, to := ann, bo
+		if i%2 == 1 {
+			from, to = bo, ann
+		}
+		text := fmt.Sprint("past the harbor ", i)
+		say(t, from, g, text)
+		hears(t, to, g, text)
+	}
+	if ann.mesh.Stats().Delivered == before[0] || bo.mesh.Stats().Delivered == before[1] {
+		t.Error("nothing came by gossip")
+	}
+	same(t, g, ann, bo, h)
 }
