@@ -369,7 +369,7 @@ func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, epochs []wrap
 // tick does what is due by the clock.
 func (r *room) tick() {
 	if r.haveDue {
-		r.tellHave()
+		r.tellHave(false)
 	}
 	r.parked.expire(r.n.now())
 	if !r.parked.empty() {

@@ -29,7 +29,7 @@ func (n *Node) sayLast() {
 func (r *room) sayLast(ctx context.Context) {
 	var links []*link
 	err := r.step(ctx, func(*commit) error {
-		r.tellHave()
+		r.tellHave(true)
 		for _, l := range r.links {
 			if !l.closing {
 				l.closing = true

@@ -45,6 +45,7 @@ type link struct {
 	ended   chan struct{} // closed when nothing more will be told
 	cancel  context.CancelFunc
 	told    groups.Vector // what was told last
+	toldAt  time.Time     // and when
 	// lacks is content the peer says it has that is not here, waits is whether
 	// what it brought waits for content: gossip may still bring it.
 	lacks groups.Vector
@@ -286,28 +287,53 @@ func (r *room) askBack(peer wire.PeerKey) {
 	r.later.ring()
 }
 
+// haveSlow is how long a member waits to hear what somebody holds of a third
+// one's words: the author is told within a second, and of everybody else's
+// haves it needs one to find out what it lacks.
+const haveSlow = 5 * time.Second
+
 // owe tells linked members what changed, at most once a second to each.
 func (r *room) owe() {
-	if !r.haveDue {
-		r.haveDue = true
-		wait := roomTick - r.n.now().Sub(r.toldAt)
-		if wait <= 0 {
-			r.tellHave()
-		}
+	r.haveDue = true
+	if r.n.now().Sub(r.toldAt) >= roomTick {
+		r.tellHave(false)
 	}
 }
 
 // tellHave sends each linked member the entries that changed since it was
-// told last.
-func (r *room) tellHave() {
+// told last, if they are its or our business or it was told some time ago; all
+// if these are the last words.
+func (r *room) tellHave(last bool) {
 	if !r.haveDue {
 		return
 	}
-	r.haveDue, r.toldAt = false, r.n.now()
-	now := r.vectorNow()
+	r.haveDue = false
+	now, at := r.vectorNow(), r.n.now()
 	for _, l := range r.links {
+		changed := changedEntries(l.told, now)
+		if wait := haveSlow - at.Sub(l.toldAt); !last && wait > 0 && wait <= haveSlow && !r.concerns(l.peer, changed) {
+			r.haveDue = r.haveDue || len(changed) > 0
+			continue
+		}
+		if len(changed) > 0 {
+			r.toldAt, l.toldAt = at, at
+		}
 		r.tellTo(l, now)
 	}
+}
+
+// concerns tells whether a member waits for one of the entries: of its account's
+// words, of what this device wrote, and of what decides.
+func (r *room) concerns(peer wire.PeerKey, entries groups.Vector) bool {
+	v := r.view.Load()
+	of := v.holders[v.peers[peer]].account
+	return slices.ContainsFunc(entries, func(e groups.VectorEntry) bool {
+		if groups.ChainKind(e.Chain) != groups.Content || e.Inc == r.me {
+			return true
+		}
+		author, ok := v.state.Inc(e.Inc)
+		return ok && author.Account == of
+	})
 }
 
 // tellTo sends one member the entries that changed since it was told last: all

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -40,6 +41,8 @@ type Net struct {
 	ips   map[wire.PeerKey]string
 	sides map[string]int // by ip; without an entry a node hears everybody
 	loss  float64
+
+	sent atomic.Int64 // bytes, by all
 }
 
 // NewNet starts an empty network.
@@ -146,6 +149,13 @@ func (n *Net) stops(from, to net.IP) bool {
 	return cutA && cutB && a != b || n.loss > 0 && n.rand.Float64() < n.loss
 }
 
+// headers is what IPv4 and UDP add to a packet, in bytes.
+const headers = 20 + 8
+
+// Sent counts the bytes that all nodes put on their lines so far, packet
+// headers included.
+func (n *Net) Sent() int64 { return n.sent.Load() }
+
 // conn is a node's socket.
 type conn struct {
 	*simnet.SimConn
@@ -157,6 +167,7 @@ func (c *conn) WriteTo(p []byte, to net.Addr) (int, error) {
 	if u, ok := to.(*net.UDPAddr); ok && c.n.stops(c.ip, u.IP) {
 		return len(p), nil
 	}
+	c.n.sent.Add(int64(len(p) + headers))
 	return c.SimConn.WriteTo(p, to)
 }
 

@@ -1,0 +1,123 @@
+package nodetest_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"flag"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mutuals/identity/wire"
+	"mutuals/node/mesh"
+	"mutuals/node/mesh/meshtest"
+	"mutuals/node/nodetest"
+)
+
+// Two members with ten groups, who have nothing to say, cost each other almost
+// nothing: at most 50 bytes a second on the line between them, both ways and
+// packet headers included (quality.md W2).
+func TestIdleTraffic(t *testing.T) {
+	const groups, most = 10, 50.0
+	nodetest.Play(t, options(t, 1), func(c *nodetest.Cluster) {
+		ann, bo := c.Add("Ann"), c.Add("Bo")
+		for range groups {
+			c.Found(ann, 2)
+			c.Join(bo, c.Invite(ann))
+		}
+		time.Sleep(5 * time.Minute)
+		for _, window := range []time.Duration{10 * time.Minute, time.Hour, time.Hour} {
+			before := c.Net.Sent()
+			time.Sleep(window)
+			if !c.Linked([]*nodetest.Person{ann}, []*nodetest.Person{bo}) {
+				t.Fatal("they are not linked")
+			}
+			rate := float64(c.Net.Sent()-before) / window.Seconds()
+			c.Logf("%v: %.1f bytes a second", window, rate)
+			if window == time.Hour && rate > most {
+				t.Errorf("%.1f bytes a second, at most %v", rate, most)
+			}
+		}
+	})
+}
+
+var crowdSize = flag.Int("crowd", 12, "members of the group whose traffic is measured")
+
+// frameBytes is what a message of 300 bytes weighs on a topic.
+const frameBytes = 720
+
+// What a message costs on everybody's lines together, beside the same frames on
+// meshes that do nothing else, linked as the members of a group are
+// (quality.md W1): one message a second, by everybody in turn.
+func TestWireBytes(t *testing.T) {
+	const words, every = 60, time.Second
+	var ours float64
+	nodetest.Play(t, options(t, 1), func(c *nodetest.Cluster) {
+		assemble(c, *crowdSize)
+		time.Sleep(time.Minute)
+		before := c.Net.Sent()
+		time.Sleep(words * every)
+		idle := c.Net.Sent() - before
+		before = c.Net.Sent()
+		for i := range words {
+			c.Say(c.People[i%len(c.People)])
+			time.Sleep(every)
+		}
+		ours = float64(c.Net.Sent()-before-idle) / float64(words*(*crowdSize-1))
+		c.Settle(healing)
+	})
+	raw := rawBytes(t, *crowdSize, words, every)
+	t.Logf("%d members: %.0f bytes a delivered message, %.0f of raw gossip: %.2f times", *crowdSize, ours, raw, ours/raw)
+}
+
+// rawBytes lets n meshes say frames in turn.
+func rawBytes(t *testing.T, n, words int, every time.Duration) (each float64) {
+	synctest.Test(t, func(t *testing.T) {
+		net := meshtest.NewNet(meshtest.Link{Jitter: 30 * time.Millisecond})
+		defer net.Close()
+		var nodes []*mesh.Mesh
+		var tops []*mesh.Topic
+		for range n {
+			_, key, err := ed25519.GenerateKey(rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := mesh.New(context.Background(), net.Config(mesh.Config{Key: key}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			top, err := m.Join("words", mesh.Gate{
+				Allow:   func(wire.PeerKey) bool { return true },
+				Judge:   func(wire.PeerKey, []byte) (mesh.Verdict, any) { return mesh.Accept, nil },
+				Deliver: func(wire.PeerKey, []byte, any) {},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes, tops = append(nodes, m), append(tops, top)
+		}
+		for i, m := range nodes {
+			for d := 1; d < n && d < 1<<6; d *= 2 {
+				to := nodes[(i+d)%n].Self()
+				m.Keep(to, func() []string { return []string{net.Addr(to)} })
+			}
+		}
+		time.Sleep(time.Minute)
+		before := net.Sent()
+		time.Sleep(time.Duration(words) * every)
+		idle := net.Sent() - before
+		before = net.Sent()
+		for i := range words {
+			frame := make([]byte, frameBytes)
+			rand.Read(frame)
+			if err := tops[i%n].Publish(context.Background(), frame); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(every)
+		}
+		each = float64(net.Sent()-before-idle) / float64(words*(n-1))
+	})
+	return each
+}
