@@ -69,6 +69,9 @@ func TestWireBytes(t *testing.T) {
 	})
 	raw := rawBytes(t, *crowdSize, words, every)
 	t.Logf("%d members: %.0f bytes a delivered message, %.0f of raw gossip: %.2f times", *crowdSize, ours, raw, ours/raw)
+	if ours > 2*raw {
+		t.Error("everything but the words costs more than they do")
+	}
 }
 
 // rawBytes lets n meshes say frames in turn.
