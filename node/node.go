@@ -70,6 +70,9 @@ type Node struct {
 	// recordsRead are the hashes of records read lately, known or not.
 	recordsRead map[[32]byte]struct{}
 
+	dropped   atomic.Int64 // bodies, since the disk was given back what they took
+	compacted time.Time    // when that was; of housekeep
+
 	harbored atomic.Int64 // bytes kept for others' groups, as their harbor
 	clocks   clocks
 	disk     diskWatch
@@ -270,6 +273,7 @@ func (n *Node) housekeep() {
 			n.log.Warn("forgetting old answers failed", "err", err)
 		}
 		n.disk.watch(n)
+		n.giveBack()
 		n.seekAll()
 		n.absent.sweep(n.now())
 		n.tuneKeeps() // who was not there is to be tried again some time
