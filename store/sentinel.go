@@ -135,6 +135,12 @@ func inspect(dir string, newest uint64) (*sentinel, error) {
 	if known && size < g.Manifest.Size && len(listed) < g.Tables {
 		return nil, damaged("MANIFEST is cut: %d tables of %d", len(listed), g.Tables)
 	}
+	for id := range listed {
+		if _, ok := onDisk[id]; !ok {
+			// Badger says so too, and leaves goroutines behind.
+			return nil, damaged("table %d is missing", id)
+		}
+	}
 	lost := make([]string, 0)
 	for id, name := range onDisk {
 		if _, ok := listed[id]; !ok {
