@@ -97,21 +97,35 @@ func (r *room) heard(epochs []agedEpoch) (done []agedEpoch, err error) {
 	return done, nil
 }
 
+// unheardLooks is how many words one look for the unheard reads: the room does
+// nothing else meanwhile, and a million that nobody reports took longer than a
+// daemon has for its end.
+const unheardLooks = 4096
+
 // findUnheard reads what is not held by all, newest first, back to the oldest
-// of some epochs.
+// of some epochs. Where that is too much, the word at which it stops stands for
+// all it did not come to: their secrets wait at least until that is heard.
 func (r *room) findUnheard(v *view, epochs []agedEpoch) (map[[32]byte]*unheard, error) {
 	now, oldest, of := r.n.nowMs(), uint64(math.MaxUint64), map[[32]byte]agedEpoch{}
 	for _, e := range epochs {
 		of[e.EID], oldest = e, min(oldest, e.CreatedMs)
 	}
-	found := map[[32]byte]*unheard{}
+	found, looks := map[[32]byte]*unheard{}, 0
 	err := r.n.store.View(func(tx *store.Tx) error {
 		for at, head := range r.heads {
 			if at.chain != groups.Content {
 				continue
 			}
 			m := r.marksOf(v, at)
-			for seq := head.Seq; seq > m.all; seq-- {
+			for seq := head.Seq; seq > m.all && len(found) < len(of); seq-- {
+				if looks++; looks > unheardLooks {
+					for eid := range of {
+						if found[eid] == nil {
+							found[eid] = &unheard{at: at, seq: seq}
+						}
+					}
+					return nil
+				}
 				op, err := r.wordAt(tx, at, seq)
 				if err != nil {
 					return err

@@ -98,3 +98,24 @@ func heldBy(t *testing.T, n *Node, g wire.GroupID, text string) int {
 	}
 	return -1
 }
+
+// A look for the unheard ends, however much nobody reports, and erases nothing
+// for not having come to it.
+func TestUnheardLooksEnd(t *testing.T) {
+	c := &clock{}
+	ann := startNode(t, t.TempDir(), "Ann", func(cfg *Config) { cfg.Now = c.now })
+	g := newGroup(t, ann, api.GroupCreate{})
+	people := crowdOf(t, ann, g, 2)
+	fill(t, ann, g, people, unheardLooks+1000, func() {})
+	inRoom(t, ann, g, func(r *room) {
+		of := [32]byte{1} // nothing was said under it: a look would read everything
+		epochs := []agedEpoch{{Epoch: groups.Epoch{EID: of}}}
+		found, err := r.findUnheard(r.view.Load(), epochs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found[of] == nil {
+			t.Error("an epoch that was not come to is said to be heard by all")
+		}
+	})
+}
