@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"path/filepath"
 	"sync/atomic"
@@ -88,6 +89,40 @@ func BenchmarkIngest(b *testing.B) {
 		})
 	}
 	b.ReportMetric(float64(seq)/b.Elapsed().Seconds(), "ops/s")
+}
+
+// BenchmarkRawBatch is the limit of coming back to many messages: Badger, opened
+// as ours is, writes rows of the same sizes and nothing else: of each message the
+// frame (600 bytes that cannot be packed), its place, its entry (350), and a line
+// of the change log (110), 1 000 messages in a synced transaction.
+func BenchmarkRawBatch(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	noise := make([]byte, 1<<20)
+	rand.Read(noise)
+	n := uint64(0)
+	for b.Loop() {
+		err := s.db.Update(func(txn *badger.Txn) error {
+			for range 1000 {
+				n++
+				at := n * 7919 % (1 << 19)
+				for _, row := range []struct {
+					table byte
+					size  uint64
+				}{{'o', 600}, {'x', 24}, {'t', 350}, {'a', 110}} {
+					k := binary.BigEndian.AppendUint64([]byte{row.table, 0, 0, 0, 1}, n)
+					k = append(k, noise[at:at+16]...)
+					if err := txn.Set(k, noise[at:at+row.size:at+row.size]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")
 }
 
 // BenchmarkPage is the newest 50 entries of 50 000.

@@ -17,11 +17,19 @@ func (b *bench) measureScale(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	raw, err := b.benchmarks(ctx, "./store", "^BenchmarkRawBatch$", "100x")
+	if err != nil {
+		return err
+	}
 	of := func(unit string) []float64 { return node["BenchmarkAway/"+away+" "+unit] }
 	rate, naive := of("messages/s"), of("naive/s")
 	b.report.add(figure{ID: "C1", What: "back after " + grouped(away) + " messages by 100 devices, until all are readable and synced", Unit: "messages/s", More: true,
 		Of: rate, Limit: naive, LimitIs: "a node that verifies each and gives each a synced transaction", Goal: "about 40 000/s; ≥ 20× (quality.md)",
 		Pass: median(rate) >= 40_000 && median(rate) >= 20*median(naive)})
+	written := raw["BenchmarkRawBatch messages/s"]
+	b.report.add(figure{ID: "C1 disk", What: "the same", Unit: "messages/s", More: true,
+		Of: rate, Limit: written, LimitIs: "Badger alone writes as many rows of the same sizes, 1 000 messages a transaction", Goal: "≥ 0.6×",
+		Pass: median(rate) >= 0.6*median(written)})
 	b.room(figure{ID: "C1 cpu", What: "the same, processor time a message of both nodes, who serves and who comes back", Unit: "µs",
 		Of: of("cpu-µs/message"), Goal: "≤ 45"}, 45)
 	return nil
