@@ -169,6 +169,12 @@ func (n *Node) Messages(_ context.Context, g wire.GroupID, p api.Page) (api.Mess
 			if err != nil {
 				return err
 			}
+			// Near the newest message the other side fills the page.
+			if spare := p.Limit - len(older) - len(newer); spare > 0 && moreOld {
+				if older, moreOld, err = said.page(tx, at, store.Before, len(older)+spare); err != nil {
+					return err
+				}
+			}
 			items := append(older, newer...)
 			out = said.window(items)
 			if moreOld {
