@@ -207,14 +207,12 @@ func (n *Node) addrsOf(peer wire.PeerKey) []string {
 // maxHints is how many addresses a card or passcode carries.
 const maxHints = 3
 
-// ownHints packs the own addresses: those reachable from furthest away first,
-// loopback only if this node listens nowhere else.
+// ownHints packs the own addresses: one of each kind (direct, at a relay, on the
+// local network) before a second of any, loopback only if this node listens
+// nowhere else.
 func (n *Node) ownHints() [][]byte {
 	var out [][]byte
-	for _, a := range byReach(n.mesh.Addrs()) {
-		if len(out) == maxHints {
-			break
-		}
+	for _, a := range n.mesh.Hints(maxHints) {
 		if b := packHint(a); b != nil {
 			out = append(out, b)
 		}
@@ -232,7 +230,7 @@ func (n *Node) hints(r *room, sleepProof bool, may func(groups.IncInfo) bool) []
 		var harbors [][]byte
 		for _, p := range v.sponsors() {
 			for _, a := range byReach(n.addrsOf(p)) {
-				full, err := mesh.FullAddr(p, strings.SplitN(a, "/p2p/", 2)[0])
+				full, err := mesh.FullAddr(p, a)
 				if err != nil || len(harbors) == maxHints-1 {
 					continue
 				}
@@ -250,7 +248,7 @@ func (n *Node) hints(r *room, sleepProof bool, may func(groups.IncInfo) bool) []
 			continue
 		}
 		for _, a := range byReach(n.addrsOf(p.Peer)) {
-			full, err := mesh.FullAddr(p.Peer, strings.SplitN(a, "/p2p/", 2)[0])
+			full, err := mesh.FullAddr(p.Peer, a)
 			if err != nil {
 				continue
 			}
@@ -281,11 +279,28 @@ func packHint(full string) []byte {
 	if err != nil {
 		return nil
 	}
-	b, err := invites.PackHint(invites.Hint{Addr: addr, Peer: peer})
+	h := invites.Hint{Addr: addr, Peer: peer}
+	if at, relay, circuit := mesh.SplitCircuit(addr); circuit {
+		h.Addr, h.Relay = at, relay
+	}
+	b, err := invites.PackHint(h)
 	if err != nil {
 		return nil
 	}
 	return b
+}
+
+// hintAddr is where a hint says to dial, as the mesh writes it; "" if that
+// cannot be written.
+func hintAddr(h invites.Hint) string {
+	if !h.Circuit() {
+		return h.Addr
+	}
+	addr, err := mesh.CircuitAddr(h.Addr, h.Relay)
+	if err != nil {
+		return ""
+	}
+	return addr
 }
 
 // hintWay is a peer that hints name, with where to dial it.
@@ -301,7 +316,7 @@ func (n *Node) hintWays(hints [][]byte) []hintWay {
 	var out []hintWay
 	for _, b := range hints {
 		h, err := invites.UnpackHint(b)
-		if err != nil || h.Circuit() || !mayDial(n.mesh, h.Addr) {
+		if err != nil || !mayDial(n.mesh, h.Addr) { // of a circuit: the relay's
 			continue
 		}
 		i := slices.IndexFunc(out, func(w hintWay) bool { return w.peer == h.Peer })
@@ -309,7 +324,7 @@ func (n *Node) hintWays(hints [][]byte) []hintWay {
 			i = len(out)
 			out = append(out, hintWay{peer: h.Peer})
 		}
-		out[i].addrs = append(out[i].addrs, h.Addr)
+		out[i].addrs = append(out[i].addrs, hintAddr(h))
 	}
 	return out
 }

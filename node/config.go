@@ -21,6 +21,8 @@ type Config struct {
 	Listen []string
 	// Bootstrap holds multiaddrs with /p2p of peers to dial at start.
 	Bootstrap []string
+	// Relaying overrules what the person has set of it.
+	Relaying Relaying
 	// NoMDNS turns off finding peers on the local network.
 	NoMDNS bool
 	// Harbor offers storage to groups of others; HarborQuota is how many bytes
@@ -62,6 +64,9 @@ func (c *Config) Validate() error {
 				return fmt.Errorf("address %q is not a multiaddr: write /ip4/127.0.0.1/tcp/0 or the like", a)
 			}
 		}
+	}
+	if why := c.Relaying.check(); why != "" {
+		return errors.New(why)
 	}
 	if c.HarborQuota == 0 {
 		c.HarborQuota = DefaultHarborQuota

@@ -105,7 +105,7 @@ func (n *Node) link(ctx context.Context, t *task, code identity.LinkCode) (dev *
 	if nc.keys, err = identity.NewDeviceKeys(n.cfg.Rand); err != nil {
 		return nil, err
 	}
-	cfg := mesh.Config{Key: nc.keys.Peer, Listen: n.listenAddrs(), MDNS: !n.cfg.NoMDNS, Log: n.log}
+	cfg := n.meshConfig(nc.keys.Peer, n.cfg.Relaying.over(defaultRelaying))
 	if n.cfg.Mesh != nil {
 		n.cfg.Mesh(&cfg)
 	}
@@ -154,8 +154,8 @@ func (nc *newcomer) find(ctx context.Context) (*mesh.Stream, error) {
 	var addrs []string
 	for _, b := range nc.code.Hints {
 		h, err := invites.WithPeer(b, nc.code.Peer)
-		if err == nil && !h.Circuit() && mayDial(nc.mesh, h.Addr) {
-			addrs = append(addrs, h.Addr)
+		if err == nil && mayDial(nc.mesh, h.Addr) {
+			addrs = append(addrs, hintAddr(h))
 		}
 	}
 	var last error

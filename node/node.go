@@ -41,6 +41,7 @@ type Node struct {
 	dev     *device
 	store   *store.Store
 	mesh    *mesh.Mesh
+	reached Relaying // as the mesh was told
 	people  *people
 	devices *devices
 
@@ -200,6 +201,7 @@ func (n *Node) openUp() error {
 		n.onPeer(p.Peer, true)
 	}
 	n.tuneKeeps()
+	n.mesh.LookForRelays() // whose they are is known now
 	n.bootstrap()
 	n.wg.Go(n.housekeep)
 	n.wg.Go(n.chooseAnew)
@@ -208,19 +210,30 @@ func (n *Node) openUp() error {
 
 // startMesh joins the network on the ports used before, or on new ones.
 func (n *Node) startMesh() error {
-	cfg := mesh.Config{
-		Key: n.dev.keys.Peer, Listen: n.listenAddrs(), MDNS: !n.cfg.NoMDNS, Log: n.log,
-		OnPeer: func(peer wire.PeerKey, connected bool) {
-			if n.begun.Load() {
-				n.onPeer(peer, connected)
-			}
-		},
-		OnAbsent: func(peer wire.PeerKey) { n.absent.missed(peer, n.now()) },
+	r, err := n.relaying()
+	if err != nil {
+		return err
 	}
+	if why := r.whole(); why != "" {
+		return errors.New(why)
+	}
+	n.reached = r
+	cfg := n.meshConfig(n.dev.keys.Peer, r)
+	cfg.RelayBy, cfg.RelayFor = n.relayedBy, n.relayService(r)
+	cfg.OnPeer = func(peer wire.PeerKey, connected bool) {
+		if n.begun.Load() {
+			n.onPeer(peer, connected)
+		}
+	}
+	cfg.OnAddrs = func() {
+		if n.begun.Load() {
+			n.addrsChanged()
+		}
+	}
+	cfg.OnAbsent = func(peer wire.PeerKey) { n.absent.missed(peer, n.now()) }
 	if n.cfg.Mesh != nil {
 		n.cfg.Mesh(&cfg)
 	}
-	var err error
 	if n.mesh, err = mesh.New(n.ctx, cfg); err != nil {
 		return fmt.Errorf("joining the network: %w", err)
 	}

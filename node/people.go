@@ -223,6 +223,13 @@ func (ps *people) name(a wire.AccountID) string {
 }
 
 // mutual tells whether two verified edges join this account and another.
+func (ps *people) following(a wire.AccountID) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p := ps.byID[a]
+	return p != nil && p.following()
+}
+
 func (ps *people) mutual(a wire.AccountID) bool {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -33,8 +33,10 @@ func (n *Node) Settings(context.Context) (api.Settings, error) {
 		return api.Settings{}, err
 	}
 	out := row.api()
-	out.HarborFor, err = n.harborFor()
-	return out, err
+	if out.HarborFor, err = n.harborFor(); err != nil {
+		return out, err
+	}
+	return out, n.relayingAPI(&out)
 }
 
 // harborFor tells whose groups this node agrees to keep as a harbor.
@@ -118,7 +120,16 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	if h := in.HarborFor; h != nil && *h != api.HarborForMutuals && *h != api.HarborForSelf {
 		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("harbor_for is mutuals or self, not %q", *h)
 	}
-	err := n.store.Update(ctx, func(tx *store.Tx) error {
+	relaying, reach, err := n.patchRelaying(in)
+	if err != nil {
+		return api.Settings{}, err
+	}
+	err = n.store.Update(ctx, func(tx *store.Tx) error {
+		if reach {
+			if err := putRelaying(tx, relaying); err != nil {
+				return err
+			}
+		}
 		if in.HarborFor != nil {
 			if err := tx.PutSetting(harborForKey, []byte(*in.HarborFor)); err != nil {
 				return err
@@ -130,6 +141,11 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 		return api.Settings{}, err
 	}
 	n.ownChanged()
+	if reach {
+		if err := n.serveAsRelay(); err != nil {
+			return api.Settings{}, err
+		}
+	}
 	return n.Settings(ctx)
 }
 

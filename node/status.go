@@ -52,7 +52,7 @@ func (n *Node) Peers(context.Context) ([]api.Peer, error) {
 func (n *Node) Network(context.Context) (api.Network, error) {
 	return api.Network{
 		Peer: n.mesh.Self().String(), Listen: n.mesh.Bound(), Addrs: n.mesh.Addrs(), Peers: len(n.mesh.Peers()),
-		MDNS: !n.cfg.NoMDNS, DHT: "off", Relay: "off",
+		MDNS: !n.cfg.NoMDNS, DHT: "off", Relay: n.reached.Relay,
 	}, nil
 }
 
@@ -116,7 +116,7 @@ func (n *Node) inspectPasscode(out *api.Inspect, code invites.Passcode) {
 	out.Kind, out.ExpiresAt = api.InspectPasscode, code.ExpiresAt()
 	for _, b := range code.Hints {
 		if h, err := invites.UnpackHint(b); err == nil {
-			out.Hints = append(out.Hints, h.Addr)
+			out.Hints = append(out.Hints, hintAddr(h))
 		}
 	}
 	for _, r := range n.openRooms() {
@@ -135,7 +135,7 @@ func (n *Node) inspectCard(text string) (api.Inspect, error) {
 	out := api.Inspect{Kind: api.InspectCard, Account: card.Card.Account, Inviter: &api.Inviter{Account: card.Card.Account, Name: card.Card.Name}}
 	for _, b := range card.Card.Hints {
 		if h, err := invites.UnpackHint(b); err == nil {
-			out.Hints = append(out.Hints, h.Addr)
+			out.Hints = append(out.Hints, hintAddr(h))
 		}
 	}
 	return out, nil

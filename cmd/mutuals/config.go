@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,7 @@ func newConfig(c *cli) *cobra.Command {
 	return noun("config", "How this node behaves, and where it keeps its things", newConfigGet(c), newConfigSet(c), newConfigPath(c))
 }
 
-// setting is one that config get and set know.
+// setting is one that config get and set know; without values it takes any.
 type setting struct {
 	name, about string
 	values      []string
@@ -31,7 +33,40 @@ var settings = []setting{{
 	values: []string{api.HarborForMutuals, api.HarborForSelf},
 	get:    func(s api.Settings) string { return s.HarborFor },
 	set:    func(p *api.SettingsPatch, v string) { p.HarborFor = &v },
+}, {
+	name: "relay", about: "auto: relays carry what finds no direct way; only: none learns this machine's address but relays named; off",
+	values: []string{api.RelayAuto, api.RelayOnly, api.RelayOff},
+	get:    func(s api.Settings) string { return s.Relay },
+	set:    func(p *api.SettingsPatch, v string) { p.Relay = &v },
+}, {
+	name: "relays", about: "addresses (with /p2p) of relays to use, with commas between; none for none",
+	get: func(s api.Settings) string { return cmp.Or(strings.Join(s.Relays, ","), noRelays) },
+	set: func(p *api.SettingsPatch, v string) {
+		all := []string{}
+		if v != noRelays && v != "" {
+			all = strings.Split(v, ",")
+		}
+		p.Relays = &all
+	},
+}, {
+	name: "relay_service", about: "whether this node passes on, unread, what two others say that cannot reach each other",
+	values: []string{api.On, api.Off},
+	get:    func(s api.Settings) string { return s.RelayService },
+	set:    func(p *api.SettingsPatch, v string) { p.RelayService = &v },
+}, {
+	name: "relay_for", about: "for whom: known (people you follow, members of your groups, your devices) or anyone, each link limited",
+	values: []string{api.RelayForKnown, api.RelayForAnyone},
+	get:    func(s api.Settings) string { return s.RelayFor },
+	set:    func(p *api.SettingsPatch, v string) { p.RelayFor = &v },
+}, {
+	name: "port_mapping", about: "whether the router is asked to let others in",
+	values: []string{api.On, api.Off},
+	get:    func(s api.Settings) string { return s.PortMapping },
+	set:    func(p *api.SettingsPatch, v string) { p.PortMapping = &v },
 }}
+
+// noRelays stands for an empty list.
+const noRelays = "none"
 
 func settingNamed(name string) (setting, error) {
 	i := slices.IndexFunc(settings, func(s setting) bool { return s.name == name })
@@ -78,7 +113,7 @@ func newConfigSet(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(one.values, args[1]) {
+			if len(one.values) > 0 && !slices.Contains(one.values, args[1]) {
 				return usage(one.about, "%s cannot be %q", one.name, args[1])
 			}
 			client, err := c.connect(cmd.Context())
@@ -91,7 +126,15 @@ func newConfigSet(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return show(c, now, func(now api.Settings) { c.tellSettings(now, []setting{one}) })
+			return show(c, now, func(now api.Settings) {
+				c.tellSettings(now, []setting{one})
+				switch {
+				case now.Restart && c.lang == api.Chinese:
+					c.note("节点下次启动时生效：运行 mutuals down，然后 mutuals up。")
+				case now.Restart:
+					c.note("It takes effect when the node starts next: run mutuals down, then mutuals up.")
+				}
+			})
 		},
 	}
 }

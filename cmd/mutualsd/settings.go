@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"mutuals/node"
+	"mutuals/node/api"
 )
 
 // defaultAPI is where the API listens unless told otherwise.
@@ -30,10 +31,15 @@ type settings struct {
 	bootstrap []string
 	dht       string
 	mdns      string
-	relay     string
 	logLevel  string
 
-	harbor, relayService, listenRemote bool
+	// relaying is as the flags have it; what none gave is empty in asked, and
+	// then as the person set it.
+	relaying     node.Relaying
+	relayService bool
+	asked        node.Relaying
+
+	harbor, listenRemote bool
 
 	harborQuota byteSize
 
@@ -44,18 +50,18 @@ type settings struct {
 
 // choices are the values of settings that have a closed list.
 var choices = map[string][]string{
-	"dht":       {"off", "private", "public"},
-	"mdns":      {"on", "off"},
-	"relay":     {"off", "auto", "only"},
-	"log-level": {"debug", "info", "warn", "error"},
+	"dht":          {"off", "private", "public"},
+	"mdns":         {"on", "off"},
+	"relay":        {api.RelayAuto, api.RelayOnly, api.RelayOff},
+	"relay-for":    {api.RelayForKnown, api.RelayForAnyone},
+	"port-mapping": {api.On, api.Off},
+	"log-level":    {"debug", "info", "warn", "error"},
 }
 
 // later are settings whose time has not come: a value but the one here is
 // refused, since to ignore it would promise what does not happen.
 var later = map[string]struct{ only, why string }{
-	"relay":         {"off", "nodes reach each other directly, or not at all"},
 	"dht":           {"off", "members find each other by passcodes, saved addresses and the local network"},
-	"relay-service": {"false", "this version does not relay"},
 	"listen-remote": {"false", "this version serves its API on this machine only"},
 }
 
@@ -66,11 +72,14 @@ func (s *settings) flags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&s.bootstrap, "bootstrap", nil, "multiaddr with /p2p of a node to connect to at start; repeat for more")
 	fs.StringVar(&s.dht, "dht", "off", "off, private or public")
 	fs.StringVar(&s.mdns, "mdns", "on", "find nodes on the local network: on or off")
-	fs.StringVar(&s.relay, "relay", "off", "off, auto or only")
+	fs.StringVar(&s.relaying.Relay, "relay", api.RelayAuto, "auto: relays carry what finds no direct way; only: this node has no other address and\ndials nobody but --relays; off: none")
+	fs.StringSliceVar(&s.relaying.Relays, "relays", nil, "multiaddr with /p2p of a relay to use; repeat for more")
 	fs.BoolVar(&s.harbor, "harbor", false, "be a harbor: keep groups of mutuals, without being able to read them")
 	s.harborQuota = node.DefaultHarborQuota
 	fs.Var(&s.harborQuota, "harbor-quota", "bytes that all groups kept as a harbor may take together")
-	fs.BoolVar(&s.relayService, "relay-service", false, "relay connections of others")
+	fs.BoolVar(&s.relayService, "relay-service", false, "relay connections of others, unread")
+	fs.StringVar(&s.relaying.For, "relay-for", api.RelayForKnown, "for whom: known (people you follow, members of your groups, your devices) or anyone,\neach link then limited to 1 MiB a direction and 2 minutes")
+	fs.StringVar(&s.relaying.PortMapping, "port-mapping", api.On, "ask the router to let others in (UPnP, NAT-PMP): on or off")
 	fs.BoolVar(&s.listenRemote, "listen-remote", false, "serve the API to other machines")
 	fs.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 }
@@ -105,7 +114,27 @@ func (s *settings) complete(fs *pflag.FlagSet, env func(string) string, dir stri
 		}
 	})
 	s.apiGiven = fs.Changed("api")
+	s.ask(fs)
 	return errors.Join(append(errs, s.check(fs))...)
+}
+
+// ask takes over what somebody gave of how the node is reached: only that
+// overrules what the person set with mutuals config.
+func (s *settings) ask(fs *pflag.FlagSet) {
+	given := func(flag, value string) string {
+		if fs.Changed(flag) {
+			return value
+		}
+		return ""
+	}
+	service := api.Off
+	if s.relayService {
+		service = api.On
+	}
+	s.asked = node.Relaying{
+		Relay: given("relay", s.relaying.Relay), Relays: s.relaying.Relays, Service: given("relay-service", service),
+		For: given("relay-for", s.relaying.For), PortMapping: given("port-mapping", s.relaying.PortMapping),
+	}
 }
 
 // envName is the environment variable of a setting.

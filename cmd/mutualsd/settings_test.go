@@ -3,10 +3,13 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"mutuals/node"
 )
 
 // settle reads settings as the daemon does.
@@ -66,12 +69,13 @@ func TestSettingsRefused(t *testing.T) {
 		{"wrong item", "listen = [1]", nil, nil, "item 1 is no text"},
 		{"wrong value", "mdns = \"maybe\"", nil, nil, `--mdns is "maybe"; it can be on, off`},
 		{"wrong level", "", map[string]string{"MUTUALS_LOG_LEVEL": "loud"}, nil, `--log-level is "loud"`},
-		{"not yet", "relay-service = true", nil, nil, "--relay-service true is not in this version"},
+		{"no service", "relay-service = \"yes\"", nil, nil, `"relay-service"`},
+		{"for whom", "relay-for = \"all\"", nil, nil, `--relay-for is "all"; it can be known, anyone`},
 		{"no unit", "harbor-quota = \"512\"", nil, nil, `"512" has no unit`},
 		{"too small", "harbor-quota = \"3KiB\"", nil, nil, "no size between 1MiB and 1024TiB"},
 		{"no size", "", map[string]string{"MUTUALS_HARBOR_QUOTA": "-1GiB"}, nil, "no size between"},
-		{"not private", "", nil, []string{"--relay", "only"}, "--relay only is not in this version"},
-		{"no relay", "", nil, []string{"--relay", "auto"}, "--relay auto is not in this version"},
+		{"no relay", "", nil, []string{"--relay", "maybe"}, `--relay is "maybe"; it can be auto, only, off`},
+		{"no mapping", "", map[string]string{"MUTUALS_PORT_MAPPING": "yes"}, nil, `--port-mapping is "yes"`},
 	} {
 		_, err := settle(t, c.config, c.env, c.args...)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -87,6 +91,20 @@ func TestHarborSettings(t *testing.T) {
 	}
 	if s, err = settle(t, "", nil); err != nil || s.harbor || s.harborQuota != 1<<30 || s.harborQuota.String() != "1GiB" {
 		t.Errorf("by default harbor %v of %s, %v", s.harbor, &s.harborQuota, err)
+	}
+}
+
+// What nobody gave of how the node is reached is left to what the person set.
+func TestRelaySettings(t *testing.T) {
+	s, err := settle(t, "", nil)
+	if err != nil || !reflect.DeepEqual(s.asked, node.Relaying{}) {
+		t.Errorf("by default %+v, %v", s.asked, err)
+	}
+	at := "/ip4/192.0.2.1/tcp/4101/p2p/12D3KooWEyopopk5pTyUq5hn2Y7hHe2E4jzAyRqCoDqpc4Gk3Vpo"
+	s, err = settle(t, "relay = \"auto\"\nrelay-service = true\nrelays = [\""+at+"\"]", map[string]string{"MUTUALS_RELAY": "only", "MUTUALS_PORT_MAPPING": "off"}, "--relay-for", "anyone")
+	want := node.Relaying{Relay: "only", Relays: []string{at}, Service: "on", For: "anyone", PortMapping: "off"}
+	if err != nil || !reflect.DeepEqual(s.asked, want) {
+		t.Errorf("got %+v, %v; want %+v", s.asked, err, want)
 	}
 }
 

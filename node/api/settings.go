@@ -13,15 +13,43 @@ const (
 	HarborForSelf    = "self"
 )
 
+// How a node uses relays, and for whom it is one.
+const (
+	RelayAuto = "auto" // where there is no direct way
+	RelayOnly = "only" // never a direct way, so that nobody learns the address
+	RelayOff  = "off"
+
+	RelayForKnown  = "known"  // people one follows, members of one's groups, own devices
+	RelayForAnyone = "anyone" // with a limit on each relayed link
+)
+
+// On and Off are the values of a switch.
+const (
+	On  = "on"
+	Off = "off"
+)
+
 // Settings are how a node behaves for its person. AutoAccept holds for this
-// account on all its devices, HarborFor for this device.
+// account on all its devices, the others for this device.
 type Settings struct {
 	AutoAccept string `json:"auto_accept" enum:"off,direct,mutuals" doc:"seats that mutuals offer: off asks, direct takes those of direct conversations at once, mutuals all"`
 	HarborFor  string `json:"harbor_for" enum:"mutuals,self" doc:"whose groups a node with --harbor agrees to keep: mutuals' and own ones, or own ones only"`
+
+	Relay        string        `json:"relay" enum:"auto,only,off" doc:"auto: relays carry what finds no direct way; only: this node has no other address and dials nobody but the relays named; off: none"`
+	Relays       Array[string] `json:"relays" doc:"multiaddrs with /p2p of relays to use, asked before members that relay"`
+	RelayService string        `json:"relay_service" enum:"on,off" doc:"whether this node relays for others"`
+	RelayFor     string        `json:"relay_for" enum:"known,anyone" doc:"for whom it relays: people followed, members of shared groups and own devices, or anyone, each link limited"`
+	PortMapping  string        `json:"port_mapping" enum:"on,off" doc:"asks the router to let others in"`
+	Restart      bool          `json:"restart" doc:"something here takes effect when the node starts next"`
 }
 
 // SettingsPatch changes what is given.
 type SettingsPatch struct {
-	AutoAccept *string `json:"auto_accept,omitempty" enum:"off,direct,mutuals"`
-	HarborFor  *string `json:"harbor_for,omitempty" enum:"mutuals,self"`
+	AutoAccept   *string   `json:"auto_accept,omitempty" enum:"off,direct,mutuals"`
+	HarborFor    *string   `json:"harbor_for,omitempty" enum:"mutuals,self"`
+	Relay        *string   `json:"relay,omitempty" enum:"auto,only,off"`
+	Relays       *[]string `json:"relays,omitempty"`
+	RelayService *string   `json:"relay_service,omitempty" enum:"on,off"`
+	RelayFor     *string   `json:"relay_for,omitempty" enum:"known,anyone"`
+	PortMapping  *string   `json:"port_mapping,omitempty" enum:"on,off"`
 }

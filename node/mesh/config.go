@@ -36,9 +36,10 @@ type Config struct {
 	RelayBy func(wire.PeerKey) bool
 	// RelayFor, if not nil, serves as a relay for others.
 	RelayFor *RelayService
-	// NAT asks the router for a port, and peers whether they can dial us
-	// (AutoNAT v2). It does nothing with RelayOnly.
-	NAT bool
+	// MapPorts asks the router to let others in on the ports listened on (UPnP,
+	// NAT-PMP), and Probe asks linked peers whether they can dial us (AutoNAT
+	// v2). Neither does anything with RelayOnly.
+	MapPorts, Probe bool
 	// Log receives a few lines a session, never content or addresses at info.
 	// Nil discards.
 	Log *slog.Logger

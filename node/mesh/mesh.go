@@ -53,7 +53,9 @@ type Mesh struct {
 	wg      sync.WaitGroup // every goroutine of this room but the redials
 	closing sync.Once
 	unMDNS  func()
-	unRelay func()
+
+	relayingMu sync.Mutex
+	unRelay    func() // nil: this device is no relay
 
 	recordMu sync.Mutex
 	recorded []byte   // the own peer record as last signed
@@ -74,7 +76,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		cfg: cfg, key: key, log: cfg.Log,
 		gater:   &gater{blocked: map[peer.ID]struct{}{}},
 		streams: newServing(),
-		unMDNS:  func() {}, unRelay: func() {},
+		unMDNS:  func() {},
 	}
 	m.gater.m, m.relays = m, newRelays(m)
 	m.relayAddrs, _ = readRelays(cfg.Relays) // Validate has read them
@@ -103,12 +105,9 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		m.Close()
 		return nil, fmt.Errorf("watching peers: %w", err)
 	}
-	if cfg.RelayFor != nil && cfg.Relay != RelayOnly {
-		if m.unRelay, err = m.startRelaying(*cfg.RelayFor); err != nil {
-			m.unRelay = func() {}
-			m.Close()
-			return nil, err
-		}
+	if err := m.ServeAsRelay(cfg.RelayFor); err != nil {
+		m.Close()
+		return nil, err
 	}
 	// Last, so that nobody meets a device that does not speak everything yet:
 	// protocols are told once, when a link is made.
@@ -153,8 +152,11 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 	case RelayOnly:
 		opts = append(opts, libp2p.EnableRelay(), libp2p.DisableIdentifyAddressDiscovery())
 	}
-	if m.cfg.NAT && m.cfg.Relay != RelayOnly {
-		opts = append(opts, libp2p.NATPortMap(), libp2p.EnableAutoNATv2())
+	if m.cfg.MapPorts && m.cfg.Relay != RelayOnly {
+		opts = append(opts, libp2p.NATPortMap())
+	}
+	if m.cfg.Probe && m.cfg.Relay != RelayOnly {
+		opts = append(opts, libp2p.EnableAutoNATv2())
 	}
 	if len(m.cfg.HostOptions) > 0 {
 		return append(opts, m.cfg.HostOptions...), nil
@@ -216,7 +218,7 @@ func (m *Mesh) Close() error {
 		m.stop()
 		m.redial.close()
 		m.unMDNS()
-		m.unRelay()
+		_ = m.ServeAsRelay(nil)
 		m.streams.close()
 		m.gossip.close()
 		err = m.host.Close()

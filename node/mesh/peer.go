@@ -74,6 +74,23 @@ func dialable(key wire.PeerKey, addr string) (ma.Multiaddr, error) {
 	return front, nil
 }
 
+// SplitCircuit splits "/ip4/192.0.2.1/tcp/4101/p2p/12D3Koo…/p2p-circuit", an
+// address of somebody at a relay, into where the relay is and who it is.
+func SplitCircuit(addr string) (at string, relay wire.PeerKey, ok bool) {
+	front, circuit := strings.CutSuffix(addr, "/p2p-circuit")
+	if !circuit {
+		return "", relay, false
+	}
+	relay, at, err := ParseAddr(front)
+	return at, relay, err == nil
+}
+
+// CircuitAddr is the reverse of SplitCircuit. The error wraps ErrBadAddr.
+func CircuitAddr(at string, relay wire.PeerKey) (string, error) {
+	full, err := FullAddr(relay, at)
+	return full + "/p2p-circuit", err
+}
+
 // addrInfo keeps the addresses that can be read, at most maxAddrs.
 func addrInfo(key wire.PeerKey, addrs []string) peer.AddrInfo {
 	info := peer.AddrInfo{ID: idOf(key)}

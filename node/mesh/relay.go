@@ -70,6 +70,10 @@ func (r *relays) ring() {
 	}
 }
 
+// LookForRelays looks anew at whom to have as a relay: for a caller whose answer
+// in Config.RelayBy has changed.
+func (m *Mesh) LookForRelays() { m.relays.ring() }
+
 // keep asks for places and renews them until the mesh closes.
 func (r *relays) keep() {
 	timer := time.NewTimer(relayLook)

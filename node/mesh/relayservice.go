@@ -23,6 +23,26 @@ type RelayService struct {
 	Limited bool
 }
 
+// ServeAsRelay makes this device a relay, or, with nil, ends that: links that it
+// carries end with it. With RelayOnly it does nothing, for others could not come
+// here. The error is of libp2p.
+func (m *Mesh) ServeAsRelay(s *RelayService) error {
+	m.relayingMu.Lock()
+	defer m.relayingMu.Unlock()
+	if m.unRelay != nil {
+		m.unRelay()
+		m.unRelay = nil
+	}
+	if s == nil || m.cfg.Relay == RelayOnly || m.ctx.Err() != nil {
+		return nil
+	}
+	stop, err := m.startRelaying(*s)
+	if err == nil {
+		m.unRelay = stop
+	}
+	return err
+}
+
 // startRelaying serves as a relay until what it returns is called.
 func (m *Mesh) startRelaying(s RelayService) (stop func(), err error) {
 	res := relay.DefaultResources()

@@ -157,7 +157,7 @@ func (c *Cluster) add(p *Person) *Person {
 func (c *Cluster) Start(p *Person) {
 	c.T.Helper()
 	cfg := node.Config{
-		Home: p.home, NoMDNS: true, Harbor: p.harbor,
+		Home: p.home, NoMDNS: true, Harbor: p.harbor, Relaying: node.Relaying{Relay: api.RelayOff},
 		// The ballast and the sentinel are about this machine's disk.
 		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
 		Mesh: func(m *mesh.Config) {
