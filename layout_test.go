@@ -52,7 +52,7 @@ var rooms = map[string][]string{
 	},
 	"node/nodetest/netlab": {},
 	// It measures daemons from outside, as their users would.
-	"node/nodetest/bench": {"identity/wire", "store", "node/mesh/meshtest", "node/api"},
+	"node/nodetest/bench": {"identity/wire", "node/mesh/meshtest", "node/api"},
 	"cmd/mutualsd":        {"node", "node/api", "node/server"},
 	"cmd/mutuals":         {"node/api", "cmd/mutuals/tui"},
 	"cmd/mutuals/tui":     {"node/api"},

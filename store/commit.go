@@ -178,7 +178,7 @@ func (tx *Tx) finish() (err error) {
 	if tx.rows == 0 {
 		return nil
 	}
-	return writeError(tx.txn.Commit())
+	return tx.s.settle(tx.txn)
 }
 
 // committed takes over what the transaction decided and wakes the Tails.

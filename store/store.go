@@ -48,6 +48,7 @@ type Store struct {
 	log   *slog.Logger
 	db    *badger.DB
 	lock  *lockFile // nil in memory
+	wal   *wal      // nil in memory
 	guard *sentinel // nil in memory
 	clean bool      // it was closed properly before this, or is new
 
@@ -59,6 +60,12 @@ type Store struct {
 	// Owned by the writer goroutine.
 	nextNum num
 	nextArr uint64
+	sync    func() error // syncs what was committed; nil if Badger does, or in memory
+	torn    error        // why a commit may not be on the disk: nothing is written after it
+
+	// settling is held while a commit is under way: nobody begins to read what
+	// is not synced yet.
+	settling sync.RWMutex
 
 	queue      chan *pending
 	stop       chan struct{} // closed by Close
@@ -131,13 +138,28 @@ func (s *Store) open(key [32]byte) (err error) {
 	if s.db, err = openBadger(s.databaseDir(), key, s.opts); err != nil {
 		return err
 	}
-	if err := s.prepare(); err != nil {
+	err = s.openLog()
+	if err == nil {
+		err = s.prepare()
+	}
+	if err != nil {
 		// From here on Badger is whole and may be closed; after an error of
 		// its own Open it must not be.
-		return errors.Join(err, s.db.Close())
+		return errors.Join(err, s.closeDatabase())
 	}
 	s.makeBallast()
 	return nil
+}
+
+// openLog finds what is to be synced after each commit.
+func (s *Store) openLog() (err error) {
+	if s.opts.InMemory || !syncsItself {
+		return nil
+	}
+	if s.wal, err = openWAL(s.databaseDir()); err == nil {
+		s.sync = s.wal.sync
+	}
+	return err
 }
 
 // older tells whether the store is of an older format than this program's.
@@ -160,22 +182,7 @@ func (s *Store) databaseDir() string {
 // (SPEC.md D2).
 func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) {
 	defer guard("opening the database", &err)
-	opt := badger.DefaultOptions(dir).
-		WithInMemory(o.InMemory).
-		WithMemTableSize(16 << 20).
-		WithNumMemtables(2).
-		WithBlockCacheSize(32 << 20).
-		WithIndexCacheSize(32 << 20). // 0 panics under encryption
-		WithValueLogFileSize(64 << 20).
-		WithValueThreshold(valueThreshold).
-		WithNumCompactors(2).
-		WithCompression(options.ZSTD). // a tenth less than Snappy, and loads no slower
-		WithZSTDCompressionLevel(1).
-		WithEncryptionKey(bytes.Clone(key[:])).
-		WithSyncWrites(true).
-		WithMetricsEnabled(false).
-		WithDetectConflicts(false). // one writer: there are none
-		WithLogger(badgerLog{o.Log})
+	opt := badgerOptions(dir, key, o)
 	if err := tryKey(opt); err != nil {
 		return nil, err
 	}
@@ -189,6 +196,25 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	return nil, damaged("opening the database: %v", err)
+}
+
+func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithInMemory(o.InMemory).
+		WithMemTableSize(16 << 20).
+		WithNumMemtables(2).
+		WithBlockCacheSize(32 << 20).
+		WithIndexCacheSize(32 << 20). // 0 panics under encryption
+		WithValueLogFileSize(64 << 20).
+		WithValueThreshold(valueThreshold).
+		WithNumCompactors(2).
+		WithCompression(options.ZSTD). // a tenth less than Snappy, and loads no slower
+		WithZSTDCompressionLevel(1).
+		WithEncryptionKey(bytes.Clone(key[:])).
+		WithSyncWrites(!syncsItself).
+		WithMetricsEnabled(false).
+		WithDetectConflicts(false). // one writer: there are none
+		WithLogger(badgerLog{o.Log})
 }
 
 // tryKey asks the key registry whether the key fits, because Badger's own
@@ -324,7 +350,29 @@ func (s *Store) raw(fn func(*Tx) error) error {
 	if err := fn(&Tx{s: s, txn: txn, write: true}); err != nil {
 		return err
 	}
-	return writeError(txn.Commit())
+	return s.settle(txn)
+}
+
+// settle commits a transaction and returns once it is on the disk. Until then
+// nobody begins to read: what is there is what a power cut leaves. After a sync
+// that failed nothing more is written, for the system forgets what it could not
+// write and the next sync would not speak of it.
+func (s *Store) settle(txn *badger.Txn) error {
+	if s.torn != nil {
+		return s.torn
+	}
+	s.settling.Lock()
+	defer s.settling.Unlock()
+	if err := txn.Commit(); err != nil {
+		return writeError(err)
+	}
+	if s.sync == nil {
+		return nil
+	}
+	if err := s.sync(); err != nil {
+		s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
+	}
+	return s.torn
 }
 
 func randomName() string {
@@ -340,7 +388,9 @@ func (s *Store) View(fn func(*Tx) error) error {
 		return ErrClosed
 	}
 	defer s.inside.Done()
+	s.settling.RLock()
 	txn := s.db.NewTransaction(false)
+	s.settling.RUnlock()
 	defer txn.Discard()
 	return fn(&Tx{s: s, txn: txn})
 }
@@ -387,6 +437,9 @@ func (s *Store) Close() error {
 
 func (s *Store) closeDatabase() (err error) {
 	defer guard("closing the database", &err)
+	if s.wal != nil {
+		defer s.wal.close()
+	}
 	return s.db.Close()
 }
 
