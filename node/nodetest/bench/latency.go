@@ -23,7 +23,7 @@ func (b *bench) measureLatency(ctx context.Context) error {
 		if err := b.gather(ctx, n); err != nil {
 			return err
 		}
-		each, last, err := b.groupLatency(ctx, b.crowd[:n])
+		each, last, spent, err := b.groupLatency(ctx, b.crowd[:n])
 		if err != nil {
 			return fmt.Errorf("group of %d: %w", n, err)
 		}
@@ -42,20 +42,29 @@ func (b *bench) measureLatency(ctx context.Context) error {
 			Of: millis(last), Limit: millis(rawLast), LimitIs: "raw GossipSub, as many processes",
 			Goal: "< 50", Pass: median(millis(last)) < 50,
 		})
+		b.report.add(figure{
+			ID: fmt.Sprintf("P1/%d alone", n), What: "processor time of all daemons a delivery, where each message comes alone", Unit: "µs",
+			Of: []float64{float64(spent.Nanoseconds()) / 1000}, Pass: true,
+		})
 	}
 	return nil
 }
 
-func (b *bench) groupLatency(ctx context.Context, ds []*daemon) (each, last []time.Duration, err error) {
+// groupLatency also tells what a delivery costs the daemons together.
+func (b *bench) groupLatency(ctx context.Context, ds []*daemon) (each, last []time.Duration, spent time.Duration, err error) {
 	g, _, err := group(ctx, fmt.Sprintf("Latency %d", len(ds)), ds)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	watchers, err := watchAll(ctx, ds)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	defer stopAll(watchers)
+	before, err := spentBy(ds)
+	if err != nil {
+		return nil, nil, 0, err
+	}
 	var words texts
 	one := func(k int) (took []time.Duration, err error) {
 		ctx, cancel := context.WithTimeout(ctx, messageTime)
@@ -77,7 +86,11 @@ func (b *bench) groupLatency(ctx context.Context, ds []*daemon) (each, last []ti
 		}
 		return took, nil
 	}
-	return rounds(b.scale.Messages, one)
+	if each, last, err = rounds(b.scale.Messages, one); err != nil {
+		return nil, nil, 0, err
+	}
+	after, err := spentBy(ds)
+	return each, last, (after - before) / time.Duration(words.n*(len(ds)-1)), err
 }
 
 func (b *bench) bareLatency(ctx context.Context, n int) (each, last []time.Duration, err error) {
