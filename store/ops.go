@@ -249,6 +249,9 @@ type Head struct {
 	Seq   uint64 // of the newest operation
 	ID    W.OpID // its id
 	Floor uint64 // the oldest sequence number kept; 0 and 1 both mean all
+	// Base is the newest of what is kept below Floor, where what lies between
+	// is still to come; 0 for nothing.
+	Base uint64
 }
 
 // HeadRow is the head of one chain of a group.
@@ -269,6 +272,9 @@ func (tx *Tx) PutHead(group W.GroupID, inc W.OpID, chain uint8, h Head) error {
 		return err
 	}
 	v := key(nil).id(inc).u64(h.Seq).id(h.ID).u64(h.Floor)
+	if h.Base > 0 {
+		v = v.u64(h.Base)
+	}
 	return tx.set(groupKey(pHead, g).num(i).u8(chain), v)
 }
 
@@ -318,6 +324,9 @@ func readHead(k row, v []byte) (HeadRow, error) {
 	h := HeadRow{Chain: k.u8()}
 	r := row{b: v}
 	h.Inc, h.Seq, h.ID, h.Floor = r.id(), r.u64(), r.id(), r.u64()
+	if len(r.b) > 0 {
+		h.Base = r.u64()
+	}
 	if !k.ok() || !r.ok() {
 		return h, damaged("head row")
 	}

@@ -131,7 +131,13 @@ func (c *check) ops() error {
 			at, begun, headSeen = in, true, false
 			// A chain begins at its floor; 0 is the genesis, 1 all others.
 			next = max(c.heads[in].Floor, min(op.Seq, 1))
+			if c.heads[in].Base > 0 {
+				next = min(op.Seq, 1)
+			}
 			last = op.Seq
+		}
+		if h := c.heads[in]; h.Base > 0 && next == h.Base+1 {
+			next = h.Floor // what lies between is still to come
 		}
 		if op.Seq > next {
 			c.problem(at, next, op.Seq-1, "operations are missing")
