@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"slices"
+
 	"mutuals/identity/wire"
 )
 
@@ -168,6 +170,30 @@ func (l *Log) JudgeHistory(o *Op) Judgement {
 		return judgement(refuse(ReasonIncInvalid, "inc %s", o.IncID().Short()), nil)
 	}
 	return Judgement{Verdict: Accept}
+}
+
+// JudgeBelow is Judge for the operation right below above, the oldest that is
+// held of a chain of content, once a run that holds it was found to be served as
+// it must be (CheckServed): history that comes from its newest end (SYNC.md Y12).
+// What Judge demands of the second of two by the first is demanded of them here.
+// Any other verdict than Accept and Void, but Park, says that above and all that
+// builds on it would not have been accepted in order.
+func (l *Log) JudgeBelow(o, above *Op) Judgement {
+	if r := runsOn(o, above); r != nil {
+		return judgement(r, nil)
+	}
+	if o.HLC > above.HLC {
+		return judgement(refuse(ReasonClockBehind, "%d ms behind its own", o.HLC-above.HLC), nil)
+	}
+	if !slices.Equal(o.Heads, above.Heads) {
+		set, _ := l.g.pastOf(above.Heads)
+		for _, h := range o.Heads {
+			if i, known := l.g.find(h); !known || !set.has(i) {
+				return judgement(refuse(ReasonNotMonotone, "head %s", h.Short()), nil)
+			}
+		}
+	}
+	return l.JudgeHistory(o)
 }
 
 func (l *Log) judgeKEM(o *Op) Judgement {

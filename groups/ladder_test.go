@@ -371,3 +371,33 @@ func seedKey(b byte) inviteKey {
 	sk := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, ed25519.SeedSize))
 	return inviteKey{sk, [32]byte(sk.Public().(ed25519.PublicKey))}
 }
+
+// History from its newest end: what holds below an operation is what Judge would
+// have accepted before it.
+func TestJudgeBelow(t *testing.T) {
+	w, ann, bob := pair(t, groups.DefaultPolicy())
+	first := say(t, w, bob, 1)
+	write(t, w, ann, groups.KindRekey, nil)
+	second, third := say(t, w, bob, 2), say(t, w, bob, 3)
+	below := func(o, above *groups.Op, v groups.Verdict, r groups.Reason) {
+		t.Helper()
+		if j := ann.Log.JudgeBelow(o, above); j.Verdict != v || j.Reason != r {
+			t.Errorf("%v below %v: %v (%v, %s), want %v (%v)", o, above, j.Verdict, j.Reason, j.Detail, v, r)
+		}
+	}
+	below(decoded(t, second), decoded(t, third), groups.Accept, groups.ReasonNone)
+	below(decoded(t, first), decoded(t, second), groups.Accept, groups.ReasonNone)
+	below(decoded(t, first), decoded(t, third), groups.Reject, groups.ReasonMalformed)
+	early := decoded(t, third)
+	early.HLC = second.HLC - 1
+	below(decoded(t, second), early, groups.Reject, groups.ReasonClockBehind)
+	blind := decoded(t, third)
+	blind.Heads = first.Heads // it had seen less than the one before it
+	below(decoded(t, second), blind, groups.Reject, groups.ReasonNotMonotone)
+	bob.Offline = true
+	take(t, w, ann.Log, decoded(t, first), groups.Accept, groups.ReasonNone)
+	pins := ann.Log.PinsFor(bob.Account)
+	write(t, w, ann, groups.KindRemove, groups.RemoveBody{Account: bob.Account, Pins: pins})
+	below(decoded(t, second), decoded(t, third), groups.Void, groups.ReasonPastPin)
+	below(decoded(t, first), decoded(t, second), groups.Accept, groups.ReasonNone)
+}
