@@ -323,8 +323,17 @@ func (w *backupWriter) group(ctx context.Context, tx *store.Tx, r *room, wrote f
 		if groups.ChainKind(h.Chain) != groups.Content {
 			continue
 		}
-		b := groups.SegmentBuilder{Inc: h.Inc, Chain: uint64(h.Chain)}
+		b, last := groups.SegmentBuilder{Inc: h.Inc, Chain: uint64(h.Chain)}, uint64(0)
 		err := tx.EachOp(r.group, h.Inc, h.Chain, 0, h.Seq, func(op store.StoredOp) error {
+			if last > 0 && op.Seq > last+1 { // a hole that is being filled
+				if s, ok := b.Rest(); ok {
+					if err := segment(s); err != nil {
+						return err
+					}
+				}
+				b = groups.SegmentBuilder{Inc: h.Inc, Chain: uint64(h.Chain)}
+			}
+			last = op.Seq
 			s, full, err := b.Add(op.Frame, groups.FrameSigned(op.Frame))
 			if err != nil || !full {
 				return err

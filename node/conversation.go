@@ -198,6 +198,9 @@ func (r *room) asDirect(out *api.Group, parts []part) {
 		if to := p.v.gaps.completeTo; !to.IsZero() && (out.CompleteTo.IsZero() || to.Before(out.CompleteTo)) {
 			out.CompleteTo = to
 		}
+		if from := p.v.gaps.completeFrom; from.After(out.CompleteFrom) {
+			out.CompleteFrom = from
+		}
 		out.OnlyHere += p.r.onlyHere(p.v)
 		if l := p.v.latest; l != nil && (out.LastMessage == nil || out.LastMessage.Clock < l.OrderMs) {
 			m := r.n.messageOf(p.r, *l)

@@ -196,7 +196,9 @@ func (e *exporter) chain(ctx context.Context, tx *store.Tx, h store.HeadRow, cou
 		count()
 		return ctx.Err()
 	}
-	err := tx.EachOp(e.r.group, h.Inc, h.Chain, 0, h.Seq, func(op store.StoredOp) error {
+	// What lies below a hole that is being filled is left out: a chain without
+	// its beginning is told as such.
+	err := tx.EachOp(e.r.group, h.Inc, h.Chain, h.Floor, h.Seq, func(op store.StoredOp) error {
 		s, full, err := b.Add(op.Frame, groups.FrameSigned(op.Frame))
 		if err != nil || !full {
 			return err

@@ -58,7 +58,7 @@ func (r *room) meetFork(run []*groups.Op) (more bool) {
 		return false
 	}
 	ours, theirs := upToSigned(r.storedFrom(at, op.Seq)), upToSigned(run)
-	if ours == nil || theirs == nil || ours[0].ID == op.ID || r.g.CheckSegment(theirs) != nil {
+	if ours == nil || theirs == nil || ours[0].Seq != op.Seq || ours[0].ID == op.ID || r.g.CheckSegment(theirs) != nil {
 		return false
 	}
 	delete(r.below, at)

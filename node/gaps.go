@@ -55,6 +55,8 @@ type gapsRow struct {
 type gaps struct {
 	list       []api.Gap
 	completeTo time.Time
+	// completeFrom is since when all is here, while what is older comes.
+	completeFrom time.Time
 }
 
 // noteClaim notes how far a holder says it has a chain; on the room's
@@ -148,6 +150,7 @@ func (r *room) tickGaps() {
 type gapBasis struct {
 	claims map[claim]uint64
 	have   uint64 // of the chains in claims
+	older  uint64 // what is missing in holes
 	locked int
 	state  *groups.State // if any are locked: whose keys are owed may change
 }
@@ -160,6 +163,7 @@ func (r *room) gapBasis() gapBasis {
 			b.have += r.heads[at].Seq
 		}
 	}
+	b.older, _ = r.olderMissing()
 	for _, ops := range r.locked {
 		b.locked += len(ops)
 	}
@@ -170,7 +174,7 @@ func (r *room) gapBasis() gapBasis {
 }
 
 func (b gapBasis) same(o gapBasis) bool {
-	return maps.Equal(b.claims, o.claims) && b.have == o.have && b.locked == o.locked && b.state == o.state
+	return maps.Equal(b.claims, o.claims) && b.have == o.have && b.older == o.older && b.locked == o.locked && b.state == o.state
 }
 
 // findGaps sums up what is missing, by author and kind.
@@ -217,6 +221,15 @@ func (r *room) findGaps() gaps {
 		g.HeldBy = append(g.HeldBy, holders[at]...)
 		until(r.lastOf(at, inc))
 	}
+	for at, hole := range r.olders {
+		inc, _ := s.Inc(at.inc)
+		g := gap(api.GapMessages, inc.Account)
+		g.Missing = min(g.Missing+int(min(hole.missing(), maxMissing)), maxMissing)
+		until(r.belowHole(at, inc))
+	}
+	if _, ms := r.olderMissing(); ms > 0 {
+		out.completeFrom = msTime(ms)
+	}
 	for eid, ops := range r.locked {
 		newest, oldest := r.lockedSpan(ops)
 		if !r.keyOwed(eid, newest) {
@@ -255,6 +268,20 @@ func (r *room) lastOf(at chainOf, inc groups.IncInfo) time.Time {
 	}
 	if head, ok := r.heads[at]; ok && at.chain == groups.Content {
 		if ms := r.writtenAt(at.inc, head.Seq); ms > 0 {
+			return msTime(ms)
+		}
+	}
+	if inc.AtMs == 0 {
+		return time.Time{}
+	}
+	return msTime(inc.AtMs)
+}
+
+// belowHole is when the newest was written that is held below a hole, or its
+// author let in.
+func (r *room) belowHole(at chainOf, inc groups.IncInfo) time.Time {
+	if base := r.baseOf(at); base > 0 {
+		if ms := r.writtenAt(at.inc, base); ms > 0 {
 			return msTime(ms)
 		}
 	}

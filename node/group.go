@@ -292,7 +292,7 @@ func (r *room) plain(v *view) api.Group {
 	out.Returning = v.returning() && out.Status == api.MemberSeated
 	out.ReadTo, _ = v.meta.ReadID.Get()
 	out.Ownership = r.n.ownershipOf(s)
-	out.Synced, out.Gaps, out.CompleteTo = len(v.gaps.list) == 0, v.gaps.list, v.gaps.completeTo
+	out.Synced, out.Gaps, out.CompleteTo, out.CompleteFrom = len(v.gaps.list) == 0, v.gaps.list, v.gaps.completeTo, v.gaps.completeFrom
 	out.RetainDays, out.PrunedTo = int(v.days), prunedTo(v.bareTo)
 	out.OnlyHere = r.onlyHere(v)
 	out.SafeToClose = out.OnlyHere == 0

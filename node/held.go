@@ -178,7 +178,8 @@ func (r *room) note(c *commit, peer wire.PeerKey, entries groups.Vector) {
 	if r.office != nil {
 		return // nobody here asks
 	}
-	if r.view.Load().harbor(peer) {
+	isHarbor := r.view.Load().harbor(peer)
+	if isHarbor {
 		r.noteHarbor(peer, entries)
 	}
 	id, ok := r.view.Load().speaksFor(peer)
@@ -193,7 +194,7 @@ func (r *room) note(c *commit, peer wire.PeerKey, entries groups.Vector) {
 		if at.chain != groups.Content && e.Inc != r.me {
 			continue
 		}
-		if seq := r.proved(at, e, own); seq > 0 {
+		if seq := r.proved(at, e, own); seq > 0 && (isHarbor || r.held.reaches(at, id, e.Floor)) {
 			r.held.cover(at, id, seq, own)
 		}
 	}
@@ -231,6 +232,15 @@ func (r *room) proved(at chainOf, e groups.VectorEntry, own bool) uint64 {
 		return 0
 	}
 	return e.Seq
+}
+
+// reaches tells whether a holder whose chain begins at a floor has all below
+// it: a member that is being given the newest first has not. (Harbors are: they
+// had what they dropped, and say no more than that they keep the rest.)
+func (h *held) reaches(at chainOf, id wire.OpID, floor uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return floor <= h.by[at][id]+1
 }
 
 // cover notes that a holder has a chain up to a seq.

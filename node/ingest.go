@@ -151,7 +151,14 @@ func (r *room) takeArrivals(first arrival) (rest time.Duration) {
 func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified bool) int {
 	got := 0
 	ops = ops[r.hereAlready(ops):]
+	if n := r.leadsInto(ops); n > 0 {
+		got += r.ingestOlder(c, ops[:n])
+		ops = ops[n:]
+	}
 	for i, op := range ops {
+		if r.inHole(op) {
+			continue // not the end of it: it comes when that is reached
+		}
 		if r.office != nil && op.Chain == groups.Content && r.overfull() {
 			continue // it comes again once there is room
 		}
@@ -183,6 +190,15 @@ func (r *room) ingest(c *commit, from wire.PeerKey, ops []*groups.Op, verified b
 		}
 	}
 	return got
+}
+
+// leadsInto counts the operations at the front of a run of content that belong
+// into a hole.
+func (r *room) leadsInto(ops []*groups.Op) (n int) {
+	for n < len(ops) && r.inHole(ops[n]) && ops[n].IncID() == ops[0].IncID() {
+		n++
+	}
+	return n
 }
 
 // hereAlready counts the operations at the front of a run of content that are here
@@ -259,7 +275,7 @@ func (r *room) holds(op *groups.Op) bool {
 		return r.g.Has(op.ID)
 	}
 	seq, _, ok := r.g.ChainHead(op.IncID(), op.Chain)
-	return ok && op.Seq <= seq
+	return ok && op.Seq <= seq && !r.inHole(op)
 }
 
 // nextSeq is the number that continues a chain.

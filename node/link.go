@@ -212,6 +212,8 @@ func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.V
 		r.note(c, peer, entries)
 		wants := r.wants(r.vectorNow(), entries)
 		switch l := r.links[peer]; {
+		case l != nil && len(wants) == 0 && len(r.olderWants(entries)) > 0:
+			l.pullSoon()
 		case l == nil || len(wants) == 0:
 		case groups.ChainKind(wants[0].Chain) == groups.Content:
 			r.lackSoon(l, entries)
@@ -356,14 +358,16 @@ func changedEntries(old, now groups.Vector) groups.Vector {
 		inc   wire.OpID
 		chain uint64
 		head  [16]byte
+		whole bool // nothing of it is still to come below
 	}
+	of := func(e groups.VectorEntry) key { return key{e.Inc, e.Chain, e.Head, e.Floor <= 1} }
 	known := make(map[key]bool, len(old))
 	for _, e := range old {
-		known[key{e.Inc, e.Chain, e.Head}] = true
+		known[of(e)] = true
 	}
 	var out groups.Vector
 	for _, e := range now {
-		if !known[key{e.Inc, e.Chain, e.Head}] {
+		if !known[of(e)] {
 			out = append(out, e)
 		}
 	}

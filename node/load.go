@@ -38,6 +38,7 @@ func (r *room) load() error {
 	r.branches = map[chainOf]groups.Vector{}
 	r.strays = map[wire.OpID]bool{}
 	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
+	r.upward = map[chainOf]bool{}
 	r.names = map[wire.AccountID]opRef{}
 	r.latest, r.maxHLC, r.g = nil, 0, nil
 	r.owed, r.unheard = nil, map[[32]byte]*unheard{}
@@ -75,6 +76,9 @@ func (r *room) load() error {
 				r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
 				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
 			}
+		}
+		if err := r.loadOlders(tx, heads); err != nil {
+			return err
 		}
 		if r.office != nil {
 			return r.weighOffice(tx)

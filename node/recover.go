@@ -430,7 +430,12 @@ func (f *filling) ops(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.r.takeSegment(f.ctx, wire.PeerKey{}, seg); err != nil {
+	one, err := f.r.decodeRun(wire.PeerKey{}, seg)
+	if err == nil {
+		// Of a chain with a hole the newest comes after it.
+		_, err = f.r.takeRuns(f.ctx, wire.PeerKey{}, []run{one}, true)
+	}
+	if err != nil {
 		var refusal *groups.Refusal
 		if errors.As(err, &refusal) {
 			return fmt.Errorf("%w: %v", errBackupBad, err)

@@ -178,6 +178,9 @@ func (r *room) prune(c *commit) error {
 	}
 	for at, head := range r.heads {
 		from, to := r.bodies.dropped[at.inc]+1, head.Seq
+		if hole := r.olders[at]; hole != nil {
+			from = max(from, hole.above.Seq) // what is below is looked at when it came
+		}
 		if at.inc == r.me && r.onlyHere(r.view.Load()) > 0 {
 			to = min(to, r.safety(r.view.Load()).elsewhere[groups.Content])
 		}

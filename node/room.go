@@ -55,6 +55,9 @@ type room struct {
 	branches   map[chainOf]groups.Vector // other heads of forked control chains
 	forks      map[wire.OpID]*fork       // contradictions to be proved, by inc
 	below      map[chainOf]uint64        // where to ask again: what came builds on another branch
+	olders     map[chainOf]*older        // chains whose newest came first, and what they lack below
+	windows    windows                   // what is being fetched, and from whom
+	upward     map[chainOf]bool          // chains not to be asked for from their newest end: that did not hold
 	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
@@ -199,6 +202,14 @@ type commit struct {
 
 func (c *commit) row(fn func(*store.Tx) error) { c.rows = append(c.rows, fn) }
 func (c *commit) then(fn func())               { c.after = append(c.after, fn) }
+
+// head has the head of a chain written.
+func (c *commit) head(at chainOf, h store.Head) {
+	if c.heads == nil {
+		c.heads = map[chainOf]store.Head{}
+	}
+	c.heads[at] = h
+}
 
 func (c *commit) empty() bool { return len(c.rows) == 0 && len(c.changes) == 0 }
 
@@ -515,16 +526,9 @@ func (r *room) take(c *commit, op *groups.Op) {
 	r.g.Apply(op)
 	c.taken = append(c.taken, op)
 	c.dirty = true
-	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
 	r.moveHead(op)
-	c.row(func(tx *store.Tx) error { return tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame) })
-	if c.heads == nil {
-		c.heads = map[chainOf]store.Head{}
-	}
-	c.heads[chainOf{inc, op.Chain}] = store.Head{Seq: op.Seq, ID: op.ID, Floor: r.heads[chainOf{inc, op.Chain}].Floor}
-	if r.office != nil {
-		r.weigh(len(frame))
-	}
+	at := chainOf{op.IncID(), op.Chain}
+	c.head(at, store.Head{Seq: op.Seq, ID: op.ID, Floor: r.heads[at].Floor, Base: r.baseOf(at)})
 	switch op.Chain {
 	case groups.Control:
 		c.control = append(c.control, op)
@@ -532,8 +536,20 @@ func (r *room) take(c *commit, op *groups.Op) {
 			r.sinceRekey = 0
 		}
 	case groups.Content:
-		c.content++
 		r.sinceRekey++
+	}
+	r.write(c, op)
+}
+
+// write notes what to write of an operation, and shows what it says.
+func (r *room) write(c *commit, op *groups.Op) {
+	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
+	c.row(func(tx *store.Tx) error { return tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame) })
+	if r.office != nil {
+		r.weigh(len(frame))
+	}
+	if op.Chain == groups.Content {
+		c.content++
 		if _, ok := r.named[op.IncID()]; ok {
 			c.then(func() { r.tell(r.keepSides) })
 		}

@@ -59,9 +59,12 @@ func (r *room) keepSides(c *commit) error {
 // letGo takes the end of a content chain back, down to from at most: its
 // operations are forgotten and their entries folded.
 func (r *room) letGo(c *commit, at chainOf, from uint64) error {
-	head := r.heads[at]
+	head, hole := r.heads[at], r.olders[at]
 	if head.Seq >= letGoStep {
 		from = max(from, head.Seq-letGoStep+1)
+	}
+	if hole != nil {
+		from = max(from, hole.above.Seq)
 	}
 	ops, err := r.heldFrom(at, max(from, 2)-1, head.Seq)
 	if err != nil {
@@ -86,16 +89,20 @@ func (r *room) letGo(c *commit, at chainOf, from uint64) error {
 		c.row(func(tx *store.Tx) error { return tx.DeleteOp(r.group, at.inc, op.Seq, op.ID) })
 	}
 	r.g.Restore(at.inc, at.chain, from-1, below)
-	if from == 1 {
+	if hole != nil && from == hole.above.Seq {
+		if err := r.dropHole(c, at); err != nil {
+			return err
+		}
+	} else if from == 1 {
 		delete(r.heads, at)
 		c.row(func(tx *store.Tx) error { return tx.DeleteHead(r.group, at.inc, uint8(at.chain)) })
 	} else {
 		r.heads[at] = groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: from - 1, Head: groups.HeadOf(below), Floor: head.Floor}
 		c.row(func(tx *store.Tx) error {
-			return tx.PutHead(r.group, at.inc, uint8(at.chain), store.Head{Seq: from - 1, ID: below, Floor: head.Floor})
+			return tx.PutHead(r.group, at.inc, uint8(at.chain), store.Head{Seq: from - 1, ID: below, Floor: head.Floor, Base: r.baseOf(at)})
 		})
 	}
-	if b := r.named[at.inc]; from == b.From {
+	if b := r.named[at.inc]; b.From > 0 && r.heads[at].Seq < b.From {
 		delete(r.strays, at.inc)
 		c.then(func() {
 			for _, l := range r.links {

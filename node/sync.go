@@ -26,9 +26,6 @@ const (
 	// maxSyncStreams is how many sync streams one peer may hold open: for each
 	// shared group one that asks and one that tells, and some ending.
 	maxSyncStreams = 256
-	// maxPullRounds ends a pull with a peer whose vector keeps growing; the
-	// next have starts another.
-	maxPullRounds = 64
 )
 
 // pull fetches from one member what this device lacks: control chains to the
@@ -48,7 +45,11 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if err != nil {
 		return err
 	}
-	if len(owed) > 0 {
+	holes := false
+	if err := r.step(ctx, func(*commit) error { holes = len(r.olders) > 0; return nil }); err != nil {
+		return err
+	}
+	if len(owed) > 0 || holes {
 		hello.Digest = [32]byte{} // equal to nobody's: there is something to ask for
 	}
 	asked := time.Now()
@@ -77,41 +78,10 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 		return err
 	}
 	r.noteHeld(ctx, peer, vector)
-	keyed := false
-	for range maxPullRounds {
-		mine, err := r.lacking(ctx)
-		if err != nil {
-			return err
-		}
-		wants := r.wants(mine, vector)
-		if len(wants) == 0 {
-			return r.fetchBodies(ctx, s, peer)
-		}
-		if !keyed && !r.view.Load().blind && groups.ChainKind(wants[0].Chain) == groups.Content {
-			// The keys first: else content is stored shut, read back and opened.
-			keyed = true
-			if err := r.fetchKeys(ctx, peer); err != nil {
-				r.log.Debug("fetching keys failed", "peer", peer.Short(), "err", err)
-			}
-		}
-		got := 0
-		for window, rest := groups.Window(wants, false); window != nil; window, rest = groups.Window(rest, false) {
-			n, err := r.fetch(ctx, s, peer, window)
-			got += n
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break // it was here meanwhile, or is not there: look at what is missing anew
-			}
-		}
-		if got == 0 {
-			// What is left waits for something this peer lacks, or it has not
-			// what it says.
-			return r.step(ctx, func(*commit) error { r.unclaim(peer, wants); return nil })
-		}
+	if err := r.fetchAll(ctx, s, peer, vector); err != nil {
+		return err
 	}
-	return nil
+	return r.fetchBodies(ctx, s, peer)
 }
 
 // wants is what to ask for now: chains of one kind, in the order of Y4. Whether
@@ -142,12 +112,10 @@ func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
 // are taken in: with one of 512 KiB in each hand, a bound of 2 MiB a peer.
 const fetchAhead = 2
 
-// fetch asks for one window and takes in what comes; it returns how many
-// operations were new. What comes is read and decoded ahead, beside the room.
-func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, want *groups.SyncWant) (got int, err error) {
-	if err := writeSync(s, want); err != nil {
-		return 0, err
-	}
+// fetch takes in what comes of one window that was asked for; it returns how
+// many operations were new. What comes is read and decoded ahead, beside the
+// room.
+func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, w *window) (got int, err error) {
 	runs := make(chan run, fetchAhead)
 	var readErr error
 	var reader sync.WaitGroup
@@ -158,7 +126,7 @@ func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, wan
 	for first := range runs {
 		batch := gather(first, runs)
 		var n int
-		n, err = r.takeRuns(ctx, peer, batch)
+		n, err = r.takeRuns(ctx, peer, batch, w.want.NewestFirst)
 		if got += n; err != nil {
 			s.Reset() // ends the reader
 			for range runs {
@@ -241,13 +209,14 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	if err != nil {
 		return 0, err
 	}
-	return r.takeRuns(ctx, peer, []run{one})
+	return r.takeRuns(ctx, peer, []run{one}, false)
 }
 
 // takeRuns takes in runs of operations, up to the first that is refused; it
 // returns how many operations were new. What is too much for one transaction
-// is taken in two: a message may weigh several times its frame on disk.
-func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run) (got int, err error) {
+// is taken in two: a message may weigh several times its frame on disk. newest
+// tells that the end of a chain was asked for, whatever is here of it.
+func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newest bool) (got int, err error) {
 	if err := r.n.diskRefuses(); err != nil {
 		return 0, err
 	}
@@ -259,18 +228,25 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run) (got
 				r.n.blame(peer, refusal)
 				break
 			}
+			if newest && r.takesTail(run.ops) && r.takeTail(c, peer, run.ops[0]) {
+				got++
+			}
 			got += r.ingest(c, peer, run.ops, false)
 		}
+		r.windows.moved(peer, r.n.now())
 		c.then(func() { r.historyCame(c.content) })
 		return nil
 	})
 	if errors.Is(err, store.ErrTooLarge) {
 		if a, b := halves(runs); b != nil {
-			some, err := r.takeRuns(ctx, peer, a)
+			if ops := runs[0].ops; len(runs) == 1 && newest && r.leads(ctx, ops) {
+				a, b = b, a // into a hole, from its end
+			}
+			some, err := r.takeRuns(ctx, peer, a, newest)
 			if err != nil {
 				return some, err
 			}
-			rest, err := r.takeRuns(ctx, peer, b)
+			rest, err := r.takeRuns(ctx, peer, b, newest)
 			return some + rest, err
 		}
 	}
@@ -380,34 +356,15 @@ func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 	sent := false
 	me := r.view.Load().me
 	for _, w := range want.Wants {
-		ended, last := false, uint64(0)
-		b := groups.SegmentBuilder{Inc: w.Inc, Chain: w.Chain}
-		err := r.n.store.View(func(tx *store.Tx) error {
-			// A segment ends on a signed operation, which may lie behind the
-			// last one asked for.
-			return tx.EachOp(r.group, w.Inc, uint8(w.Chain), w.From, w.To+groups.SignedEvery, func(op store.StoredOp) error {
-				signed := groups.FrameSigned(op.Frame)
-				if op.Seq > w.To && ended {
-					return nil
-				}
-				ended, last = signed, op.Seq
-				seg, full, err := b.Add(op.Frame, signed)
-				if err != nil || !full {
-					return err
-				}
-				sent = true
-				return writeSync(s, &seg)
-			})
-		})
+		serve := r.serveUp
+		if want.NewestFirst && groups.ChainKind(w.Chain) == groups.Content {
+			serve = r.serveDown
+		}
+		last, err := serve(s, w)
 		if err != nil {
 			return err
 		}
-		if seg, ok := b.Rest(); ok {
-			sent = true
-			if err := writeSync(s, &seg); err != nil {
-				return err
-			}
-		}
+		sent = sent || last > 0
 		if w.Inc == me && groups.ChainKind(w.Chain) == groups.Content && last > 0 {
 			r.noteSent(me, last)
 		}
@@ -417,6 +374,107 @@ func (r *room) serveWant(s *mesh.Stream, want *groups.SyncWant) error {
 		status = groups.SyncNotHeld
 	}
 	return writeSync(s, &groups.SyncDone{Status: status})
+}
+
+// serveUp sends a range oldest first; it returns the seq of the last operation
+// that was sent, 0 for none.
+func (r *room) serveUp(s *mesh.Stream, w groups.Want) (last uint64, err error) {
+	for from := w.From; ; {
+		part, err := r.read(w, from, w.To, groups.MaxSegmentOps-groups.SignedEvery)
+		if err != nil {
+			return last, err
+		}
+		for i := range part.segments {
+			if err := writeSync(s, &part.segments[i]); err != nil {
+				return last, err
+			}
+			last = part.last
+		}
+		if part.last == 0 || part.last >= w.To {
+			return last, nil
+		}
+		from = part.last + 1
+	}
+}
+
+// serveDown sends a range from its end: segments that each begin where the one
+// before it on the wire is to be continued below.
+func (r *room) serveDown(s *mesh.Stream, w groups.Want) (last uint64, err error) {
+	each := uint64(groups.MaxSegmentOps - groups.SignedEvery)
+	for to := w.To; to >= w.From; {
+		from := max(w.From, signedBelow(to-min(to, each))+1)
+		part, err := r.read(w, from, to, 0)
+		if err != nil {
+			return last, err
+		}
+		if part.bytes > 2*groups.MaxSegmentBytes && each > groups.SignedEvery {
+			each /= 2 // of long ones fewer are held in memory at once
+			continue
+		}
+		for i := range slices.Backward(part.segments) {
+			if err := writeSync(s, &part.segments[i]); err != nil {
+				return last, err
+			}
+			last = max(last, part.last)
+		}
+		if from == 0 {
+			break
+		}
+		to = from - 1
+	}
+	return last, nil
+}
+
+// served is a part of a range, as it lies on disk.
+type served struct {
+	segments []groups.Segment
+	last     uint64 // seq of the last operation, 0 for none
+	bytes    int
+}
+
+// read gathers the operations of a range into segments: all of them, or, with
+// most, about that many or what one segment may weigh. Nothing of the store is
+// held when it returns: whoever reads slowly keeps no view of it open.
+func (r *room) read(w groups.Want, from, to uint64, most int) (out served, err error) {
+	fresh := groups.SegmentBuilder{Inc: w.Inc, Chain: w.Chain}
+	b, ended, count := fresh, false, 0
+	rest := func() {
+		if seg, ok := b.Rest(); ok {
+			out.segments = append(out.segments, seg)
+		}
+		b = fresh
+	}
+	err = r.n.store.View(func(tx *store.Tx) error {
+		// A segment ends on a signed operation, which may lie behind the last one
+		// asked for.
+		return tx.EachOp(r.group, w.Inc, uint8(w.Chain), from, to+groups.SignedEvery, func(op store.StoredOp) error {
+			if op.Seq > out.last || count == 0 {
+				full := most > 0 && (count >= most || out.bytes >= groups.MaxSegmentBytes/2)
+				gap := op.Seq > out.last+1
+				if ended && full || op.Seq > to && (ended || gap) {
+					return errEnough
+				}
+				if gap && count > 0 {
+					rest() // what lies between is still to come here
+				}
+			}
+			ended, out.last = groups.FrameSigned(op.Frame), op.Seq
+			out.bytes, count = out.bytes+len(op.Frame), count+1
+			seg, full, err := b.Add(op.Frame, ended)
+			if full {
+				out.segments = append(out.segments, seg)
+			}
+			return err
+		})
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if count == 0 {
+		out.last = 0
+	}
+	rest()
+	return out, err
 }
 
 // serveWrap sends one leaf of a wrap set to a device that may have it, or to a
@@ -532,19 +590,16 @@ func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
 	return v, err
 }
 
-// lacking is what this device holds, as far as it asks by it: a chain that
+// lackingNow is what this device holds, as far as it asks by it: a chain that
 // came on another branch is asked for again from where the two part.
-func (r *room) lacking(ctx context.Context) (v groups.Vector, err error) {
-	err = r.step(ctx, func(*commit) error {
-		v = r.vectorNow()
-		for i, e := range v {
-			if seq := r.below[chainOf{e.Inc, groups.ChainKind(e.Chain)}]; seq > 0 && seq <= e.Seq {
-				v[i].Seq, v[i].Head = seq-1, [16]byte{}
-			}
+func (r *room) lackingNow() groups.Vector {
+	v := r.vectorNow()
+	for i, e := range v {
+		if seq := r.below[chainOf{e.Inc, groups.ChainKind(e.Chain)}]; seq > 0 && seq <= e.Seq {
+			v[i].Seq, v[i].Head = seq-1, [16]byte{}
 		}
-		return nil
-	})
-	return v, err
+	}
+	return v
 }
 
 func writeSync(s *mesh.Stream, m groups.SyncMessage) error {

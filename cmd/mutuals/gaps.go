@@ -22,6 +22,10 @@ func completeWords(g api.Group, l api.Lang) string {
 	}
 	said := map[bool]string{true: "否", false: "no"}[zh]
 	switch {
+	case !g.CompleteFrom.IsZero() && zh:
+		said = fmt.Sprintf("自 %s 起完整，更早的正在到来", moment(g.CompleteFrom))
+	case !g.CompleteFrom.IsZero():
+		said = fmt.Sprintf("all since %s; what is older is on its way", moment(g.CompleteFrom))
 	case g.CompleteTo.IsZero():
 	case zh:
 		said = fmt.Sprintf("到 %s 为止完整", moment(g.CompleteTo))

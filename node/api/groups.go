@@ -43,6 +43,7 @@ type Group struct {
 	Synced         bool          `json:"synced" doc:"nothing is known to be missing"`
 	Gaps           Array[Gap]    `json:"gaps" doc:"what is, the most first, at most 64 of a group"`
 	CompleteTo     time.Time     `json:"complete_to,omitzero" doc:"while something is missing: nothing older than this is known to be; absent if that is not known"`
+	CompleteFrom   time.Time     `json:"complete_from,omitzero" doc:"while older messages are on their way: everything that was said since is here"`
 	CreatedAt      time.Time     `json:"created_at"`
 	IceBreakers    Array[string] `json:"ice_breakers"`
 	Place          int           `json:"place,omitempty" doc:"own place in the waitlist, from 1"`

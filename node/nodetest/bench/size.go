@@ -39,6 +39,11 @@ func (b *bench) measureSize(ctx context.Context, size int) error {
 		return err
 	}
 	alone := func(what string) []float64 { return limit["BenchmarkFilledHome "+what] }
+	// A newcomer reads the newest page before the rest has come: C2.
+	first, err := b.benchmarks(ctx, "./node", "^BenchmarkFirstPage$", "3x", "-fill-home", d.home)
+	if err != nil {
+		return err
+	}
 	var starts []time.Duration
 	for range b.scale.Starts {
 		if err := d.start(ctx); err != nil {
@@ -77,6 +82,8 @@ func (b *bench) measureSize(ctx context.Context, size int) error {
 	}
 	goal(figure{ID: id("S1"), What: fmt.Sprintf("start until the API answers, %d messages stored", size), Unit: "ms",
 		Of: millis(starts), Limit: alone("open-ms"), LimitIs: "the store alone opened", Goal: "≤ 300"}, 300)
+	goal(figure{ID: id("C2"), What: fmt.Sprintf("newest page readable for a newcomer, of %d messages, after it is in", size), Unit: "ms",
+		Of: first["BenchmarkFirstPage page-ms"], Limit: first["BenchmarkFirstPage bare-ms"], LimitIs: "50 operations from the same peer, read", Goal: "≤ 300"}, 300)
 	goal(figure{ID: id("R1 page"), What: "newest page of 50 by API", Unit: "ms",
 		Of: millis(pages), Limit: alone("page-ms"), LimitIs: "the store alone", Goal: "≤ 5"}, 5)
 	goal(figure{ID: id("R1 date"), What: "50 around a moment by API", Unit: "ms",
