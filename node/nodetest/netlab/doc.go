@@ -13,8 +13,10 @@
 // switch by a [Link], and [Lab.Trunk] is a link between two switches. Links go
 // up and down, which both ends see as a cable pulled; [Switch.Split] parts the
 // hosts of one switch without any of them noticing at its own port, as when
-// something far away breaks. Routers with address translation are to come as a
-// host with two links.
+// something far away breaks. [Lab.Internet] is a switch whose hosts have
+// addresses that look public; a [Router] on it translates those of the hosts
+// behind it, as a cone or as a symmetric one, and lets nobody in unasked.
+// [Host.Move] takes a machine to another switch, where it gets another address.
 //
 // A worked trace:
 //
@@ -27,5 +29,5 @@
 //	trunk.Up()                           // and meet again
 //
 // It needs Linux, root (CAP_SYS_ADMIN and CAP_NET_ADMIN), ip of iproute2, and
-// bridge and veth in the kernel.
+// bridge and veth in the kernel; for routers nft of nftables, and masquerading.
 package netlab

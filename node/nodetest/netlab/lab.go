@@ -19,9 +19,11 @@ const prefix = "mutuals-lab"
 
 // Lab is one network, made for one test and removed at its end.
 type Lab struct {
-	tb    testing.TB
-	name  string // what the names of its namespaces begin with
-	hosts int
+	tb      testing.TB
+	name    string // what the names of its namespaces begin with
+	inner   subnet // of all its switches but these:
+	public  subnet // of the internet
+	routers int
 }
 
 // labs tells the labs of one process apart.
@@ -45,8 +47,34 @@ func New(tb testing.TB) *Lab {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &Lab{tb: tb, name: fmt.Sprintf("%s-%d-%s-%d", prefix, os.Getpid(), me, labs.Add(1))}
+	return &Lab{
+		tb: tb, name: fmt.Sprintf("%s-%d-%s-%d", prefix, os.Getpid(), me, labs.Add(1)),
+		// The range for examples of routing (RFC 2544), which no network of the
+		// machine has.
+		inner: subnet{prefix: netip.MustParsePrefix("198.18.0.0/15")},
+		// libp2p tries a direct way through routers between addresses alone that
+		// could be public ones.
+		public: subnet{prefix: netip.MustParsePrefix("31.0.0.0/16")},
+	}
 }
+
+// subnet hands out addresses.
+type subnet struct {
+	prefix  netip.Prefix
+	last    netip.Addr
+	gateway netip.Addr // none: there is no way out
+}
+
+func (n *subnet) take() netip.Addr {
+	if !n.last.IsValid() {
+		n.last = n.prefix.Addr()
+	}
+	n.last = n.last.Next()
+	return n.last
+}
+
+// on writes an address with the length of its network.
+func (n *subnet) on(a netip.Addr) string { return netip.PrefixFrom(a, n.prefix.Bits()).String() }
 
 // possible says what is missing for a lab, by making the smallest one, once:
 // labs of one process may be made at the same time.
@@ -85,10 +113,6 @@ func (l *Lab) namespace(name string) string {
 	l.do("-n", ns, "link", "set", "lo", "up")
 	return ns
 }
-
-// addr is the address of the nth host: of the range for examples of routing
-// (RFC 2544), which no network of the machine has.
-func addr(n int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)}) }
 
 // do runs ip, and fails the test if it fails.
 func (l *Lab) do(args ...string) {

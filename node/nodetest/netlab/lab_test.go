@@ -13,10 +13,14 @@ import (
 )
 
 // The test binary is also what runs on the hosts: with listenEnv it takes
-// connections at that address for ever, with dialEnv it makes one and ends.
+// connections at that address for ever, with dialEnv it makes one and ends; with
+// hearEnv it takes one datagram and says from which port it came, with tellEnv it
+// sends one from port 9999.
 const (
 	listenEnv = "MUTUALS_NETLAB_LISTEN"
 	dialEnv   = "MUTUALS_NETLAB_DIAL"
+	hearEnv   = "MUTUALS_NETLAB_HEAR"
+	tellEnv   = "MUTUALS_NETLAB_TELL"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +43,37 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if at := os.Getenv(hearEnv); at != "" {
+		os.Exit(hear(at))
+	}
+	if at := os.Getenv(tellEnv); at != "" {
+		c, err := (&net.Dialer{LocalAddr: &net.UDPAddr{Port: 9999}}).Dial("udp", at)
+		if err == nil {
+			_, err = c.Write([]byte("hello"))
+		}
+		if err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+func hear(at string) int {
+	c, err := net.ListenPacket("udp", at)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("listening")
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	_, from, err := c.ReadFrom(make([]byte, 16))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println(from.(*net.UDPAddr).Port)
+	return 0
 }
 
 const port = ":9"
@@ -171,4 +205,85 @@ func spaces(t *testing.T) string {
 func pids(ns string) string {
 	out, _ := exec.Command("ip", "netns", "pids", ns).Output()
 	return string(out)
+}
+
+// Who is behind a router reaches the internet by its address and is reached by
+// nobody; what it sends to two hosts comes from one port through a cone, and
+// from two through a symmetric one. A machine that moves is elsewhere.
+func TestRouters(t *testing.T) {
+	l := New(t)
+	net := l.Internet("net")
+	out, too := net.Host("out"), net.Host("too")
+	cone, sym := net.Router("cone", Cone), net.Router("sym", Symmetric)
+	ann, bo := cone.Inside.Host("ann"), sym.Inside.Host("bo")
+	for _, h := range []*Host{out, ann, bo} {
+		listens(t, h)
+	}
+	reach(t, true, out, out)
+	reach(t, true, ann, out)
+	reach(t, true, bo, out)
+	reach(t, false, out, ann)
+	reach(t, false, bo, ann)
+	at := *ann
+	at.Addr = cone.Addr
+	reach(t, false, out, &at) // nor by its router's address
+
+	for r, want := range map[*Host]bool{ann: true, bo: false} {
+		if one := seenFrom(t, r, out) == seenFrom(t, r, too); one != want {
+			t.Errorf("%s is seen by one port: %v, want %v", r.Name, one, want)
+		}
+	}
+
+	cone.Watch(out)
+	reach(t, true, ann, out)
+	if n := cone.Strays(); n > 0 {
+		t.Errorf("%d packets to another, and none was sent", n)
+	}
+	cone.Watch(too)
+	reach(t, true, ann, out)
+	if cone.Strays() == 0 {
+		t.Error("packets to another were not counted")
+	}
+
+	cone.WAN.Down()
+	reach(t, false, ann, out)
+	cone.WAN.Up()
+	reach(t, true, ann, out)
+
+	old := ann.Addr
+	ann.Move(sym.Inside)
+	if ann.Addr == old {
+		t.Error("the address is the old one")
+	}
+	listens(t, ann)
+	reach(t, true, ann, out)
+	reach(t, true, bo, ann)
+}
+
+// seenFrom gives the port from which a datagram of a host's port 9999 comes to
+// another.
+func seenFrom(t *testing.T, h, to *Host) string {
+	t.Helper()
+	hear := on(t, to, t.Context(), hearEnv+"="+to.Addr.String()+port)
+	out, err := hear.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hear.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := bufio.NewScanner(out)
+	if !s.Scan() || s.Text() != "listening" {
+		t.Fatalf("the listener on %s says %q", to.Name, s.Text())
+	}
+	if err := on(t, h, t.Context(), tellEnv+"="+to.Addr.String()+port).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Scan() {
+		t.Fatalf("%s heard nothing", to.Name)
+	}
+	if err := hear.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return s.Text()
 }

@@ -2,7 +2,6 @@ package netlab
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os/exec"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 type Switch struct {
 	lab    *Lab
 	ns     string
+	net    *subnet
 	ports  int
 	sides  int // bridges made so far
 	plugs  []string
@@ -22,7 +22,12 @@ type Switch struct {
 // Switch makes one with nothing plugged in.
 func (l *Lab) Switch(name string) *Switch {
 	l.tb.Helper()
-	s := &Switch{lab: l, ns: l.namespace(name), portOf: map[*Host]string{}}
+	return l.newSwitch(name, &l.inner)
+}
+
+func (l *Lab) newSwitch(name string, net *subnet) *Switch {
+	l.tb.Helper()
+	s := &Switch{lab: l, ns: l.namespace(name), net: net, portOf: map[*Host]string{}}
 	s.side(0)
 	return s
 }
@@ -74,20 +79,39 @@ func (s *Switch) Mend() {
 // Host is one machine of the lab: a namespace with one interface, eth0.
 type Host struct {
 	Name string
-	Addr netip.Addr // on eth0; all hosts of a lab are in one network
+	Addr netip.Addr // on eth0, in the network of its switch
 	Link *Link      // to its switch
 	ns   string
+	at   *Switch
 }
 
 // Host makes one and plugs it into the switch.
 func (s *Switch) Host(name string) *Host {
 	s.lab.tb.Helper()
-	s.lab.hosts++
-	h := &Host{Name: name, Addr: addr(s.lab.hosts), ns: s.lab.namespace(name)}
+	h := &Host{Name: name, ns: s.lab.namespace(name)}
+	h.plug(s)
+	return h
+}
+
+// plug gives the host an address on a switch, and a way out if that has one.
+func (h *Host) plug(s *Switch) {
+	s.lab.tb.Helper()
+	h.at, h.Addr = s, s.net.take()
 	h.Link = s.lab.link(end{h.ns, "eth0"}, s.plug())
 	s.portOf[h] = h.Link.b.port
-	s.lab.do("-n", h.ns, "addr", "add", fmt.Sprintf("%s/15", h.Addr), "dev", "eth0")
-	return h
+	s.lab.do("-n", h.ns, "addr", "add", s.net.on(h.Addr), "dev", "eth0")
+	if s.net.gateway.IsValid() {
+		s.lab.do("-n", h.ns, "route", "add", "default", "via", s.net.gateway.String())
+	}
+}
+
+// Move unplugs the machine and plugs it into another switch, where it has
+// another address: what was linked at the old one is not told.
+func (h *Host) Move(to *Switch) {
+	to.lab.tb.Helper()
+	to.lab.do("-n", h.ns, "link", "del", "eth0")
+	delete(h.at.portOf, h)
+	h.plug(to)
 }
 
 // Command is a process on the host, not started yet: as exec.CommandContext in
