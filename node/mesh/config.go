@@ -48,8 +48,8 @@ type Config struct {
 	OnPeer func(peer wire.PeerKey, connected bool)
 	// OnAbsent is told when a kept peer could not be dialled. It must not block.
 	OnAbsent func(peer wire.PeerKey)
-	// OnAddrs is told when this device's own addresses have changed, from the
-	// same goroutine as OnPeer.
+	// OnAddrs is told when this device's own addresses have changed, or who can
+	// reach them. It must not block.
 	OnAddrs func()
 
 	// GatesOff switches gates off. Tests only: each gate is there because of

@@ -80,6 +80,20 @@ const (
 	frameTimeout = 30 * time.Second
 	// redialFirst and redialMost bound the wait between dials of a kept peer.
 	redialFirst, redialMost = 500 * time.Millisecond, 2 * time.Minute
+	// While nobody is linked each of aloneFew kept peers is dialled once in
+	// alonePause, of more each in turn, and a dial is given up after aloneDial:
+	// somebody is reached within ten seconds once there is a way out again. After
+	// aloneFor it is no cut any more, and the waits grow as ever.
+	alonePause, aloneDial = 3 * time.Second, 5 * time.Second
+	aloneFor              = time.Hour
+	aloneFew              = 8
+	// lookEvery is how often the machine's addresses and clocks are looked at,
+	// sleptFor what the one clock must be ahead of the other to say that it slept,
+	// and echoTime how long a link may take to show that it lives.
+	lookEvery, sleptFor = 3 * time.Second, 10 * time.Second
+	echoTime            = 3 * time.Second
+	// maxWhys is of how many addresses of a peer it is told why a dial failed.
+	maxWhys = 3
 	// spreadEvery bounds how often one peer's return makes us try all others.
 	spreadEvery = 5 * time.Second
 	// reopenAfter is the wait before GossipSub is offered a peer again whose
@@ -104,6 +118,20 @@ const (
 	// two minutes and eight times its 128 KiB, which a join with a few hundred
 	// operations would pass.
 	relayTime, relayBytes = 2 * time.Minute, 1 << 20
+	// punchDial bounds one try of a direct way: a handshake over half the world,
+	// and short, since behind a symmetric router each of six is waited out.
+	punchDial = 2 * time.Second
+	// punchFirst and punchMost bound the wait between tries that failed because
+	// one end knew no address of its own yet, and punchRounds is how often all
+	// addresses are tried in vain before a new one is waited for.
+	punchFirst, punchMost = 300 * time.Millisecond, time.Minute
+	punchRounds           = 2
+	// maxPunches is with how many peers it is tried at once, and maxSights of how
+	// many it is remembered what they see of us: ours are dozens.
+	maxPunches, maxSights = 32, 128
+	// relayLinger is how long a relayed link stays beside a direct one: what was
+	// begun over it ends meanwhile.
+	relayLinger = 10 * time.Second
 	// learntFor is how long addresses told by others are kept in memory; the
 	// caller's store keeps them for longer.
 	learntFor = time.Hour

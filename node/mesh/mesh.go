@@ -17,7 +17,6 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -43,6 +42,8 @@ type Mesh struct {
 	gossip  *gossip
 	redial  *redial
 	relays  *relays
+	punch   *puncher
+	ports   ports
 	// sightings are of peers on the local network.
 	sightings sightings
 	// relayAddrs are the peers of Config.Relays.
@@ -78,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		streams: newServing(),
 		unMDNS:  func() {},
 	}
-	m.gater.m, m.relays = m, newRelays(m)
+	m.gater.m, m.relays, m.punch = m, newRelays(m), newPuncher(m)
 	m.relayAddrs, _ = readRelays(cfg.Relays) // Validate has read them
 	copy(m.self[:], cfg.Key[32:])
 	if m.log == nil {
@@ -118,6 +119,9 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 	if cfg.MDNS && cfg.Relay != RelayOnly {
 		m.unMDNS = m.startMDNS()
 	}
+	if len(cfg.HostOptions) == 0 { // a simulated network is not the machine's
+		m.wg.Go(m.wake)
+	}
 	if cfg.Relay != RelayOff {
 		m.wg.Go(m.relays.keep)
 		for id, addrs := range m.relayAddrs {
@@ -142,18 +146,20 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 		libp2p.Security(noise.ID, noise.New), libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.ConnectionManager(cm), libp2p.ConnectionGater(m.gater),
 		libp2p.DisableMetrics(), libp2p.AddrsFactory(m.told),
+		// libp2p would dial no UDP for long after a cut in which its dials failed.
+		libp2p.UDPBlackHoleSuccessCounter(nil),
 		libp2p.ProtocolVersion("mutuals/1"), libp2p.UserAgent("mutuals"),
 	}
 	switch m.cfg.Relay {
 	case RelayOff:
 		opts = append(opts, libp2p.DisableRelay())
 	case RelayAuto:
-		opts = append(opts, libp2p.EnableRelay(), libp2p.EnableHolePunching(holepunch.WithTracer(punches{m.relays})))
+		opts = append(opts, libp2p.EnableRelay()) // punch.go does the rest
 	case RelayOnly:
 		opts = append(opts, libp2p.EnableRelay(), libp2p.DisableIdentifyAddressDiscovery())
 	}
 	if m.cfg.MapPorts && m.cfg.Relay != RelayOnly {
-		opts = append(opts, libp2p.NATPortMap())
+		opts = append(opts, libp2p.NATManager(m.ports.begin))
 	}
 	if m.cfg.Probe && m.cfg.Relay != RelayOnly {
 		opts = append(opts, libp2p.EnableAutoNATv2())
@@ -221,6 +227,7 @@ func (m *Mesh) Close() error {
 		_ = m.ServeAsRelay(nil)
 		m.streams.close()
 		m.gossip.close()
+		m.punch.close()
 		err = m.host.Close()
 		m.wg.Wait()
 	})

@@ -42,6 +42,9 @@ func (p punches) Trace(ev *holepunch.Event) {
 		return
 	}
 	p.r.m.log.Debug("mesh: punched", "ok", end.Success, "in", end.EllapsedTime, "why", end.Error)
+	if !end.Success {
+		p.r.m.punch.note(ev.Remote, "the routers let no direct way through: "+clip(end.Error))
+	}
 	if !end.Success || !p.r.m.linked(ev.Remote) {
 		return
 	}

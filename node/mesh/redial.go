@@ -2,9 +2,14 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 
 	"mutuals/identity/wire"
 )
@@ -18,6 +23,7 @@ type redial struct {
 	closed bool
 	kept   map[wire.PeerKey]*keeper
 	spread time.Time // when one peer's return last made us try all
+	alone  time.Time // since when nobody at all is linked; zero: somebody is, or never was
 }
 
 // keeper holds the link to one peer.
@@ -28,6 +34,54 @@ type keeper struct {
 	// nudge asks for a dial now: the link was lost, an address was learnt, the
 	// network changed (true: the wait starts over), or another peer is back.
 	nudge chan bool
+	last  Try // of redial.mu
+}
+
+// Try is how a kept peer that is not linked is dialled.
+type Try struct {
+	Peer wire.PeerKey
+	At   time.Time // of the last dial; zero: none has ended
+	Next time.Time // of the next one; past: it is under way
+	Why  string    // why the last one failed
+}
+
+// Tries lists the kept peers that are not linked, ordered by key.
+func (m *Mesh) Tries() []Try {
+	r := m.redial
+	r.mu.Lock()
+	out := make([]Try, 0, len(r.kept))
+	for p, k := range r.kept {
+		t := k.last
+		t.Peer = p
+		out = append(out, t)
+	}
+	r.mu.Unlock()
+	out = slices.DeleteFunc(out, func(t Try) bool { return m.Connected(t.Peer) })
+	slices.SortFunc(out, func(a, b Try) int { return slices.Compare(a.Peer[:], b.Peer[:]) })
+	return out
+}
+
+// whyNot tells in few words why a dial failed: at most maxWhys addresses, with
+// what each said.
+func whyNot(err error) string {
+	var all *swarm.DialError
+	switch {
+	case errors.Is(err, swarm.ErrNoAddresses):
+		return "no address is known"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer"
+	case !errors.As(err, &all) || len(all.DialErrors) == 0:
+		return clip(errors.Unwrap(err).Error())
+	}
+	var out []string
+	for _, e := range all.DialErrors[:min(len(all.DialErrors), maxWhys)] {
+		why := clip(e.Cause.Error())
+		if errors.Is(e.Cause, context.DeadlineExceeded) {
+			why = "no answer"
+		}
+		out = append(out, e.Address.String()+": "+why)
+	}
+	return strings.Join(out, "; ")
 }
 
 func newRedial(m *Mesh) *redial { return &redial{m: m, kept: map[wire.PeerKey]*keeper{}} }
@@ -102,7 +156,8 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 		if !r.begin(ctx) {
 			return
 		}
-		dial, cancel := context.WithTimeout(ctx, dialTimeout)
+		_, patience := r.pace(wait)
+		dial, cancel := context.WithTimeout(ctx, patience)
 		err := r.m.Connect(dial, k.peer, k.addrs())
 		cancel()
 		if err == nil {
@@ -113,13 +168,44 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 			return
 		}
 		r.m.log.Debug("mesh: redial failed", "peer", k.peer.Short(), "wait", wait)
+		pause, _ := r.pace(wait)
+		now, next := time.Now(), pause/2+rand.N(pause/2+1)
+		r.mu.Lock()
+		k.last = Try{At: now, Next: now.Add(next), Why: whyNot(err)}
+		r.mu.Unlock()
 		if r.m.cfg.OnAbsent != nil {
 			r.m.cfg.OnAbsent(k.peer)
 		}
 		// Half the wait is random, or all members of a group that lost the same
 		// peer knock in step.
-		timer.Reset(wait/2 + rand.N(wait/2+1))
+		timer.Reset(next)
 		wait = min(2*wait, redialMost)
+	}
+}
+
+// pace gives how long to wait between two dials of a peer, and how long a dial
+// may take. Who lost every link has most likely lost the way out, for a while:
+// then it looks every few seconds whether that is back, and hangs on no dial that
+// began before it was.
+func (r *redial) pace(wait time.Duration) (pause, patience time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.alone.IsZero() || time.Since(r.alone) > aloneFor {
+		return wait, dialTimeout
+	}
+	few := max(1, time.Duration(len(r.kept))/aloneFew)
+	return min(wait, alonePause*few), aloneDial
+}
+
+// lonely notes whether anybody is linked.
+func (r *redial) lonely(yes bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !yes:
+		r.alone = time.Time{}
+	case r.alone.IsZero():
+		r.alone = time.Now()
 	}
 }
 

@@ -17,6 +17,7 @@ func (m *Mesh) watch() error {
 		new(event.EvtPeerConnectednessChanged),
 		new(event.EvtLocalAddressesUpdated),
 		new(event.EvtHostReachableAddrsChanged),
+		new(event.EvtPeerProtocolsUpdated),
 	}, eventbus.BufSize(256))
 	if err != nil {
 		return err
@@ -48,6 +49,9 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	case event.EvtPeerIdentificationCompleted:
 		m.relays.ring()
 		m.gossip.identified(ev)
+		m.punch.saw(ev.Peer, ev.Conn, ev.ObservedAddr)
+		m.punch.again(ev.Peer)
+		m.leaveRelay(ev.Peer)
 		conns := m.links(ev.Peer)
 		m.lost(ev.Peer, conns, here)
 		key, ok := keyOf(ev.Peer)
@@ -59,6 +63,7 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		if again {
 			return
 		}
+		m.redial.lonely(false)
 		m.redial.connected(key)
 		if m.cfg.OnPeer != nil {
 			m.cfg.OnPeer(key, true)
@@ -68,12 +73,19 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		if ev.Connectedness == network.NotConnected && len(conns) == 0 {
 			m.gossip.gone(ev.Peer)
 			m.relays.lost(ev.Peer)
+			m.punch.gone(ev.Peer)
 			key, _ := keyOf(ev.Peer)
+			m.redial.lonely(len(m.host.Network().Peers()) == 0)
 			m.redial.wake(key)
 		}
 		m.lost(ev.Peer, conns, here)
+	case event.EvtPeerProtocolsUpdated:
+		m.punch.protocols(ev.Peer, ev.Added)
 	case event.EvtHostReachableAddrsChanged:
 		m.relays.reachable(ev.Reachable, ev.Unreachable)
+		if m.cfg.OnAddrs != nil {
+			m.cfg.OnAddrs()
+		}
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {
