@@ -59,10 +59,29 @@ func TestTalkThroughARelay(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range bo.mesh.Peers() {
-		if p.Peer == ann.mesh.Self() && (p.Path != mesh.PathRelayed || !p.Limited) {
-			t.Errorf("Bo is linked to Ann by %+v", p)
-		}
+	now := must[api.Network](t)(bo.Network(t.Context()))
+	if now.Relay != api.RelayOnly || now.MDNS || now.PortMapping.State != api.MappingOff || len(now.Listen) > 0 || len(now.Advice) > 0 {
+		t.Errorf("Bo's network: %+v", now)
+	}
+	if len(now.Relays) != 1 || now.Relays[0].Peer != rel.mesh.Self().String() || now.Relays[0].Until == nil || now.Relays[0].Problem != "" {
+		t.Errorf("Bo's relays: %+v", now.Relays)
+	}
+	if len(now.Groups) != 1 || len(now.Groups[0].Peers) != 1 {
+		t.Fatalf("Bo's groups: %+v", now.Groups)
+	}
+	if p := now.Groups[0].Peers[0]; p.Account != ann.dev.account() || p.Name != "Ann" || p.Path != api.PathRelayed || !p.Limited || !p.Linked || p.Transport == "" {
+		t.Errorf("Ann, as Bo's network shows her: %+v", p)
+	}
+	if err := ann.Close(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, bo, patience, "Ann to be dialled in vain", func() bool {
+		now = must[api.Network](t)(bo.Network(t.Context()))
+		p := now.Groups[0].Peers
+		return len(p) == 1 && !p[0].Linked && p[0].Problem != "" && p[0].Tried != nil
+	})
+	if len(now.Advice) != 1 || now.Advice[0].Code != api.AdviceNobody {
+		t.Errorf("with nobody there: %+v", now.Advice)
 	}
 }
 
@@ -77,6 +96,15 @@ func TestRelayForKnown(t *testing.T) {
 	within(t, ann, patience, "a refusal", func() bool { return rel.mesh.Stats().RelayRefused > 0 })
 	if len(ann.mesh.Addrs()) > 0 {
 		t.Fatal("a stranger has a place")
+	}
+	within(t, ann, patience, "the refusal to be told", func() bool {
+		now := must[api.Network](t)(ann.Network(t.Context()))
+		return len(now.Relays) == 1 && now.Relays[0].Problem != "" && len(now.Advice) == 1 && now.Advice[0].Code == api.AdviceRelayLost
+	})
+	if findings := must[[]api.Finding](t)(ann.Doctor(t.Context())); !slices.ContainsFunc(findings, func(f api.Finding) bool {
+		return f.Check == "network" && f.Level == "warning" && strings.Contains(f.Title, "its relays alone")
+	}) {
+		t.Errorf("the doctor says %+v", findings)
 	}
 	follow(t, ann, rel) // who follows is a stranger still
 	within(t, rel, patience, "the follow to arrive", func() bool { return len(rel.people.claimants(ann.mesh.Self())) > 0 })

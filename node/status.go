@@ -23,6 +23,7 @@ func (n *Node) Status(context.Context) api.Status {
 	out.Identity = api.IdentityReady
 	out.Account, out.Device, out.Revoked = n.dev.account(), n.dev.id(), n.ended()
 	out.Addrs, out.Peers = n.mesh.Addrs(), len(n.mesh.Peers())
+	out.Reachability, out.Relays = n.reachability(), n.places()
 	for _, r := range n.openRooms() {
 		out.OnlyHere += r.onlyHere(r.view.Load())
 	}
@@ -46,20 +47,6 @@ func (n *Node) Peers(context.Context) ([]api.Peer, error) {
 		out = append(out, one)
 	}
 	return out, nil
-}
-
-// Network says how the node stands in the network.
-func (n *Node) Network(context.Context) (api.Network, error) {
-	return api.Network{
-		Peer: n.mesh.Self().String(), Listen: n.mesh.Bound(), Addrs: n.mesh.Addrs(), Peers: len(n.mesh.Peers()),
-		MDNS: !n.cfg.NoMDNS, DHT: "off", Relay: n.reached.Relay,
-	}, nil
-}
-
-// networkChanged tells watchers that links came or went.
-func (n *Node) networkChanged() {
-	object := jsonOf(map[string]int{"peers": len(n.mesh.Peers())})
-	n.hub.tell(api.Event{Type: api.EventNetworkChanged, At: n.now().UTC(), Object: object})
 }
 
 // jsonOf encodes what is told of in an event.
@@ -87,11 +74,8 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add("words", "ok", "the 24 words were written down", "")
 	}
 	out = append(out, diskFinding(n.store.Disk()))
-	addrs := n.mesh.Addrs()
-	if len(addrs) == 0 {
-		add("network", "error", "this node listens nowhere", "check --listen")
-	} else {
-		add("network", "ok", fmt.Sprintf("listening on %d addresses, linked to %d peers", len(addrs), len(n.mesh.Peers())), "")
+	if err := n.networkFindings(ctx, add); err != nil {
+		return nil, err
 	}
 	if n.ended() {
 		add("device", "error", "this device was revoked by its account: it reads what it has and writes nothing",

@@ -37,7 +37,7 @@ func newStatus(c *cli) *cobra.Command {
 					safe = safeWords(st.SafeToClose, st.OnlyHere, c.lang)
 				}
 				c.facts("ready", yesNo(st.Ready), "version", st.Version, "account", told(st), "device", device,
-					"peers", strconv.Itoa(st.Peers), "safe to close", safe, "clock", clockWords(st.Clock, c.lang), "disk", diskWords(st.Disk, c.lang), "page", st.UI)
+					"peers", strconv.Itoa(st.Peers), "from outside", outsideLine(st, c.lang), "safe to close", safe, "clock", clockWords(st.Clock, c.lang), "disk", diskWords(st.Disk, c.lang), "page", st.UI)
 				for _, a := range st.Addrs {
 					c.facts("address", a)
 				}

@@ -24,6 +24,9 @@ type Status struct {
 	OnlyHere    int  `json:"only_here" doc:"own messages and changes that no other device has reported on its disk yet"`
 	SafeToClose bool `json:"safe_to_close" doc:"this machine may be switched off: nobody waits for something only it has"`
 
+	Reachability string `json:"reachability,omitempty" enum:"public,private,unknown" doc:"whether others can dial this node from outside, as they found; with an identity only"`
+	Relays       int    `json:"relays" doc:"relays at which it has a place"`
+
 	Clock Clock `json:"clock"`
 	Disk  Disk  `json:"disk"`
 }
@@ -85,17 +88,6 @@ type Peer struct {
 	Name      string         `json:"name,omitempty"`
 	Addr      string         `json:"addr"`
 	Direction string         `json:"direction" enum:"in,out"`
-}
-
-// Network says how the node stands in the network.
-type Network struct {
-	Peer   string        `json:"peer" doc:"own libp2p peer id"`
-	Listen Array[string] `json:"listen" doc:"multiaddrs listened on"`
-	Addrs  Array[string] `json:"addrs" doc:"multiaddrs told to others, with /p2p"`
-	Peers  int           `json:"peers"`
-	MDNS   bool          `json:"mdns" doc:"looks for peers on the local network"`
-	DHT    string        `json:"dht" enum:"off,private,public"`
-	Relay  string        `json:"relay" enum:"off,auto,only"`
 }
 
 // Finding is one line of doctor.

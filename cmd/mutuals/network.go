@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mutuals/node/api"
+)
+
+func newNetwork(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "network",
+		Short: "How this node is reached, whom it reaches and how, and what failed",
+		Long: `How this node is reached from outside (others try it), what its router does, which
+relays have a place for it, and of each group who is linked by what way, who is
+being dialled and why that failed last. What you can do about it stands below.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := c.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			now, err := client.Network(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return show(c, now, c.tellNetwork)
+		},
+	}
+}
+
+func (c *cli) tellNetwork(now api.Network) {
+	c.facts("from outside", outsideWords(now.Reachability, c.lang), "NAT", now.NAT, "relay", now.Relay,
+		"relays for others", now.RelayService, "port mapping", strings.TrimSpace(now.PortMapping.State+" "+strings.Join(now.PortMapping.Addrs, " ")),
+		"local network", map[bool]string{true: api.On, false: api.Off}[now.MDNS], "DHT", now.DHT)
+	for _, a := range now.Addrs {
+		c.facts("address", a)
+	}
+	for _, r := range now.Relays {
+		how := r.Problem
+		if r.Until != nil {
+			how = "a place until " + r.Until.Local().Format(time.TimeOnly)
+		}
+		c.facts("relay "+peerName(r.Name, r.Peer), how)
+	}
+	for _, g := range now.Groups {
+		c.say("")
+		c.say("%s", c.bold(oneLine(g.Name)))
+		rows := make([][]string, len(g.Peers))
+		for i, p := range g.Peers {
+			name := peerName(p.Name, p.Peer)
+			if p.Harbor {
+				name += " (harbor)"
+			}
+			rows[i] = []string{name, pathWords(p), p.Problem}
+		}
+		c.table("  nobody else is in it", []string{"WHO", "HOW", "WHAT FAILED"}, rows)
+	}
+	for _, a := range now.Advice {
+		c.note("%s", api.AdviceText(a.Code, c.lang))
+	}
+}
+
+// peerName is a name, else a short id.
+func peerName(name, peer string) string {
+	if name != "" {
+		return oneLine(name)
+	}
+	return peer[max(0, len(peer)-8):]
+}
+
+// pathWords tells by what way a device of a group is linked, or when it is
+// dialled.
+func pathWords(p api.GroupPeer) string {
+	if p.Linked {
+		out := p.Path + " " + p.Transport
+		if p.Limited {
+			out += ", limited"
+		}
+		return out
+	}
+	if p.Next == nil || !p.Next.After(time.Now()) {
+		return "dialling"
+	}
+	return fmt.Sprintf("dialled again in %v", time.Until(*p.Next).Round(time.Second))
+}
+
+// outsideWords tells how a node is reached from outside.
+func outsideWords(r string, l api.Lang) string {
+	zh := map[string]string{api.Public: "可以直接连入", api.Private: "不能直接连入", api.Unguessed: "还没有人试过"}
+	en := map[string]string{api.Public: "reachable", api.Private: "not reachable", api.Unguessed: "nobody has tried yet"}
+	if l == api.Chinese {
+		return zh[r]
+	}
+	return en[r]
+}
+
+// outsideLine is the same in status: with the relays, if others do not get in.
+func outsideLine(st api.Status, l api.Lang) string {
+	out := outsideWords(st.Reachability, l)
+	switch {
+	case st.Relays > 0 && l == api.Chinese:
+		out += "；经 " + strconv.Itoa(st.Relays) + " 个中继可达"
+	case st.Relays > 0:
+		out += ", through " + strconv.Itoa(st.Relays) + " relays"
+	}
+	return out
+}
