@@ -25,7 +25,7 @@ help:
 	@echo 'make build        both programs, into bin/'
 	@echo 'make test         all tests; at most ten minutes on two cores'
 	@echo 'make check        format, vet, staticcheck, layout, tests with the race detector'
-	@echo 'make test-net     the tests on networks of namespaces; needs Linux, root and ip'
+	@echo 'make test-net     the tests on networks of namespaces; needs Linux, root, ip and nft'
 	@echo 'make test-disks   the tests that mount disks and fill them; needs Linux and root'
 	@echo 'make mutants      a mistake for each rule of groups; the tests must catch each'
 	@echo 'make bench        the benchmark suite, beside its limits; bench-quick: under three minutes'
@@ -48,10 +48,11 @@ test:
 	$(GO) vet $(PKGS)
 	$(GO) test $(TESTFLAGS) $(PKGS)
 
-# The same tests run in make test too, and are skipped there without the rights.
+# The same tests run in make test too, and are skipped there without the rights;
+# but for the slow ones.
 test-net:
 	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./node/nodetest/netlab
-	MUTUALS_NETLAB_MUST=1 $(GO) test -count=1 $(TESTFLAGS) ./cmd/mutuals -run TestNetScripts
+	MUTUALS_NETLAB_MUST=1 MUTUALS_NETLAB_SLOW=1 $(GO) test -count=1 $(TESTFLAGS) ./cmd/mutuals -run TestNetScripts
 
 # So do these.
 test-disks:

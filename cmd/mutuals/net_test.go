@@ -24,26 +24,40 @@ import (
 // their own, in a network whose cables are pulled. Beside the commands of
 // TestScripts there are:
 //
+//	internet                 makes the switch net, where addresses look public
+//	router NAME cone|symmetric   a router on it, and the switch NAME behind it
 //	host NAME SWITCH         a machine with an empty home; from then on NAME is mutuals there
+//	move HOST SWITCH         takes a machine to another switch and address
+//	watch ROUTER HOST        counts what leaves through a router for anybody but a machine
+//	nostrays ROUTER          fails unless that was nothing
 //	cut                      pulls the cable between the switches east and west
 //	meet                     plugs it in again
-//	unplug HOST, plug HOST   the same for a machine's own cable
+//	unplug NAME, plug NAME   the same for a machine's own cable, or a router's outer one
+//	pass DURATION            lets time pass
 //	start                    starts a watch
-//	took WHAT                logs what it shows
+//	took WHAT [MOST]         logs what it shows, and fails if that is over MOST
 //	agree GROUP HOST…        waits until all these tell the same of the group, and
 //	                         logs how long that took since cables were last plugged in
+//
+// The condition slow holds in make test-net: of scripts that take minutes.
 func TestNetScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs real processes")
 	}
 	netlab.New(t) // skips everything where no network can be made
 	bin := buildPrograms(t)
-	cmds := map[string]func(*testscript.TestScript, bool, []string){"host": host, "cut": cut, "meet": meet, "unplug": unplug, "plug": plug, "start": start, "took": took, "agree": agree}
+	cmds := map[string]func(*testscript.TestScript, bool, []string){"internet": internet, "router": router, "host": host, "move": move, "watch": watch, "nostrays": noStrays, "cut": cut, "meet": meet, "unplug": unplug, "plug": plug, "pass": pass, "start": start, "took": took, "agree": agree}
 	maps.Copy(cmds, commands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/net",
 		RequireExplicitExec: true,
 		Cmds:                cmds,
+		Condition: func(cond string) (bool, error) {
+			if cond != "slow" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Getenv("MUTUALS_NETLAB_SLOW") == "1", nil
+		},
 		Setup: func(env *testscript.Env) error {
 			prepare(t, env, bin)
 			// As at home, but that each port is a free one.
@@ -51,7 +65,7 @@ func TestNetScripts(t *testing.T) {
 			env.Setenv("MUTUALS_MDNS", "")
 			on := filepath.Join(env.WorkDir, "on")
 			env.Setenv("PATH", on+string(os.PathListSeparator)+env.Getenv("PATH"))
-			env.Values[networkKey{}] = newNetwork(env.T().(testing.TB))
+			env.Values[networkKey{}] = layNetwork(env.T().(testing.TB))
 			return os.Mkdir(on, 0o700)
 		},
 	})
@@ -66,13 +80,15 @@ type network struct {
 	switches map[string]*netlab.Switch
 	trunk    *netlab.Link
 	hosts    map[string]*netlab.Host
-	plugged  time.Time // when the last cable was
-	started  time.Time // when the watch was
+	routers  map[string]*netlab.Router
+	cables   map[string]func() *netlab.Link // of hosts and routers
+	plugged  time.Time                      // when the last cable was
+	started  time.Time                      // when the watch was
 }
 
-func newNetwork(tb testing.TB) *network {
+func layNetwork(tb testing.TB) *network {
 	lab := netlab.New(tb)
-	n := &network{lab: lab, switches: map[string]*netlab.Switch{"east": lab.Switch("east"), "west": lab.Switch("west")}, hosts: map[string]*netlab.Host{}}
+	n := &network{lab: lab, switches: map[string]*netlab.Switch{"east": lab.Switch("east"), "west": lab.Switch("west")}, hosts: map[string]*netlab.Host{}, routers: map[string]*netlab.Router{}, cables: map[string]func() *netlab.Link{}}
 	n.trunk = lab.Trunk(n.switches["east"], n.switches["west"])
 	return n
 }
@@ -82,13 +98,60 @@ func networkOf(ts *testscript.TestScript) *network { return ts.Value(networkKey{
 func host(ts *testscript.TestScript, neg bool, args []string) {
 	n := networkOf(ts)
 	if neg || len(args) != 2 || n.switches[args[1]] == nil {
-		ts.Fatalf("usage: host NAME east|west")
+		ts.Fatalf("usage: host NAME SWITCH")
 	}
 	h := n.switches[args[1]].Host(args[0])
 	n.hosts[args[0]] = h
+	n.cables[args[0]] = func() *netlab.Link { return h.Link }
 	in := h.Command(context.Background(), "mutuals")
 	script := fmt.Sprintf("#!/bin/sh\nexec %s --home %s \"$@\"\n", strings.Join(in.Args, " "), ts.MkAbs(args[0]))
 	ts.Check(os.WriteFile(ts.MkAbs("on/"+args[0]), []byte(script), 0o700))
+}
+
+func internet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: internet")
+	}
+	n := networkOf(ts)
+	n.switches["net"] = n.lab.Internet("net")
+}
+
+func router(ts *testscript.TestScript, neg bool, args []string) {
+	n := networkOf(ts)
+	if neg || len(args) != 2 || n.switches["net"] == nil || args[1] != string(netlab.Cone) && args[1] != string(netlab.Symmetric) {
+		ts.Fatalf("usage: internet, then router NAME cone|symmetric")
+	}
+	r := n.switches["net"].Router(args[0], netlab.NAT(args[1]))
+	n.switches[args[0]], n.routers[args[0]] = r.Inside, r
+	n.cables[args[0]] = func() *netlab.Link { return r.WAN }
+}
+
+func move(ts *testscript.TestScript, neg bool, args []string) {
+	n := networkOf(ts)
+	if neg || len(args) != 2 || n.hosts[args[0]] == nil || n.switches[args[1]] == nil {
+		ts.Fatalf("usage: move HOST SWITCH")
+	}
+	n.hosts[args[0]].Move(n.switches[args[1]])
+}
+
+func watch(ts *testscript.TestScript, neg bool, args []string) {
+	n := networkOf(ts)
+	if neg || len(args) != 2 || n.routers[args[0]] == nil || n.hosts[args[1]] == nil {
+		ts.Fatalf("usage: watch ROUTER HOST")
+	}
+	n.routers[args[0]].Watch(n.hosts[args[1]])
+}
+
+func noStrays(ts *testscript.TestScript, neg bool, args []string) {
+	n := networkOf(ts)
+	if len(args) != 1 || n.routers[args[0]] == nil {
+		ts.Fatalf("usage: nostrays ROUTER")
+	}
+	strays := n.routers[args[0]].Strays()
+	ts.Logf("%d packets strayed", strays)
+	if neg != (strays > 0) {
+		ts.Fatalf("%d packets strayed", strays)
+	}
 }
 
 func cut(ts *testscript.TestScript, neg bool, args []string) {
@@ -109,19 +172,29 @@ func meet(ts *testscript.TestScript, neg bool, args []string) {
 
 func unplug(ts *testscript.TestScript, neg bool, args []string) {
 	n := networkOf(ts)
-	if neg || len(args) != 1 || n.hosts[args[0]] == nil {
-		ts.Fatalf("usage: unplug HOST")
+	if neg || len(args) != 1 || n.cables[args[0]] == nil {
+		ts.Fatalf("usage: unplug NAME")
 	}
-	n.hosts[args[0]].Link.Down()
+	n.cables[args[0]]().Down()
 }
 
 func plug(ts *testscript.TestScript, neg bool, args []string) {
 	n := networkOf(ts)
-	if neg || len(args) != 1 || n.hosts[args[0]] == nil {
-		ts.Fatalf("usage: plug HOST")
+	if neg || len(args) != 1 || n.cables[args[0]] == nil {
+		ts.Fatalf("usage: plug NAME")
 	}
-	n.hosts[args[0]].Link.Up()
+	n.cables[args[0]]().Up()
 	n.plugged = time.Now()
+}
+
+// pass is for what takes its time: a cut that is long.
+func pass(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pass DURATION")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	<-time.After(d)
 }
 
 func start(ts *testscript.TestScript, neg bool, args []string) {
@@ -133,10 +206,18 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 
 func took(ts *testscript.TestScript, neg bool, args []string) {
 	n := networkOf(ts)
-	if neg || len(args) != 1 || n.started.IsZero() {
-		ts.Fatalf("usage: start, then took WHAT")
+	if neg || len(args) < 1 || len(args) > 2 || n.started.IsZero() {
+		ts.Fatalf("usage: start, then took WHAT [MOST]")
 	}
-	ts.Logf("%s took %v", args[0], time.Since(n.started).Round(time.Millisecond))
+	d := time.Since(n.started).Round(time.Millisecond)
+	ts.Logf("%s took %v", args[0], d)
+	if len(args) == 2 {
+		most, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		if d > most {
+			ts.Fatalf("%s took %v, more than %v", args[0], d, most)
+		}
+	}
 }
 
 // agree looks again whenever a node says that something happened.
