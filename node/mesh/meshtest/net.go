@@ -91,7 +91,8 @@ func (n *Net) Config(cfg mesh.Config) mesh.Config {
 	}
 	n.mu.Unlock()
 	cfg.Listen = []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)}
-	cfg.MDNS = false
+	// These speak over the machine's own sockets, which virtual time waits for.
+	cfg.MDNS, cfg.MapPorts, cfg.Probe = false, false, false
 	cfg.HostOptions = []libp2p.Option{
 		n.quic(net.ParseIP(ip)),
 		// It would ask others for our address over and over, and keeps virtual
