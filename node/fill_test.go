@@ -20,7 +20,8 @@ import (
 
 var (
 	fillHome     = flag.String("fill-home", "", "folder that TestFillHome makes a home in; make bench starts a daemon there")
-	fillMessages = flag.Int("fill-messages", 10_000, "how many messages it holds")
+	fillMessages = flag.Int("fill-messages", 10_000, "how many messages each of its groups holds")
+	fillGroups   = flag.Int("fill-groups", 1, "how many groups of 100 it is in")
 )
 
 // TestFillHome writes the home of somebody whose group of 100 has said much in
@@ -34,11 +35,14 @@ func TestFillHome(t *testing.T) {
 	c.shift(-span)
 	n := startNode(t, *fillHome, "Ann", func(cfg *Config) { cfg.Now = c.now })
 	seats := 128
-	g := newGroup(t, n, api.GroupCreate{Name: "Much", Cap: &seats})
 	began := time.Now()
-	fill(t, n, g, crowdOf(t, n, g, 99), *fillMessages, func() { c.shift(span / time.Duration(*fillMessages)) })
+	for range *fillGroups {
+		g := newGroup(t, n, api.GroupCreate{Name: "Much", Cap: &seats})
+		step := span / time.Duration(*fillMessages**fillGroups)
+		fill(t, n, g, crowdOf(t, n, g, 99), *fillMessages, func() { c.shift(step) })
+	}
 	ok(t, n.Close())
-	t.Logf("%d messages in %v", *fillMessages, time.Since(began))
+	t.Logf("%d messages in each of %d groups in %v", *fillMessages, *fillGroups, time.Since(began))
 }
 
 // crowdOf seats people that are keys alone in a group of a node, by its hand.

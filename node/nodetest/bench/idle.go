@@ -93,7 +93,35 @@ func (b *bench) measureIdle(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return b.measureIdleGroups(ctx, bareWhole, bareAnon)
+}
+
+// measureIdleGroups is M1 of a daemon in ten groups of 100 that have said a
+// thousand messages each; nobody of them is there.
+func (b *bench) measureIdleGroups(ctx context.Context, bareWhole, bareAnon []float64) error {
+	d, err := b.filled(ctx, 10, 1000)
+	if err != nil {
+		return err
+	}
+	if err := d.start(ctx); err != nil {
+		return err
+	}
+	if err := pause(ctx, b.scale.Settle); err != nil {
+		return err
+	}
+	whole, anon, err := memories([]int{d.cmd.Process.Pid})
+	if err != nil {
+		return err
+	}
+	b.report.add(figure{
+		ID: "M1/10", What: "idle resident memory (RSS), ten groups of 100", Unit: "MB",
+		Of: whole, Limit: bareWhole, LimitIs: "a bare libp2p host with one link", Goal: "≤ 70", Pass: median(whole) <= 70,
+	})
+	b.report.add(figure{
+		ID: "M1/10 anon", What: "the same, anonymous (RssAnon)", Unit: "MB",
+		Of: anon, Limit: bareAnon, LimitIs: "a bare libp2p host with one link", Pass: true,
+	})
+	return d.stop()
 }
 
 // memories reads several processes' memory, in MB of 10⁶ bytes.

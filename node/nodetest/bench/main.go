@@ -28,7 +28,7 @@ type scale struct {
 
 func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions, for under three minutes")
-	only := flag.String("only", "", "letters of the measurements to make, of mpsjltcg (default all)")
+	only := flag.String("only", "", "letters of the measurements to make, of mpsjltcwg (default all)")
 	daemon := flag.String("daemon", "", "mutualsd to measure (default: built from cmd/mutualsd)")
 	out := flag.String("out", "bench", "folder of the JSON result")
 	doc := flag.String("doc", "", "markdown file to write; empty writes none")
@@ -82,6 +82,7 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 		{"l", "latency", b.measureLatency},
 		{"t", "sustained rate", b.measureRate},
 		{"c", "catch-up", b.measureCatchUp},
+		{"w", "bytes on the wire", b.measureWire},
 		{"g", "groups and epochs", b.measureRooms},
 	}
 	for _, step := range steps {

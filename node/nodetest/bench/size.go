@@ -26,13 +26,9 @@ func (b *bench) measureSizes(ctx context.Context) error {
 }
 
 func (b *bench) measureSize(ctx context.Context, size int) error {
-	b.homes++
-	d := &daemon{program: b.program, home: filepath.Join(b.dir, fmt.Sprintf("home%d", b.homes))}
-	b.started = append(b.started, d)
-	fill := exec.CommandContext(ctx, "go", "test", "./node", "-run", "^TestFillHome$", "-count", "1", "-timeout", "1h",
-		"-fill-home", d.home, "-fill-messages", strconv.Itoa(size))
-	if out, err := fill.CombinedOutput(); err != nil {
-		return fmt.Errorf("filling a home: %w: %s", err, out)
+	d, err := b.filled(ctx, 1, size)
+	if err != nil {
+		return err
 	}
 	limit, err := b.benchmarks(ctx, "./node", "^BenchmarkFilledHome$", "5x", "-fill-home", d.home)
 	if err != nil {
@@ -96,6 +92,20 @@ func (b *bench) measureSize(ctx context.Context, size int) error {
 	goal(figure{ID: id("D1"), What: "disk a message of 300 bytes, everything included", Unit: "bytes",
 		Of: []float64{used / float64(size)}, Limit: alone("frame-bytes"), LimitIs: "the frame of one", Goal: fmt.Sprintf("≤ %.0f (1.5 × frame + 100)", 1.5*frame+100)}, 1.5*frame+100)
 	return nil
+}
+
+// filled makes a home of groups of 100, each of which has said so much, and the
+// daemon that is to start there.
+func (b *bench) filled(ctx context.Context, groups, messages int) (*daemon, error) {
+	b.homes++
+	d := &daemon{program: b.program, home: filepath.Join(b.dir, fmt.Sprintf("home%d", b.homes))}
+	b.started = append(b.started, d)
+	fill := exec.CommandContext(ctx, "go", "test", "./node", "-run", "^TestFillHome$", "-count", "1", "-timeout", "1h",
+		"-fill-home", d.home, "-fill-groups", strconv.Itoa(groups), "-fill-messages", strconv.Itoa(messages))
+	if out, err := fill.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("filling a home: %w: %s", err, out)
+	}
+	return d, nil
 }
 
 // leaf reads in a home's one group as a person would: the newest page, and
