@@ -94,6 +94,7 @@ type room struct {
 	heardAt    time.Time        // when everything a member had was fetched last
 	lackDue    <-chan time.Time // when to pull what gossip has not brought; nil: nothing is missed
 	haveDue    bool             // linked members are owed a have
+	unacked    unacked          // of the newest state that was asked
 	toldAt     time.Time        // when they got the last
 }
 

@@ -67,20 +67,35 @@ func (r *room) tickGroup() {
 	}
 }
 
-// ackDue tells whether admissions wait for somebody of rank to acknowledge
-// them.
-func (r *room) ackDue(s *groups.State, now time.Time) bool {
-	waiting, oldest := 0, now
+// unacked are the admissions that nobody of rank has acknowledged in a state:
+// all members are looked at once for each state, not at each tick.
+type unacked struct {
+	of       *groups.State
+	waiting  int
+	oldestMs uint64
+}
+
+func countUnacked(s *groups.State) unacked {
+	u := unacked{of: s}
 	for _, m := range s.Members() {
 		if !m.Provisional || m.Status != groups.StatusSeated && m.Status != groups.StatusWaitlisted {
 			continue
 		}
-		waiting++
-		if at := msTime(m.JoinedMs); at.Before(oldest) {
-			oldest = at
+		if u.waiting++; u.waiting == 1 || m.JoinedMs < u.oldestMs {
+			u.oldestMs = m.JoinedMs
 		}
 	}
-	return waiting >= ackMany || waiting > 0 && now.Sub(oldest) > ackAfter
+	return u
+}
+
+// ackDue tells whether admissions wait for somebody of rank to acknowledge
+// them.
+func (r *room) ackDue(s *groups.State, now time.Time) bool {
+	if r.unacked.of != s {
+		r.unacked = countUnacked(s)
+	}
+	u := r.unacked
+	return u.waiting >= ackMany || u.waiting > 0 && now.Sub(msTime(u.oldestMs)) > ackAfter
 }
 
 // lifeDue tells whether the owner, which this is a device of, has been silent

@@ -203,7 +203,7 @@ func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 		WithInMemory(o.InMemory).
 		WithMemTableSize(16 << 20).
 		WithNumMemtables(2).
-		WithBlockCacheSize(32 << 20).
+		WithBlockCacheSize(8 << 20).  // a page is read once; what is written soon is in memtables
 		WithIndexCacheSize(32 << 20). // 0 panics under encryption
 		WithValueLogFileSize(64 << 20).
 		WithValueThreshold(valueThreshold).
