@@ -66,9 +66,10 @@ var testRooms = []string{"groups/groupstest", "groups/groupstest/model", "node/n
 // "test" admits it to the tests of every room and to the rooms of testRooms.
 var thirdParty = map[string][]string{
 	"github.com/fxamacker/cbor/v2":               {"identity/wire"},
-	"github.com/ipfs/go-cid":                     {"identity/wire"},
+	"github.com/ipfs/go-cid":                     {"identity/wire", "node/mesh"},
+	"github.com/ipfs/go-datastore":               {"node/mesh"},
 	"github.com/multiformats/go-multibase":       {"identity/wire"},
-	"github.com/multiformats/go-multihash":       {"identity/wire"},
+	"github.com/multiformats/go-multihash":       {"identity/wire", "node/mesh"},
 	"github.com/btcsuite/btcd/btcutil/bech32":    {"identity/wire"},
 	"github.com/tyler-smith/go-bip39":            {"identity"},
 	"golang.org/x/crypto":                        {"identity", "identity/wire", "invites", "groups/seal", "store", "node"},
@@ -77,6 +78,7 @@ var thirdParty = map[string][]string{
 	"github.com/dgraph-io/badger/v4":             {"store"},
 	"github.com/dgraph-io/ristretto/v2":          {"store"},
 	"github.com/libp2p/":                         {"node/mesh", "node/mesh/meshtest"},
+	"github.com/libp2p/go-libp2p-kad-dht":        {"node/mesh"},
 	"github.com/multiformats/go-multiaddr":       {"node/mesh", "node/mesh/meshtest"},
 	"github.com/multiformats/go-varint":          {"node/mesh"},
 	"github.com/multiformats/go-multiaddr-dns":   {"node/mesh"},

@@ -40,6 +40,15 @@ type Config struct {
 	// NAT-PMP), and Probe asks linked peers whether they can dial us (AutoNAT
 	// v2). Neither does anything with RelayOnly.
 	MapPorts, Probe bool
+	// DHT says by which directory devices without each other's addresses find each
+	// other ([Mesh.Publish], [Mesh.Find]).
+	DHT DHTMode
+	// DHTServe keeps the records of others in the private directory: for harbors.
+	// A device that others can dial (Reachable) does so too.
+	DHTServe bool
+	// DHTPeers gives addresses with /p2p of peers that may keep the directory, to
+	// begin with, besides linked ones and Relays. It may be nil.
+	DHTPeers func() []string
 	// Log receives a few lines a session, never content or addresses at info.
 	// Nil discards.
 	Log *slog.Logger

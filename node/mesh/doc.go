@@ -29,6 +29,15 @@
 // RelayOnly a device has no other address, and the gater (gater.go) lets
 // nothing be dialled but the relays that the configuration names.
 //
+// # Without an address
+//
+// Publish lists this device under keys that only some can compute, and Find
+// looks up who is listed: in a Kademlia table kept by devices that anybody can
+// dial (dht.go). Those are strangers. The table sees a host of its own
+// (aside.go), by which they get few links, no protection and a book of their
+// own for what they tell; records kept for others are bounded (listing.go). It
+// is open only while it is used.
+//
 // # The four gates
 //
 // GossipSub has no membership: it hands its topic names to every peer that

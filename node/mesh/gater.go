@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -86,6 +87,51 @@ func (m *Mesh) mayDial(id peer.ID, a ma.Multiaddr) bool {
 		}
 	}
 	return !ip.IsLoopback() || m.loopbackOnly()
+}
+
+// MayTry tells whether an address may be dialled that came from a stranger, in a
+// code or from the directory: public ones always, loopback only if this device
+// listens on loopback only, private ones only in a subnet of an own interface
+// (node/PROTOCOLS.md N6).
+func (m *Mesh) MayTry(addr string) bool {
+	a, err := ma.NewMultiaddr(addr)
+	return err == nil && m.trying()(a)
+}
+
+// trying is MayTry for many addresses: the interfaces are listed once, if at all.
+// A name is refused: whoever makes it resolve could have this machine knock at
+// its neighbours.
+func (m *Mesh) trying() func(ma.Multiaddr) bool {
+	nets := sync.OnceValue(ownNets)
+	return func(a ma.Multiaddr) bool {
+		ip, err := manet.ToIP(a) // of one through a relay, the relay's
+		if err != nil || relayed(a) && m.cfg.Relay == RelayOff {
+			return false
+		}
+		switch reachOf(a) {
+		case ReachPublic:
+			return true
+		case ReachLoopback:
+			return ip.IsLoopback() && m.loopbackOnly()
+		}
+		at, ok := netip.AddrFromSlice(ip)
+		return ok && slices.ContainsFunc(nets(), func(p netip.Prefix) bool { return p.Contains(at.Unmap()) })
+	}
+}
+
+// ownNets are the subnets of this machine's interfaces.
+func ownNets() []netip.Prefix {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	return out
 }
 
 // loopbackOnly tells whether this device is for its own machine only: then it

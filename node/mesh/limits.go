@@ -135,4 +135,43 @@ const (
 	// learntFor is how long addresses told by others are kept in memory; the
 	// caller's store keeps them for longer.
 	learntFor = time.Hour
+
+	// dhtLinger is how long the table of the directory stays open after its last
+	// use: a join looks up, then asks, then looks up again.
+	dhtLinger = 30 * time.Second
+	// dhtEntries is how many that keep the directory are enough to begin with, and
+	// dhtEntryDials how many are dialled to find them.
+	dhtEntries, dhtEntryDials = 4, 8
+	// publishTime and findTime bound listing this device under one key, and one
+	// look-up: a large table takes tens of seconds.
+	publishTime, findTime = time.Minute, time.Minute
+	// listedFor is how long a record stays; the day of its key, the day before it
+	// and the day after.
+	listedFor = 48 * time.Hour
+	// refreshEvery is how often who keeps the directory looks for others who do.
+	refreshEvery = time.Hour
+	// maxHeard is how many a look-up takes in under one key, and maxFound how many
+	// of all its keys are told: more than one tries to reach.
+	maxHeard, maxFound = 256, 32
+	// maxMet bounds the links that a table takes to strangers, maxMetOfNet those
+	// of one public network (a /16, or a /32 of IPv6), and maxNets the networks it
+	// counts: who can have a thousand keys seldom has a thousand networks.
+	maxMet, maxMetOfNet, maxNets = 32, 8, 256
+	// maxBook bounds the strangers whose addresses are noted.
+	maxBook = 4096
+	// maxAsk and maxAnswer are the longest question and answer in the directory,
+	// in bytes: a record of one peer with its addresses; twenty peers and some
+	// dozen records.
+	maxAsk, maxAnswer = 16 << 10, 512 << 10
+	// askTime bounds one question.
+	askTime = 10 * time.Second
+	// maxCloser and maxListed are how much of one answer counts, and maxTold how
+	// many addresses of one peer are looked at: one liar must not fill a look-up.
+	maxCloser, maxListed, maxTold = 40, 32, 2 * maxAddrs
+	// maxAskStreams bounds the questions of one peer that are answered at once.
+	maxAskStreams = 8
+	// maxRecords, maxRecordsOfPeer and maxRecordsOfKey bound what a keeper of the
+	// directory keeps: 4 MiB; three days of 200 groups and as many codes; the
+	// devices of a large group.
+	maxRecords, maxRecordsOfPeer, maxRecordsOfKey = 16384, 1024, 1024
 )

@@ -44,6 +44,8 @@ type Mesh struct {
 	relays  *relays
 	punch   *puncher
 	ports   ports
+	// directory is where strangers tell who is listed under a key.
+	directory *directory
 	// sightings are of peers on the local network.
 	sightings sightings
 	// relayAddrs are the peers of Config.Relays.
@@ -80,6 +82,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		unMDNS:  func() {},
 	}
 	m.gater.m, m.relays, m.punch = m, newRelays(m), newPuncher(m)
+	m.directory = &directory{m: m}
 	m.relayAddrs, _ = readRelays(cfg.Relays) // Validate has read them
 	copy(m.self[:], cfg.Key[32:])
 	if m.log == nil {
@@ -110,6 +113,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		m.Close()
 		return nil, err
 	}
+	m.directory.serve(cfg.DHTServe)
 	// Last, so that nobody meets a device that does not speak everything yet:
 	// protocols are told once, when a link is made.
 	if err := m.listen(); err != nil {
@@ -225,6 +229,7 @@ func (m *Mesh) Close() error {
 		m.redial.close()
 		m.unMDNS()
 		_ = m.ServeAsRelay(nil)
+		m.directory.stop()
 		m.streams.close()
 		m.gossip.close()
 		m.punch.close()

@@ -18,6 +18,8 @@ type Stats struct {
 	Redials                          uint64 // dials of kept peers
 	Undialled                        uint64 // addresses that may not be dialled
 	RelayRefused                     uint64 // requests refused here as a relay
+	Listed                           uint64 // times this device was listed in the directory
+	Unmet                            uint64 // strangers of the directory that were not dialled
 }
 
 type stats struct {
@@ -26,6 +28,7 @@ type stats struct {
 	dropsOut, dropsIn                  atomic.Uint64
 	streams, redials                   atomic.Uint64
 	undialled, relayRefused            atomic.Uint64
+	listed, unmet                      atomic.Uint64
 
 	log    *slog.Logger
 	missed func(topic string)
@@ -61,6 +64,7 @@ func (m *Mesh) Stats() Stats {
 		DropsOut: s.dropsOut.Load(), DropsIn: s.dropsIn.Load(),
 		StreamsRefused: s.streams.Load(), Redials: s.redials.Load(),
 		Undialled: s.undialled.Load(), RelayRefused: s.relayRefused.Load(),
+		Listed: s.listed.Load(), Unmet: s.unmet.Load(),
 	}
 }
 

@@ -86,6 +86,7 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		if m.cfg.OnAddrs != nil {
 			m.cfg.OnAddrs()
 		}
+		m.directory.serve(m.cfg.DHTServe || len(ev.Reachable) > 0)
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {
