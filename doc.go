@@ -50,6 +50,8 @@
 //	where a message is stored         node/room.go: take lists the rows, commit writes them in one transaction;
 //	                                  store/ops.go writes the operation, store/timeline.go what people see,
 //	                                  store/keys.go is the table of keys
+//	where members find each other    node/rendezvous.go (what is listed, who is looked for), node/lobby.go (codes),
+//	                                  node/mesh/dht.go (the directory); N19
 //	what a harbor does                node/harbor.go answers, office.go keeps; appoint.go is the owner's side, sleepproof.go
 //	                                  codes by which it lets people in; who is in office: groups/harbor.go (R44)
 //	what goes over the network        node/PROTOCOLS.md; sync messages in groups/SYNC.md

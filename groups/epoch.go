@@ -296,6 +296,20 @@ func (l *Log) Eligible() []Epoch {
 	return out
 }
 
+// Unbroken lists the valid epochs whose makers knew of everybody who has left,
+// was put out or was stopped since, newest first: none of those knows their
+// secrets by being wrapped for later.
+func (l *Log) Unbroken() []Epoch {
+	s := l.State()
+	var out []Epoch
+	for _, k := range slices.Backward(s.r.rekeys) {
+		if s.r.valid.has(k) && s.r.exits.within(s.r.nodes[k].past) {
+			out = append(out, s.epoch(k))
+		}
+	}
+	return out
+}
+
 // SendEpoch is the epoch to send under: of the eligible ones whose secret is
 // held the best; ok is false with none, or when a rekey comes first (R35).
 func (l *Log) SendEpoch(held func(eid [32]byte) bool) (e Epoch, ok bool) {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
+	"mutuals/node/api"
 	"mutuals/node/mesh"
 )
 
@@ -23,6 +25,9 @@ type Config struct {
 	Bootstrap []string
 	// Relaying overrules what the person has set of it.
 	Relaying Relaying
+	// DHT is the directory in which devices find each other without addresses:
+	// private, public or off; empty is off.
+	DHT string
 	// NoMDNS turns off finding peers on the local network.
 	NoMDNS bool
 	// Harbor offers storage to groups of others; HarborQuota is how many bytes
@@ -67,6 +72,9 @@ func (c *Config) Validate() error {
 	}
 	if why := c.Relaying.check(); why != "" {
 		return errors.New(why)
+	}
+	if !slices.Contains([]string{"", api.DHTOff, api.DHTPrivate, api.DHTPublic}, c.DHT) {
+		return fmt.Errorf("the directory is %s, %s or %s, not %q", api.DHTOff, api.DHTPrivate, api.DHTPublic, c.DHT)
 	}
 	if c.HarborQuota == 0 {
 		c.HarborQuota = DefaultHarborQuota

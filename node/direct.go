@@ -104,6 +104,8 @@ func (n *Node) takeDirect(ctx context.Context, from wire.PeerKey, b []byte) (ok 
 		err = n.takeOwnMsg(ctx, from, m.Body)
 	case directAddMe:
 		err = n.takeAddMe(ctx, from, m.Body)
+	case directLobby:
+		err = n.takeLobby(ctx, from, m.Body)
 	default:
 		return false, nil // of a newer version
 	}

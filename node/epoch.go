@@ -393,6 +393,10 @@ func (r *room) tick() {
 		}
 	}
 	r.tellTopics()
+	if !r.lobbyAt.IsZero() && !r.n.now().Before(r.lobbyAt) {
+		r.lobbyAt = time.Time{}
+		r.tellLobby()
+	}
 	r.tickHeld()
 	r.tickGaps()
 	r.tickKeys()

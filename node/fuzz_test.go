@@ -72,6 +72,7 @@ func FuzzLinkDone(f *testing.F)  { decodes(f, doneMsg{V: 1, Step: linkDone}) }
 func FuzzSibling(f *testing.F) {
 	decodes(f, siblingMsg{V: 1, Device: ownDevice{Chain: identity.Chain{{}}}})
 }
+func FuzzLobby(f *testing.F) { decodes(f, lobbyMsg{Codes: []lobbyRow{{Rdv: [32]byte{1}}}}) }
 func FuzzAddMe(f *testing.F) { decodes(f, addMeMsg{KemPk: []byte{1}}) }
 func FuzzLinkReply(f *testing.F) {
 	decodes(f, replyMsg{V: 1, Step: linkReply, Chain: identity.Chain{{}}, Box: []byte{1}})

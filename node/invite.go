@@ -118,6 +118,8 @@ func (n *Node) CreateInvite(ctx context.Context, g wire.GroupID, in api.InviteCr
 	if err != nil {
 		return api.Invite{}, err
 	}
+	r.tell(func(*commit) error { r.tellLobby(); return nil })
+	n.rdv.ring()
 	out, err := r.invite(id, map[wire.OpID]inviteRow{id: row})
 	if err != nil {
 		return api.Invite{}, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,9 @@ const (
 	lookTime = 3 * time.Second
 	// joinTime bounds a whole join; what is not answered by then was not heard.
 	joinTime = 2 * time.Minute
+	// lobbyAfter is how long addresses in the code are tried before strangers are
+	// asked who is listed for it.
+	lobbyAfter = time.Second
 	// joinPeers bounds who is asked besides the passcode's hints: peers this
 	// node happens to be linked to, as on a local network.
 	joinPeers = 16
@@ -138,7 +142,7 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 
 // candidates yields whoever can be reached, as they answer: the hints of the
 // code, dialled side by side, whoever of them the local network may yet show,
-// and peers linked already.
+// peers linked already, and whom the directory lists for the code.
 func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan candidate {
 	ways := n.withKnown(n.hintWays(code.Hints), code.Hints)
 	named := map[wire.PeerKey]bool{}
@@ -152,8 +156,21 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 		}
 	}
 	linked := n.mesh.Peers()
-	out := make(chan candidate, len(ways)+len(linked))
-	var dialling sync.WaitGroup
+	// Nobody waits to be taken out: who has found a way reads no more.
+	out := make(chan candidate, len(ways)+len(linked)+joinPeers+1)
+	var dialling, searching sync.WaitGroup
+	searching.Add(2)
+	n.wg.Go(func() {
+		defer searching.Done()
+		if slices.ContainsFunc(ways, func(w hintWay) bool { return len(w.addrs) > 0 }) && !pause(ctx, lobbyAfter) {
+			return
+		}
+		n.lobbyCandidates(ctx, code, out)
+	})
+	n.wg.Go(func() {
+		searching.Wait()
+		close(out)
+	})
 	for _, w := range ways {
 		dialling.Add(1)
 		n.wg.Go(func() {
@@ -162,15 +179,45 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 		})
 	}
 	n.wg.Go(func() {
+		defer searching.Done()
 		dialling.Wait()
 		for i, p := range linked {
 			if i < joinPeers && !named[p.Peer] {
 				out <- candidate{peer: p.Peer, way: p.Addr}
 			}
 		}
-		close(out)
 	})
 	return out
+}
+
+// lobbyCandidates yields whom the directory lists for a code and who is not
+// linked, then why there are no more. Whom the code names is looked for too: its
+// addresses are as old as it is.
+func (n *Node) lobbyCandidates(ctx context.Context, code invites.Passcode, out chan<- candidate) {
+	var dialling sync.WaitGroup
+	err := n.searchLobby(ctx, code, func(f mesh.Found) {
+		dialling.Add(1)
+		n.wg.Go(func() {
+			defer dialling.Done()
+			dial, cancel := context.WithTimeout(ctx, dialTime)
+			defer cancel()
+			out <- candidate{peer: f.Peer, way: "dht", err: n.mesh.Connect(dial, f.Peer, f.Addrs)}
+		})
+	})
+	dialling.Wait()
+	if err != nil && ctx.Err() == nil {
+		out <- candidate{way: "dht", err: err}
+	}
+}
+
+// pause waits; false if ctx is done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // dialHint dials whom a code names; one without an address that may be dialled

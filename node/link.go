@@ -57,6 +57,9 @@ type link struct {
 	// topicAt is when a harbor may be told the topic of the epoch topicOf again.
 	topicAt time.Time
 	topicOf [32]byte
+	// lobbyTold is what it was last told of where holders of codes look.
+	lobbyTold [32]byte
+	lobbyWait time.Duration // the pause before that is tried again
 }
 
 // outgoing is an encoded message, and the own content that is in it, of seq 0
@@ -108,6 +111,7 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 		l := &link{peer: peer, out: make(chan outgoing, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 			last: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
 		r.links[peer] = l
+		r.lobbyAt = r.n.now()
 		l.pullSoon()
 		r.tellTo(l, r.vectorNow())
 		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
@@ -115,6 +119,9 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 	case !up && old != nil:
 		old.cancel()
 		delete(r.links, peer)
+		if len(r.links) == 0 {
+			r.n.rdv.ring()
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,8 +21,8 @@ func (n *Node) Network(context.Context) (api.Network, error) {
 	}
 	out := api.Network{
 		Peer: n.mesh.Self().String(), Listen: n.mesh.Bound(), Addrs: n.mesh.Addrs(), Peers: len(n.mesh.Peers()),
-		MDNS: !n.cfg.NoMDNS && n.reached.Relay != api.RelayOnly, DHT: "off", Relay: n.reached.Relay,
-		Reachability: n.reachability(), NAT: n.mesh.NAT().String(), RelayService: r.Service, PortMapping: n.mapping(),
+		MDNS: !n.cfg.NoMDNS && n.reached.Relay != api.RelayOnly, DHT: cmp.Or(n.cfg.DHT, api.DHTOff), Relay: n.reached.Relay,
+		Reachability: n.reachability(), NAT: n.mesh.NAT().String(), RelayService: r.Service, PortMapping: n.mapping(), Directory: n.directory(),
 	}
 	for _, s := range n.mesh.Relays() {
 		one := api.RelayUsed{Peer: s.Relay.String(), Until: someTime(s.Until), Problem: s.Why}
@@ -47,6 +48,11 @@ func (n *Node) Network(context.Context) (api.Network, error) {
 		out.Advice = append(out.Advice, api.Advice{Code: code, Text: api.AdviceText(code, api.English)})
 	}
 	return out, nil
+}
+
+func (n *Node) directory() api.Directory {
+	d, s := n.mesh.Directory(), n.mesh.Stats()
+	return api.Directory{Keeper: d.Serving, Servers: d.Servers, Listed: int(s.Listed), Refused: int(s.Undialled)}
 }
 
 // groupNetwork lists of a group who is linked, and who is being dialled.

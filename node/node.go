@@ -56,6 +56,8 @@ type Node struct {
 	roomsMu sync.RWMutex
 	rooms   map[wire.GroupID]*room
 
+	rdv *rendezvous
+
 	keeping sync.Mutex
 	keeps   map[wire.PeerKey]bool
 	absent  *absences
@@ -100,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, home: h, lock: lock, log: cfg.Log,
-		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{}, absent: newAbsences(),
+		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{}, absent: newAbsences(), rdv: newRendezvous(),
 		deliveries: map[wire.AccountID]*delivery{}, refusals: refusedBy{}, recordBy: map[wire.PeerKey]knownRecord{},
 		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
 	}
@@ -205,6 +207,7 @@ func (n *Node) openUp() error {
 	n.bootstrap()
 	n.wg.Go(n.housekeep)
 	n.wg.Go(n.chooseAnew)
+	n.wg.Go(n.keepListed)
 	return nil
 }
 
@@ -220,6 +223,7 @@ func (n *Node) startMesh() error {
 	n.reached = r
 	cfg := n.meshConfig(n.dev.keys.Peer, r)
 	cfg.RelayBy, cfg.RelayFor = n.relayedBy, n.relayService(r)
+	cfg.DHT, cfg.DHTServe, cfg.DHTPeers = dhtMode(n.cfg.DHT), n.cfg.Harbor, n.dhtPeers
 	cfg.OnPeer = func(peer wire.PeerKey, connected bool) {
 		if n.begun.Load() {
 			n.onPeer(peer, connected)

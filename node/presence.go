@@ -130,6 +130,7 @@ func (r *room) rewire(old, now *view) {
 	}
 	r.tuneTopics()
 	r.n.tuneKeeps()
+	r.n.rdv.ring()
 	clear(r.refused)
 	for _, l := range r.links {
 		l.keysAt, l.keysWait = time.Time{}, 0

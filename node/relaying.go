@@ -258,5 +258,6 @@ func (n *Node) addrsChanged() {
 			return nil
 		})
 	}
+	n.rdv.relist()
 	n.networkChanged()
 }

@@ -47,6 +47,7 @@ type room struct {
 	locked     map[[32]byte]map[wire.OpID]lockedOp // content nobody gave us the key of, by eid
 	parked     parking
 	links      map[wire.PeerKey]*link
+	lobbyAt    time.Time // when to tell where holders of codes look, zero: nobody lacks it
 	topics     map[[32]byte]*topic
 	wroteOn    [32]byte  // eid of the topic written on last
 	rekeyAt    time.Time // when to make an epoch if nobody else did; zero: no need

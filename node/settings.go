@@ -16,6 +16,9 @@ const (
 	settingsAtKey = "settings-at"
 	// harborForKey is whose groups this device keeps; of this device alone.
 	harborForKey = "harbor-for"
+	// announceKey is for which passcodes this device is listed in the directory;
+	// of this device alone.
+	announceKey = "announce"
 )
 
 // settingsRow is how the person wants this node to behave.
@@ -33,6 +36,7 @@ func (n *Node) Settings(context.Context) (api.Settings, error) {
 		return api.Settings{}, err
 	}
 	out := row.api()
+	out.Announce = n.announces()
 	if out.HarborFor, err = n.harborFor(); err != nil {
 		return out, err
 	}
@@ -120,11 +124,19 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	if h := in.HarborFor; h != nil && *h != api.HarborForMutuals && *h != api.HarborForSelf {
 		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("harbor_for is mutuals or self, not %q", *h)
 	}
+	if a := in.Announce; a != nil && *a != api.AnnounceOff && *a != api.AnnounceOwn && *a != api.AnnounceAll {
+		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("announce is off, own or all, not %q", *a)
+	}
 	relaying, reach, err := n.patchRelaying(in)
 	if err != nil {
 		return api.Settings{}, err
 	}
 	err = n.store.Update(ctx, func(tx *store.Tx) error {
+		if in.Announce != nil {
+			if err := tx.PutSetting(announceKey, []byte(*in.Announce)); err != nil {
+				return err
+			}
+		}
 		if reach {
 			if err := putRelaying(tx, relaying); err != nil {
 				return err
@@ -141,6 +153,7 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 		return api.Settings{}, err
 	}
 	n.ownChanged()
+	n.rdv.ring()
 	if reach {
 		if err := n.serveAsRelay(); err != nil {
 			return api.Settings{}, err

@@ -54,6 +54,7 @@ var formats = map[string]format{
 	"own-add-me":  {addMeVectors, readAddMe},
 	"own-digest":  {digestVectors, readDigest},
 	"own-request": {requestVectors, readRequest},
+	"lobby":       {lobbyVectors, readLobby},
 }
 
 // The messages of N10 and N14 are what they were when they were first written,
@@ -465,6 +466,21 @@ func readAddMe(_ cast, b []byte) (facts, error) {
 	err := wire.Unmarshal(b, &m)
 	key := wire.Hash(m.KemPk)
 	return facts{"group": m.Group.String(), "key": hex.EncodeToString(key[:])}, err
+}
+
+func lobbyVectors(c cast) []vector {
+	m := lobbyMsg{Group: c.group, Codes: []lobbyRow{{Invite: wire.OpID{1}, Rdv: [32]byte{2}}, {Invite: wire.OpID{3}, Rdv: [32]byte{4}}}}
+	return append([]vector{good("two codes", m), good("none", lobbyMsg{Group: c.group, Codes: []lobbyRow{}})}, damaged(m)...)
+}
+
+func readLobby(_ cast, b []byte) (facts, error) {
+	var m lobbyMsg
+	err := wire.Unmarshal(b, &m)
+	out := facts{"group": m.Group.String()}
+	for i, c := range m.Codes {
+		out[fmt.Sprint("code", i)] = c.Invite.String() + " " + hex.EncodeToString(c.Rdv[:])
+	}
+	return out, err
 }
 
 // digestVectors are items whose digest does not depend on their order.

@@ -63,6 +63,11 @@ var settings = []setting{{
 	values: []string{api.On, api.Off},
 	get:    func(s api.Settings) string { return s.PortMapping },
 	set:    func(p *api.SettingsPatch, v string) { p.PortMapping = &v },
+}, {
+	name: "announce", about: "for which passcodes this device can be found in the directory (DHT): off none, own those made here, all those of other members too",
+	values: []string{api.AnnounceOff, api.AnnounceOwn, api.AnnounceAll},
+	get:    func(s api.Settings) string { return s.Announce },
+	set:    func(p *api.SettingsPatch, v string) { p.Announce = &v },
 }}
 
 // noRelays stands for an empty list.

@@ -61,7 +61,6 @@ var choices = map[string][]string{
 // later are settings whose time has not come: a value but the one here is
 // refused, since to ignore it would promise what does not happen.
 var later = map[string]struct{ only, why string }{
-	"dht":           {"off", "members find each other by passcodes, saved addresses and the local network"},
 	"listen-remote": {"false", "this version serves its API on this machine only"},
 }
 
@@ -69,8 +68,8 @@ func (s *settings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.home, "home", "", "folder that holds everything of the node (default $MUTUALS_HOME, else the platform's)")
 	fs.StringVar(&s.api, "api", defaultAPI, "address of the HTTP API; port 0 picks one")
 	fs.StringSliceVar(&s.listen, "listen", nil, "multiaddr to listen on for other nodes; repeat for more (default QUIC and TCP on all interfaces)")
-	fs.StringSliceVar(&s.bootstrap, "bootstrap", nil, "multiaddr with /p2p of a node to connect to at start; repeat for more")
-	fs.StringVar(&s.dht, "dht", "off", "off, private or public")
+	fs.StringSliceVar(&s.bootstrap, "bootstrap", nil, "multiaddr with /p2p of a node to connect to at start, and to begin in the directory with; repeat for more")
+	fs.StringVar(&s.dht, "dht", "private", "directory (DHT) in which nodes find each other whose addresses are not known: private, of nodes of mutuals, begun by --bootstrap and harbors; public, that of IPFS; or off")
 	fs.StringVar(&s.mdns, "mdns", "on", "find nodes on the local network: on or off")
 	fs.StringVar(&s.relaying.Relay, "relay", api.RelayAuto, "auto: relays carry what finds no direct way; only: this node has no other address and\ndials nobody but --relays; off: none")
 	fs.StringSliceVar(&s.relaying.Relays, "relays", nil, "multiaddr with /p2p of a relay to use; repeat for more")

@@ -43,7 +43,7 @@ type Network struct {
 	Addrs  Array[string] `json:"addrs" doc:"multiaddrs told to others, with /p2p"`
 	Peers  int           `json:"peers"`
 	MDNS   bool          `json:"mdns" doc:"looks for peers on the local network"`
-	DHT    string        `json:"dht" enum:"off,private,public"`
+	DHT    string        `json:"dht" enum:"off,private,public" doc:"the directory in which devices find each other without addresses"`
 	Relay  string        `json:"relay" enum:"off,auto,only" doc:"as it runs now"`
 
 	Reachability string              `json:"reachability" enum:"public,private,unknown" doc:"whether others can dial this node from outside, as they found"`
@@ -51,8 +51,24 @@ type Network struct {
 	PortMapping  PortMapping         `json:"port_mapping"`
 	RelayService string              `json:"relay_service" enum:"on,off" doc:"whether this node relays for others"`
 	Relays       Array[RelayUsed]    `json:"relays" doc:"relays that gave a place or refused one"`
+	Directory    Directory           `json:"directory"`
 	Groups       Array[GroupNetwork] `json:"groups"`
 	Advice       Array[Advice]       `json:"advice" doc:"what a person can do"`
+}
+
+// The directories.
+const (
+	DHTOff     = "off"
+	DHTPrivate = "private"
+	DHTPublic  = "public"
+)
+
+// Directory is how the node stands in the directory.
+type Directory struct {
+	Keeper  bool `json:"keeper" doc:"keeps records for others: a harbor, or a node that anybody can dial"`
+	Servers int  `json:"servers" doc:"keepers known at this moment; 0 at rest"`
+	Listed  int  `json:"listed" doc:"times this device was listed under a key since the start"`
+	Refused int  `json:"refused" doc:"addresses that were told and must not be dialled"`
 }
 
 // PortMapping is what the router was asked for.

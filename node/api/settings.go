@@ -29,11 +29,20 @@ const (
 	Off = "off"
 )
 
+// For which passcodes a device is listed in the directory, so that who holds one
+// finds it: none, those it made, or those of other members too.
+const (
+	AnnounceOff = "off"
+	AnnounceOwn = "own"
+	AnnounceAll = "all"
+)
+
 // Settings are how a node behaves for its person. AutoAccept holds for this
 // account on all its devices, the others for this device.
 type Settings struct {
 	AutoAccept string `json:"auto_accept" enum:"off,direct,mutuals" doc:"seats that mutuals offer: off asks, direct takes those of direct conversations at once, mutuals all"`
 	HarborFor  string `json:"harbor_for" enum:"mutuals,self" doc:"whose groups a node with --harbor agrees to keep: mutuals' and own ones, or own ones only"`
+	Announce   string `json:"announce" enum:"off,own,all" doc:"for which passcodes this device is listed in the directory (DHT), so that who holds one finds it: none, those made on it, or all it may admit by"`
 
 	Relay        string        `json:"relay" enum:"auto,only,off" doc:"auto: relays carry what finds no direct way; only: this node has no other address and dials nobody but the relays named; off: none"`
 	Relays       Array[string] `json:"relays" doc:"multiaddrs with /p2p of relays to use, asked before members that relay"`
@@ -47,6 +56,7 @@ type Settings struct {
 type SettingsPatch struct {
 	AutoAccept   *string   `json:"auto_accept,omitempty" enum:"off,direct,mutuals"`
 	HarborFor    *string   `json:"harbor_for,omitempty" enum:"mutuals,self"`
+	Announce     *string   `json:"announce,omitempty" enum:"off,own,all"`
 	Relay        *string   `json:"relay,omitempty" enum:"auto,only,off"`
 	Relays       *[]string `json:"relays,omitempty"`
 	RelayService *string   `json:"relay_service,omitempty" enum:"on,off"`
