@@ -403,7 +403,7 @@ func (r *room) vectorNow() groups.Vector {
 
 // pulled is told after everything a peer had was fetched.
 func (r *room) pulled(peer wire.PeerKey) {
-	defer r.historyHere()
+	defer r.tell(func(*commit) error { r.historyHere(); return nil })
 	r.tell(func(*commit) error {
 		r.heardAt = r.n.now()
 		r.catchUp(true)

@@ -8,16 +8,14 @@ import (
 	"mutuals/node/api"
 )
 
-// stageHistory is the one stage of the task that follows a join.
+// stageHistory is the one stage of the task that follows a join, or begins when
+// a device that was away lacks much.
 const stageHistory = "history"
 
 // beginHistory begins the task that shows how what was said before a join
 // arrives. It ends when everything the sponsor has is here.
 func (n *Node) beginHistory(r *room, sponsor wire.PeerKey) {
-	t := n.tasks.begin(api.TaskSync, stageHistory, nil)
-	t.set(func(k *api.Task) {
-		k.Progress.Unit, k.Result = "messages", &api.TaskResult{Group: r.group}
-	})
+	t := n.historyTask(r)
 	if old := r.history.Swap(t); old != nil {
 		old.set(func(k *api.Task) { k.State = api.TaskCancelled })
 	}
@@ -31,6 +29,31 @@ func (n *Node) beginHistory(r *room, sponsor wire.PeerKey) {
 	})
 }
 
+func (n *Node) historyTask(r *room) *task {
+	t := n.tasks.begin(api.TaskSync, stageHistory, nil)
+	t.set(func(k *api.Task) {
+		k.Progress.Unit, k.Result = "messages", &api.TaskResult{Group: r.group}
+	})
+	return t
+}
+
+// maxLacking is where a total stops: no lie of a vector says more.
+const maxLacking = 100 * maxMissing
+
+// historyLacks tells how much is still to come, of one member that has it; what
+// is here in less than a second is no task.
+func (r *room) historyLacks(lacks uint64) {
+	t := r.history.Load()
+	switch {
+	case lacks == 0, t == nil && (lacks < tailFrom || r.office != nil):
+		return
+	case t == nil:
+		t = r.n.historyTask(r)
+		r.history.Store(t)
+	}
+	t.set(func(k *api.Task) { k.Progress.Total = k.Progress.Done + int(min(lacks, maxLacking)) })
+}
+
 // historyCame counts content that arrived, historyHere tells that a member had
 // no more.
 func (r *room) historyCame(entries int) {
@@ -40,6 +63,9 @@ func (r *room) historyCame(entries int) {
 }
 
 func (r *room) historyHere() {
+	if len(r.olders) > 0 {
+		return // somebody else has the rest
+	}
 	if t := r.history.Swap(nil); t != nil {
 		t.set(func(k *api.Task) { k.State, k.Progress.Total = api.TaskDone, k.Progress.Done })
 	}

@@ -83,7 +83,11 @@ type Node struct {
 	hub      *hub
 	rates    *rates
 	hellos   counted
-	stats    struct{ dropped atomic.Uint64 }
+	stats    struct {
+		dropped atomic.Uint64 // messages of gossip that found no room
+		fetched atomic.Uint64 // operations that came by sync, also those that were here
+		served  atomic.Uint64 // operations that were read to be sent by sync
+	}
 }
 
 // Open takes a home, and with an identity in it starts the node. The error is

@@ -180,6 +180,7 @@ func (r *room) decodeRun(peer wire.PeerKey, seg *groups.Segment) (run, error) {
 		out.ops = append(out.ops, op)
 		out.bytes += len(frame)
 	}
+	r.n.stats.fetched.Add(uint64(len(out.ops)))
 	return out, nil
 }
 
@@ -474,6 +475,7 @@ func (r *room) read(w groups.Want, from, to uint64, most int) (out served, err e
 		out.last = 0
 	}
 	rest()
+	r.n.stats.served.Add(uint64(count))
 	return out, err
 }
 

@@ -90,7 +90,11 @@ func (p *puller) next() (w *window, elsewhere bool) {
 	lacks := uint64(0)
 	for _, want := range wants {
 		kind = groups.ChainKind(want.Chain)
-		lacks += min(want.To-want.From+1, tailFrom)
+		lacks += want.To - want.From + 1 // below 2^48 each, of 2^14 at most
+	}
+	if kind == groups.Content || len(wants) == 0 {
+		older, _ := r.olderMissing()
+		r.historyLacks(lacks + older)
 	}
 	wants, elsewhere = p.left(wants)
 	newest := false
