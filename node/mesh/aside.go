@@ -153,7 +153,7 @@ func netOf(a ma.Multiaddr) (netip.Prefix, bool) {
 
 // part ends the links to a stranger, unless something else uses them.
 func (h *aside) part(id peer.ID) {
-	if h.m.host.ConnManager().IsProtected(id, protectTag) {
+	if h.m.host.ConnManager().IsProtected(id, protectTag) || h.m.relays.has(id) {
 		return
 	}
 	for _, c := range h.m.host.Network().ConnsToPeer(id) {

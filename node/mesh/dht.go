@@ -210,9 +210,12 @@ func (d *directory) enter(ctx context.Context, t *table) error {
 	met := make(chan bool, len(ways))
 	for _, w := range ways[:min(len(ways), dhtEntryDials)] {
 		d.m.wg.Go(func() {
+			before := d.m.linked(w.ID) // for another reason, which may last
 			err := d.m.host.Connect(ctx, w)
 			if err == nil {
-				t.host.meet(w.ID, nil)
+				if !before {
+					t.host.meet(w.ID, nil)
+				}
 				t.add(w.ID, d.protocol())
 			}
 			met <- err == nil

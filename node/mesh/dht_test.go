@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,13 +104,15 @@ func TestNoDirectory(t *testing.T) {
 }
 
 // The table is closed when nobody has used it for a while, and with it the links
-// to strangers go; a protected peer stays, whatever the table thought of it.
+// to strangers go; a protected peer stays, whatever the table thought of it, and
+// one that was linked before.
 func TestDirectoryLetsGo(t *testing.T) {
-	k := keepers(t, 2)
+	k := keepers(t, 3)
 	ann := start(t, func(c *Config) {
-		c.DHT, c.DHTPeers = DHTPrivate, func() []string { return append(k[0].Addrs(), k[1].Addrs()...) }
+		c.DHT, c.DHTPeers = DHTPrivate, func() []string { return slices.Concat(k[0].Addrs(), k[1].Addrs(), k[2].Addrs()) }
 	})
 	ann.Protect(k[1].Self(), true)
+	link2(t, ann, k[2]) // by bootstrap, say, and perhaps as a relay
 	find(t, ann, [32]byte{1})
 	if !ann.Connected(k[0].Self()) || !ann.Directory().Open {
 		t.Fatalf("after a look-up: %+v", ann.Directory())
@@ -121,8 +124,8 @@ func TestDirectoryLetsGo(t *testing.T) {
 	ann.directory.close()
 	ann.directory.mu.Unlock()
 	ann.presence.wait(t, k[0].Self(), false)
-	if !ann.Connected(k[1].Self()) {
-		t.Error("a member's link went with the table")
+	if !ann.Connected(k[1].Self()) || !ann.Connected(k[2].Self()) {
+		t.Error("a member's link went with the table, or one that was there before")
 	}
 	if got := find(t, ann, [32]byte{1}); len(got) != 0 || !ann.Directory().Open {
 		t.Error("it does not open again")
