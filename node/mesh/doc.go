@@ -23,8 +23,10 @@
 // Two devices that cannot dial each other meet through a relay (relay.go): the
 // one behind its router keeps a place at a linked peer that serves as a relay
 // (relayservice.go), and its addresses there stand in its signed record. Over
-// the relayed link both then dial each other at once (DCUtR); where the routers
-// let that through the link is direct, else it stays relayed. A relay may limit
+// the relayed link both then dial each other at once (DCUtR), again whenever one
+// learns by what address its router shows it (punch.go); where the routers let
+// that through the link is direct, else it stays relayed. Links that a moved or
+// woken machine left dead are found in wake.go. A relay may limit
 // bytes: such a link is [PeerInfo].Limited, carries streams and no gossip. With
 // RelayOnly a device has no other address, and the gater (gater.go) lets
 // nothing be dialled but the relays that the configuration names.
