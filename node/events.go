@@ -104,9 +104,8 @@ func (n *Node) messageNow(tx *store.Tx, group wire.GroupID, id wire.OpID) (api.M
 }
 
 // shown waits until the rooms of some changes show them. A commit wakes readers
-// a moment before its room swaps its view; a step behind it on the room's
-// goroutine comes after both, so who is told and asks at once is not shown
-// what was before.
+// a moment before its room swaps its view, and who is told and asks at once is
+// not to be shown what was before.
 func (n *Node) shown(ctx context.Context, changes []store.NumberedChange) error {
 	waited := map[wire.GroupID]bool{}
 	for _, c := range changes {
@@ -118,12 +117,29 @@ func (n *Node) shown(ctx context.Context, changes []store.NumberedChange) error 
 		if r == nil {
 			continue // forgotten, or an offer of a group that is not here
 		}
-		err := r.step(ctx, func(*commit) error { return nil })
-		if err != nil && !errors.Is(err, errClosed) {
+		if err := r.awaitShown(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// awaitShown waits until memory shows what is on the disk by now. It asks nothing
+// of the room's goroutine, which has the next message to see to.
+func (r *room) awaitShown(ctx context.Context) error {
+	for begun := r.begun.Load(); ; {
+		settled := r.settled.wait()
+		if r.over.Load() >= begun {
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.done:
+			return nil
+		}
+	}
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {

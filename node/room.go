@@ -28,8 +28,11 @@ type room struct {
 	calls    chan func()
 	words    chan word
 	arrivals chan arrival
-	tookAt   atomic.Int64 // when an operation was taken in last, in ms since 1970; 0: not since the start
-	arriving atomic.Int64 // what the frames of those weigh, in bytes
+	tookAt   atomic.Int64  // when an operation was taken in last, in ms since 1970; 0: not since the start
+	arriving atomic.Int64  // what the frames of those weigh, in bytes
+	begun    atomic.Uint64 // commits that may be on the disk
+	over     atomic.Uint64 // and those that memory shows, or that failed
+	settled  signal        // told when one is over
 	done     chan struct{}
 	genesis  []byte // the frame; set once, before others see the room
 	view     atomic.Pointer[view]
@@ -307,6 +310,11 @@ func (r *room) commit(fn func(*commit) error) error {
 		err = r.settle(c)
 	}
 	if err == nil && !c.empty() {
+		number := r.begun.Add(1)
+		defer func() {
+			r.over.Store(number)
+			r.settled.tell()
+		}()
 		err = r.n.store.Update(r.n.ctx, func(tx *store.Tx) error {
 			for _, row := range c.rows {
 				if err := row(tx); err != nil {
