@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/json"
 	"flag"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"mutuals/identity/wire"
+	"mutuals/node/api"
 	"mutuals/node/mesh"
 	"mutuals/node/mesh/meshtest"
 	"mutuals/node/nodetest"
@@ -49,10 +53,13 @@ const frameBytes = 720
 
 // What a message costs on everybody's lines together, beside the same frames on
 // meshes that do nothing else, linked as the members of a group are
-// (quality.md W1): one message a second, by everybody in turn.
+// (quality.md W1): one message a second, by everybody in turn. And how long it
+// takes to the others' event streams in virtual time, where only the network takes
+// any (quality.md L1 of large groups): the way through a node adds no wait.
 func TestWireBytes(t *testing.T) {
 	const words, every = 60, time.Second
 	var ours float64
+	var took times
 	nodetest.Play(t, options(t, 1), func(c *nodetest.Cluster) {
 		assemble(c, *crowdSize)
 		time.Sleep(time.Minute)
@@ -60,22 +67,91 @@ func TestWireBytes(t *testing.T) {
 		time.Sleep(words * every)
 		idle := c.Net.Sent() - before
 		before = c.Net.Sent()
+		stop := took.watch(c)
 		for i := range words {
+			took.said(time.Now())
 			c.Say(c.People[i%len(c.People)])
 			time.Sleep(every)
 		}
 		ours = float64(c.Net.Sent()-before-idle) / float64(words*(*crowdSize-1))
+		stop()
 		c.Settle(healing)
 	})
-	raw := rawBytes(t, *crowdSize, words, every)
+	var rawTook times
+	raw := rawBytes(t, *crowdSize, words, every, &rawTook)
 	t.Logf("%d members: %.0f bytes a delivered message, %.0f of raw gossip: %.2f times", *crowdSize, ours, raw, ours/raw)
 	if ours > 2*raw {
 		t.Error("everything but the words costs more than they do")
 	}
+	all := words * (*crowdSize - 1)
+	if len(took.each) != all || len(rawTook.each) != all {
+		t.Fatalf("%d deliveries, %d of raw gossip, want %d of each", len(took.each), len(rawTook.each), all)
+	}
+	of, ofRaw := took.at(50), rawTook.at(50)
+	t.Logf("%d members: p50 %v, p99 %v; of raw gossip %v, %v: %.2f times, %.2f", *crowdSize, of, took.at(99), ofRaw, rawTook.at(99),
+		float64(of)/float64(ofRaw), float64(took.at(99))/float64(rawTook.at(99)))
+	if float64(of) > 1.5*float64(ofRaw) {
+		t.Error("a message takes more than 1.5 times as long as raw gossip")
+	}
+}
+
+// times is how long each delivery took of what was said, one at a time.
+type times struct {
+	mu   sync.Mutex
+	from time.Time
+	each []time.Duration
+}
+
+func (o *times) said(at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.from = at
+}
+
+func (o *times) came() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.each = append(o.each, time.Since(o.from))
+}
+
+func (o *times) at(percent int) time.Duration {
+	slices.Sort(o.each)
+	return o.each[(len(o.each)-1)*percent/100]
+}
+
+// watch notes what others say on everybody's event stream, until stop.
+func (o *times) watch(c *nodetest.Cluster) (stop func()) {
+	ctx, cancel := context.WithCancel(c.T.Context())
+	var wg sync.WaitGroup
+	for _, p := range c.Members() {
+		from := p.Node.LastEventID(ctx)
+		wg.Go(func() {
+			for {
+				events, err := p.Node.NextEvents(ctx, from, 64)
+				if err != nil {
+					return
+				}
+				for _, e := range events {
+					from = e.ID
+					var m api.Message
+					if e.Type != api.EventMessageCreated || json.Unmarshal(e.Object, &m) != nil || m.Kind != api.MessageText {
+						continue
+					}
+					if m.Author != p.Account {
+						o.came()
+					}
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // rawBytes lets n meshes say frames in turn.
-func rawBytes(t *testing.T, n, words int, every time.Duration) (each float64) {
+func rawBytes(t *testing.T, n, words int, every time.Duration, took *times) (each float64) {
 	synctest.Test(t, func(t *testing.T) {
 		net := meshtest.NewNet(meshtest.Link{Jitter: 30 * time.Millisecond})
 		defer net.Close()
@@ -94,7 +170,7 @@ func rawBytes(t *testing.T, n, words int, every time.Duration) (each float64) {
 			top, err := m.Join("words", mesh.Gate{
 				Allow:   func(wire.PeerKey) bool { return true },
 				Judge:   func(wire.PeerKey, []byte) (mesh.Verdict, any) { return mesh.Accept, nil },
-				Deliver: func(wire.PeerKey, []byte, any) {},
+				Deliver: func(wire.PeerKey, []byte, any) { took.came() },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -115,6 +191,7 @@ func rawBytes(t *testing.T, n, words int, every time.Duration) (each float64) {
 		for i := range words {
 			frame := make([]byte, frameBytes)
 			rand.Read(frame)
+			took.said(time.Now())
 			if err := tops[i%n].Publish(context.Background(), frame); err != nil {
 				t.Fatal(err)
 			}
