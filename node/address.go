@@ -67,13 +67,14 @@ type knownRecord struct {
 	seq   uint64
 	bytes []byte
 	addrs []string
+	turn  uint64 // counts up: when it came
 }
 
 func (n *Node) loadRecords() error {
 	return n.store.View(func(tx *store.Tx) error {
 		return tx.EachRecord(func(peer wire.PeerKey, b []byte) error {
 			if signer, addrs, seq, err := mesh.ParseRecord(b); err == nil && signer == peer {
-				n.recordBy[peer] = knownRecord{seq, b, addrs}
+				n.recordBy[peer] = n.numbered(knownRecord{seq: seq, bytes: b, addrs: addrs})
 				n.strangeRecords++ // the rooms are not open yet: counted as nobody's
 			}
 			return nil
@@ -124,7 +125,7 @@ func (n *Node) keepRecord(peer wire.PeerKey, b []byte, addrs []string, seq uint6
 		}
 		n.strangeRecords++
 	}
-	n.recordBy[peer] = knownRecord{seq, slices.Clone(b), addrs}
+	n.recordBy[peer] = n.numbered(knownRecord{seq: seq, bytes: slices.Clone(b), addrs: addrs})
 	return true
 }
 

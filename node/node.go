@@ -68,6 +68,9 @@ type Node struct {
 
 	recordsMu sync.Mutex
 	recordBy  map[wire.PeerKey]knownRecord
+	// recordTurn is the number of the newest, given what peers have of them.
+	recordTurn uint64
+	given      given
 	// strangeRecords counts those that were of nobody known when they came.
 	strangeRecords int
 	// recordsRead are the hashes of records read lately, known or not.
@@ -107,7 +110,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, home: h, lock: lock, log: cfg.Log,
 		stop: make(chan struct{}), rooms: map[wire.GroupID]*room{}, keeps: map[wire.PeerKey]bool{}, absent: newAbsences(), rdv: newRendezvous(),
-		deliveries: map[wire.AccountID]*delivery{}, refusals: refusedBy{}, recordBy: map[wire.PeerKey]knownRecord{},
+		deliveries: map[wire.AccountID]*delivery{}, refusals: refusedBy{}, recordBy: map[wire.PeerKey]knownRecord{}, given: given{},
 		hub: newHub(), rates: newRates(), hellos: counted{most: maxOpenHellos},
 	}
 	n.tasks = &tasks{now: cfg.Now, rand: cfg.Rand, hub: n.hub, keep: n.keepTask}

@@ -459,7 +459,7 @@ func (n *Node) learnRecord(ctx context.Context, peer wire.PeerKey, record []byte
 		return fmt.Errorf("addresses of somebody else: %v", err)
 	}
 	n.recordsMu.Lock()
-	n.recordBy[peer] = knownRecord{seq, record, addrs}
+	n.recordBy[peer] = n.numbered(knownRecord{seq: seq, bytes: record, addrs: addrs})
 	n.recordsMu.Unlock()
 	return n.store.Update(ctx, func(tx *store.Tx) error { return tx.PutRecord(peer, record) })
 }

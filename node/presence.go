@@ -27,6 +27,7 @@ const (
 // onPeer is told when a peer is linked or lost.
 func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 	n.log.Debug("peer", "peer", peer.Short(), "connected", connected)
+	n.forgetGiven(peer)
 	for _, r := range n.openRooms() {
 		if r.view.Load().knows(peer) {
 			r.tell(func(*commit) error {
@@ -108,6 +109,7 @@ func (r *room) rewire(old, now *view) {
 			came = append(came, p)
 		}
 	}
+	r.n.giveAnew(came)
 	self := r.n.mesh.Self()
 	for _, p := range gone {
 		r.setLink(p, false)
@@ -371,25 +373,6 @@ func around(self wire.PeerKey, ring []wire.PeerKey, further func(int) int) iter.
 			}
 		}
 	}
-}
-
-// records gives the signed addresses of members this node knows, its own
-// first.
-func (r *room) records() [][]byte {
-	out := [][]byte{r.n.mesh.Record()}
-	self, v := r.n.mesh.Self(), r.view.Load()
-	add := func(p wire.PeerKey) {
-		if b := r.n.recordOf(p); p != self && b != nil && len(out) < groups.MaxHelloRecords {
-			out = append(out, b)
-		}
-	}
-	for p := range v.harbors { // first: who comes back finds them when nobody else is up
-		add(p)
-	}
-	for p := range v.peers {
-		add(p)
-	}
-	return slices.DeleteFunc(out, func(b []byte) bool { return len(b) == 0 || len(b) > groups.MaxRecord })
 }
 
 // learnRecords keeps signed addresses that a member handed on.

@@ -40,7 +40,8 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if err != nil {
 		return err
 	}
-	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records(), Ms: r.n.nowMs()}
+	records, given := r.records(peer)
+	hello := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: records, Ms: r.n.nowMs()}
 	owed, err := r.bodiesOwed(ctx, peer)
 	if err != nil {
 		return err
@@ -67,6 +68,7 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if !ok || theirs.Group != r.group {
 		return fmt.Errorf("%w: no hello for this group", errStep)
 	}
+	given() // an answer shows that they were read
 	r.n.hearClock(r, peer, theirs.Ms, asked)
 	r.n.learnRecords(theirs.Records)
 	if theirs.Digest == hello.Digest {
@@ -314,10 +316,12 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 	if err != nil {
 		return err
 	}
-	answer := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: r.records(), Ms: r.n.nowMs()}
+	records, given := r.records(s.Peer())
+	answer := &groups.SyncHello{V: groups.SyncVersion, Group: r.group, Digest: groups.Digest(mine), Records: records, Ms: r.n.nowMs()}
 	if err := writeSync(s, answer); err != nil {
 		return err
 	}
+	given()
 	if answer.Digest == hello.Digest {
 		r.noteHeld(ctx, s.Peer(), mine)
 	} else {
