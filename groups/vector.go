@@ -36,7 +36,8 @@ type VectorEntry struct {
 // HeadOf shortens an operation's id to what a vector holds of it.
 func HeadOf(id wire.OpID) [16]byte { return [16]byte(id[:16]) }
 
-func compareEntries(a, b VectorEntry) int {
+// CompareEntries orders by inc, chain, seq and head.
+func CompareEntries(a, b VectorEntry) int {
 	return cmp.Or(
 		bytes.Compare(a.Inc[:], b.Inc[:]),
 		cmp.Compare(a.Chain, b.Chain),
@@ -53,8 +54,8 @@ type Vector []VectorEntry
 
 // Sort puts the entries in order and drops equal ones.
 func (v Vector) Sort() Vector {
-	slices.SortFunc(v, compareEntries)
-	return slices.CompactFunc(v, func(a, b VectorEntry) bool { return compareEntries(a, b) == 0 })
+	slices.SortFunc(v, CompareEntries)
+	return slices.CompactFunc(v, func(a, b VectorEntry) bool { return CompareEntries(a, b) == 0 })
 }
 
 // Check tells whether v, from outside, is in order and within bounds; the
@@ -67,7 +68,7 @@ func (v Vector) Check() error {
 		if e.Chain > 2 || e.Floor > e.Seq || e.Seq >= maxSeq {
 			return fmt.Errorf("%w: vector entry %d: chain %d, seq %d, floor %d", wire.ErrMalformed, i, e.Chain, e.Seq, e.Floor)
 		}
-		if i > 0 && compareEntries(v[i-1], e) >= 0 {
+		if i > 0 && CompareEntries(v[i-1], e) >= 0 {
 			return fmt.Errorf("%w: vector entry %d is out of order", wire.ErrMalformed, i)
 		}
 	}

@@ -26,6 +26,11 @@ const (
 	// under waits before it makes another: until then its own wrap and a key
 	// request to each linked member have come back or failed.
 	wrapPatience = 15 * time.Second
+	// keysTurn is how long who lacks a key waits for the answer of the member it
+	// asked before it asks the next as well: else after each rekey everybody
+	// asked all it is linked to at once. Longer than an answer takes on most
+	// lines, and not so long that a member that never answers delays much.
+	keysTurn = time.Second
 )
 
 // sendEpoch is the epoch to write under: of the eligible ones whose secret is
@@ -265,20 +270,31 @@ func (r *room) wanted() (out []groups.Epoch) {
 // goroutine.
 func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
 	var rekeys []wrapped
-	var rest []groups.Epoch
-	var me wire.OpID
-	err := r.step(ctx, func(*commit) error {
-		me = r.me
+	lacks := false
+	look := func(*commit) error {
+		rekeys = nil
+		lacks = !r.me.IsZero() && r.lacksKeys()
 		for _, e := range r.wanted() {
 			if leaf, ok := r.leafOf(e); ok {
 				rekeys = append(rekeys, wrapped{e, leaf})
 			}
-			rest = append(rest, e)
 		}
 		return nil
-	})
-	if err != nil || me.IsZero() {
+	}
+	if err := r.step(ctx, look); err != nil || !lacks {
 		return err
+	}
+	turn := time.NewTimer(keysTurn)
+	defer turn.Stop()
+	select {
+	case r.keysAsked <- struct{}{}:
+		defer func() { <-r.keysAsked }()
+	case <-turn.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := r.step(ctx, look); err != nil || !lacks {
+		return err // the one before had it
 	}
 	if len(rekeys) > 0 {
 		if err := r.fetchLeaves(ctx, peer, rekeys); err != nil {
@@ -288,11 +304,11 @@ func (r *room) fetchKeys(ctx context.Context, peer wire.PeerKey) error {
 	if r.view.Load().harbor(peer) {
 		return nil // it has leaves, and no key
 	}
-	if len(rest) > 0 || r.lacksNames() {
-		return r.requestKeys(ctx, peer)
-	}
-	return nil
+	return r.requestKeys(ctx, peer)
 }
+
+// lacksKeys tells whether there is anything that members may be asked for.
+func (r *room) lacksKeys() bool { return len(r.wanted()) > 0 || r.lacksNames() }
 
 // askWraps opens a stream on which a peer is asked for wraps; nil if it refuses,
 // which the pull that comes finds the reason of.

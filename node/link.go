@@ -217,6 +217,9 @@ func (n *Node) hearTeller(ctx context.Context, s *mesh.Stream, first *groups.Syn
 func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.Vector) {
 	r.step(ctx, func(c *commit) error {
 		r.note(c, peer, entries)
+		if !r.behind(entries) {
+			return nil
+		}
 		wants := r.wants(r.vectorNow(), entries)
 		switch l := r.links[peer]; {
 		case l != nil && len(wants) == 0 && len(r.olderWants(entries)) > 0:
@@ -229,6 +232,23 @@ func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.V
 		}
 		return nil
 	})
+}
+
+// behind tells whether something may be missing of what a member says it has,
+// without a look at all there is here: most haves are of what has just come.
+func (r *room) behind(entries groups.Vector) bool {
+	for i, e := range entries {
+		at := chainOf{e.Inc, groups.ChainKind(e.Chain)}
+		head, ok := r.heads[at]
+		if r.olders[at] != nil {
+			return true
+		}
+		forked := len(r.branches[at]) > 0 || i > 0 && entries[i-1].Inc == e.Inc && entries[i-1].Chain == e.Chain
+		if !ok || forked || head.Seq < e.Seq || head.Seq == e.Seq && head.Head != e.Head {
+			return true
+		}
+	}
+	return false
 }
 
 // lackGrace is how long content that a peer has may still be on its way by
@@ -359,22 +379,16 @@ func (r *room) tellTo(l *link, now groups.Vector) {
 	l.told = now
 }
 
-// changedEntries returns the entries of now that old does not have.
+// changedEntries returns the entries of now that old does not have, both in
+// order: of each member after each change, so by one walk.
 func changedEntries(old, now groups.Vector) groups.Vector {
-	type key struct {
-		inc   wire.OpID
-		chain uint64
-		head  [16]byte
-		whole bool // nothing of it is still to come below
-	}
-	of := func(e groups.VectorEntry) key { return key{e.Inc, e.Chain, e.Head, e.Floor <= 1} }
-	known := make(map[key]bool, len(old))
-	for _, e := range old {
-		known[of(e)] = true
-	}
 	var out groups.Vector
 	for _, e := range now {
-		if !known[of(e)] {
+		for len(old) > 0 && groups.CompareEntries(old[0], e) < 0 {
+			old = old[1:]
+		}
+		// Nor one of which something below has come meanwhile, to the last.
+		if len(old) == 0 || groups.CompareEntries(old[0], e) != 0 || (old[0].Floor <= 1) != (e.Floor <= 1) {
 			out = append(out, e)
 		}
 	}

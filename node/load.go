@@ -24,8 +24,9 @@ func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
 		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
-		self:  selfcheck{ready: make(chan struct{})},
-		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
+		keysAsked: make(chan struct{}, 1),
+		self:      selfcheck{ready: make(chan struct{})},
+		links:     map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
 	}
 }
 

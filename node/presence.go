@@ -134,9 +134,11 @@ func (r *room) rewire(old, now *view) {
 	r.n.tuneKeeps()
 	r.n.rdv.ring()
 	clear(r.refused)
-	for _, l := range r.links {
-		l.keysAt, l.keysWait = time.Time{}, 0
-		l.pullSoon() // new epochs, new rights: look again what can be had
+	if old == nil || len(gone) > 0 || old.stands() != now.stands() || policyAPI(old.state.Policy()) != policyAPI(now.state.Policy()) || r.lacksKeys() {
+		for _, l := range r.links {
+			l.keysAt, l.keysWait = time.Time{}, 0
+			l.pullSoon() // new epochs, new rights: look again what can be had
+		}
 	}
 	if now.seated() {
 		for _, p := range r.promised(now) {

@@ -40,6 +40,8 @@ type room struct {
 	seen     seen
 	history  atomic.Pointer[task] // while what was said before a join arrives
 
+	keysAsked chan struct{} // capacity one: a member is being asked for keys
+
 	// owned by run
 	g          *groups.Log
 	office     *office   // where this node is the group's harbor, and no member
