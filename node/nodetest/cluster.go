@@ -45,6 +45,7 @@ type Cluster struct {
 	log   io.Writer
 	dir   string
 	wall  time.Time
+	cpu   time.Duration
 }
 
 // Person is somebody with one node.
@@ -68,12 +69,12 @@ func Play(t *testing.T, o Options, story func(*Cluster)) {
 	if err := compressOutside(filepath.Join(dir, "outside")); err != nil {
 		t.Fatal(err)
 	}
-	began := wall()
+	began, cpu := wall(), processor()
 	synctest.Test(t, func(t *testing.T) {
 		o.Link.Seed = o.Seed
 		c := &Cluster{
 			T: t, Net: meshtest.NewNet(o.Link), Rand: rand.New(rand.NewPCG(o.Seed, 2)),
-			Said: map[string]*Person{}, log: o.Log, dir: dir, wall: began,
+			Said: map[string]*Person{}, log: o.Log, dir: dir, wall: began, cpu: cpu,
 		}
 		defer c.Net.Close()
 		defer func() {
@@ -83,7 +84,7 @@ func Play(t *testing.T, o Options, story func(*Cluster)) {
 		}()
 		start := time.Now()
 		story(c)
-		c.Logf("over after %v", time.Since(start).Round(time.Millisecond))
+		c.Logf("over after %v; %d MB on the wire", time.Since(start).Round(time.Millisecond), c.Net.Sent()/1e6)
 	})
 }
 
@@ -120,10 +121,20 @@ func wall() time.Time {
 	return time.Unix(tv.Unix())
 }
 
-// Logf logs with the wall time since the beginning.
+// processor is the processor time that this process took so far.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Logf logs with the wall time and the processor time since the beginning.
 func (c *Cluster) Logf(format string, args ...any) {
 	c.T.Helper()
-	c.T.Logf("[wall %5.1fs] %s", wall().Sub(c.wall).Seconds(), fmt.Sprintf(format, args...))
+	c.T.Logf("[wall %5.1fs, processor %5.1fs] %s",
+		wall().Sub(c.wall).Seconds(), (processor() - c.cpu).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // Add gives somebody a node and an account.
