@@ -33,6 +33,9 @@ const (
 	MaxHelloRecords = 32
 	// MaxRecord bounds one signed peer record: addresses of one device.
 	MaxRecord = 2 << 10
+	// MaxOpening bounds the first message of a stream, which anybody may send: a
+	// hello with all its records; a have is shorter.
+	MaxOpening = MaxHelloRecords*(MaxRecord+8) + 1024
 	// MaxWants bounds the ranges asked for at once.
 	MaxWants = 256
 	// MaxWantOps bounds the operations asked for at once: the window. The

@@ -121,6 +121,15 @@ func TestLargestMessagesFit(t *testing.T) {
 			t.Errorf("%T: %v", m, err)
 		}
 	}
+	records := make([][]byte, MaxHelloRecords)
+	for i := range records {
+		records[i] = make([]byte, MaxRecord)
+	}
+	for _, m := range []SyncMessage{&SyncHello{V: SyncVersion, Records: records, Ms: wire.MaxMs}, &SyncHave{Entries: page[:MaxHave]}} {
+		if n := len(EncodeSync(m)); n > MaxOpening {
+			t.Errorf("%T: %d bytes, MaxOpening is %d", m, n, MaxOpening)
+		}
+	}
 	v := append(page, entry(0xff, 0, 1, 1)).Sort()
 	pages := Pages(v)
 	if len(pages) != 2 || !pages[0].More || pages[1].More || len(pages[1].Entries) != 1 || len(Pages(nil)) != 1 {

@@ -239,6 +239,7 @@ func (n *Node) dialHint(ctx context.Context, w hintWay) candidate {
 	}
 	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
+	n.mesh.Pardon(w.peer) // the person asks for it
 	return candidate{peer: w.peer, addrs: w.addrs, way: w.addrs[0], err: n.mesh.Connect(dial, w.peer, w.addrs)}
 }
 

@@ -196,10 +196,9 @@ func (n *Node) hearTeller(ctx context.Context, s *mesh.Stream, first *groups.Syn
 		if err != nil {
 			return err
 		}
-		// No deadline: a group may be silent for days. The stream ends with
-		// its connection, and streams of one peer are counted.
-		s.SetDeadline(time.Time{})
-		b, err := s.ReadFrame(groups.MaxSyncFrame)
+		// A group may be silent for days. The stream ends with its connection,
+		// and streams of one peer are counted.
+		b, err := s.AwaitFrame(groups.MaxSyncFrame)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

@@ -90,7 +90,7 @@ func (r *rates) allow(inc wire.OpID, chain groups.ChainKind, n int) bool {
 }
 
 // blame notes that a peer sent what no honest peer sends. It is logged a few
-// times; the connection of a peer that goes on is closed, as often as it does.
+// times; a peer that goes on is shut out for a while (PROTOCOLS.md N6).
 func (n *Node) blame(peer wire.PeerKey, refusal *groups.Refusal) {
 	if peer == (wire.PeerKey{}) || refusal.Reason.Class() != groups.ClassReject {
 		return
@@ -107,12 +107,7 @@ func (n *Node) blameStream(peer wire.PeerKey, err error) {
 	if n.rates.ask(&n.rates.lines, peer) && n.rates.ask(&n.rates.blames, wire.PeerKey{}) {
 		n.log.Warn("a peer sent what no honest peer sends", "peer", peer.Short(), "err", err)
 	}
-	if n.rates.ask(&n.rates.blames, peer) {
-		return
-	}
-	// It keeps on. The connection goes, and nothing else: a member is not cut
-	// off for good by a bug of its program.
-	n.mesh.ClosePeer(peer)
+	n.mesh.Blame(peer)
 }
 
 // counted is a set of things that are open, each at most some times.

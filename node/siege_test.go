@@ -109,6 +109,7 @@ func (s *siege) rawOf(t *testing.T, keys identity.DeviceKeys) *meshtest.Raw {
 
 func (s *siege) link(t *testing.T, raw *meshtest.Raw) {
 	t.Helper()
+	s.ann.mesh.Pardon(raw.Key()) // it may have been shut out for what it did before
 	if err := raw.Connect(t.Context(), s.ann.mesh.Self(), s.ann.mesh.Bound()); err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +176,7 @@ func (s *siege) newRogue(t *testing.T) *rogue {
 
 func (r *rogue) link(t *testing.T, n *Node) {
 	t.Helper()
+	n.mesh.Pardon(r.mesh.Self())
 	if err := r.mesh.Connect(t.Context(), n.mesh.Self(), n.mesh.Bound()); err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +188,7 @@ func (r *rogue) open(t *testing.T, n *Node, proto string) *mesh.Stream {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
+		n.mesh.Pardon(r.mesh.Self())
 		if err := r.mesh.Connect(ctx, n.mesh.Self(), n.mesh.Bound()); err == nil {
 			if s, err := r.mesh.Open(ctx, n.mesh.Self(), proto); err == nil {
 				t.Cleanup(func() { s.Reset() })

@@ -288,7 +288,7 @@ func (r *room) checkRun(ops []*groups.Op) *groups.Refusal {
 // serveSync answers one sync stream.
 func (n *Node) serveSync(ctx context.Context, s *mesh.Stream) {
 	defer s.Close()
-	m, err := readSync(s)
+	m, err := readSyncOf(s, groups.MaxOpening)
 	if err != nil {
 		n.blameStream(s.Peer(), err)
 		return
@@ -613,9 +613,11 @@ func writeSync(s *mesh.Stream, m groups.SyncMessage) error {
 	return s.WriteFrame(groups.EncodeSync(m))
 }
 
-func readSync(s *mesh.Stream) (groups.SyncMessage, error) {
+func readSync(s *mesh.Stream) (groups.SyncMessage, error) { return readSyncOf(s, groups.MaxSyncFrame) }
+
+func readSyncOf(s *mesh.Stream, most int) (groups.SyncMessage, error) {
 	s.SetDeadline(time.Now().Add(syncStep))
-	b, err := s.ReadFrame(groups.MaxSyncFrame)
+	b, err := s.ReadFrame(most)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ func (d *door) EventBus() event.Bus { return d.bus }
 // identified shows a new peer to GossipSub if it is welcome.
 func (g *gossip) identified(ev event.EvtPeerIdentificationCompleted) {
 	welcome := g.welcome(ev.Peer)
+	g.protect(ev.Peer, welcome)
 	g.mu.Lock()
 	if l := g.links[ev.Peer]; l != nil || welcome {
 		g.link(ev.Peer).welcomed = welcome
@@ -99,6 +100,10 @@ func (d *door) again(id peer.ID) {
 func (d *door) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
 	d.Host.SetStreamHandler(id, func(s network.Stream) {
 		who := s.Conn().RemotePeer()
+		if !d.g.m.faults.opened(who, time.Now()) {
+			s.Reset()
+			return
+		}
 		w := &waiting{s: s, serve: serve}
 		if d.open(who) {
 			d.admit(who, w)
@@ -125,7 +130,7 @@ func (d *door) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
 
 // admit lets GossipSub read a stream, and blocks until it is done with it.
 func (d *door) admit(who peer.ID, w *waiting) {
-	in := newInbound(w.s)
+	in := newInbound(w.s, func() { d.g.m.faults.blame(who, time.Now()) })
 	d.g.mu.Lock()
 	l := d.g.link(who)
 	l.in = in
@@ -150,6 +155,7 @@ func (g *gossip) gone(id peer.ID) {
 	l := g.links[id]
 	delete(g.links, id)
 	g.mu.Unlock()
+	g.protect(id, false)
 	if l != nil {
 		g.drop(l)
 	}

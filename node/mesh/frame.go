@@ -25,11 +25,20 @@ func ReadFrame(r *bufio.Reader, most int) ([]byte, error) {
 	if n > uint64(max(most, 0)) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, most)
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("reading frame of %d bytes: %w", n, noEOF(err))
+	// A length is a promise: memory is given for what has come, or some hundred
+	// streams that announce a megabyte each and send none would take it all.
+	b := make([]byte, min(n, frameChunk))
+	for at := 0; ; {
+		if _, err := io.ReadFull(r, b[at:]); err != nil {
+			return nil, fmt.Errorf("reading frame of %d bytes: %w", n, noEOF(err))
+		}
+		if at = len(b); uint64(at) == n {
+			return b, nil
+		}
+		next := make([]byte, min(n, 4*uint64(at)))
+		copy(next, b)
+		b = next
 	}
-	return b, nil
 }
 
 func readLength(r *bufio.Reader) (uint64, error) {

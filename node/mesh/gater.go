@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -16,8 +17,9 @@ import (
 )
 
 // gater refuses every link with a blocked peer, in both directions, as soon
-// as its key is known. It is for people the user blocks; who merely is no
-// member may link (to ask, to join) and is held off by the gates of gossip.
+// as its key is known. It is for people the user blocks, and for peers that are
+// shut out for a while (shun.go); who merely is no member may link (to ask, to
+// join) and is held off by the gates of gossip.
 type gater struct {
 	m       *Mesh
 	mu      sync.RWMutex
@@ -40,9 +42,9 @@ func (m *Mesh) Block(peer wire.PeerKey, on bool) {
 
 func (g *gater) allows(id peer.ID) bool {
 	g.mu.RLock()
-	defer g.mu.RUnlock()
 	_, blocked := g.blocked[id]
-	return !blocked
+	g.mu.RUnlock()
+	return !blocked && !g.m.faults.shut(id, time.Now())
 }
 
 func (g *gater) InterceptPeerDial(id peer.ID) bool           { return g.allows(id) }
@@ -139,7 +141,13 @@ func ownNets() []netip.Prefix {
 func (m *Mesh) loopbackOnly() bool {
 	return !slices.ContainsFunc(m.host.Addrs(), func(a ma.Multiaddr) bool { return !relayed(a) && reachOf(a) > ReachLoopback })
 }
+
+// InterceptSecured is asked when a peer has proved its key.
 func (g *gater) InterceptSecured(_ network.Direction, id peer.ID, _ network.ConnMultiaddrs) bool {
-	return g.allows(id)
+	ok := g.allows(id)
+	if !ok {
+		g.m.stats.turned.Add(1)
+	}
+	return ok
 }
 func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

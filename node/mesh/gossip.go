@@ -66,7 +66,8 @@ type gossip struct {
 	rt   *pubsub.GossipSubRouter
 	door *door
 
-	topics atomic.Pointer[map[string]*Topic] // replaced, never changed
+	topics atomic.Pointer[map[string]*Topic]   // replaced, never changed
+	scores atomic.Pointer[map[peer.ID]float64] // as last looked at
 
 	mu    sync.Mutex
 	links map[peer.ID]*link
@@ -89,6 +90,7 @@ type Topic struct {
 func newGossip(m *Mesh) (*gossip, error) {
 	g := &gossip{m: m, links: map[peer.ID]*link{}}
 	g.topics.Store(&map[string]*Topic{})
+	g.scores.Store(&map[peer.ID]float64{})
 	m.stats.missed = func(name string) {
 		if t := g.topic(name); t != nil && t.gate.Missed != nil {
 			t.gate.Missed()
@@ -119,6 +121,7 @@ func newGossip(m *Mesh) (*gossip, error) {
 		pubsub.WithFloodPublish(true),
 		pubsub.WithPeerExchange(false), // would hand members' addresses out
 		pubsub.WithPeerScore(params, limits),
+		pubsub.WithPeerScoreInspect(g.scored, scoresEvery),
 		pubsub.WithSubscriptionFilter(subs{g}),
 		pubsub.WithPeerFilter(g.mayHear),
 		pubsub.WithAppSpecificRpcInspector(g.inspect),
@@ -139,6 +142,17 @@ func (g *gossip) protocols() ([]protocol.ID, pubsub.GossipSubFeatureTest) {
 		return id == gossipProtocol && (f == pubsub.GossipSubFeatureMesh || f == pubsub.GossipSubFeatureIdontwant)
 	}
 }
+
+// scored hears GossipSub's scores, from a goroutine of its own.
+func (g *gossip) scored(scores map[peer.ID]float64) {
+	if g.m.ctx.Err() != nil {
+		return
+	}
+	g.scores.Store(&scores)
+	g.m.faults.scored(scores)
+}
+
+func (g *gossip) score(id peer.ID) float64 { return (*g.scores.Load())[id] }
 
 // frameID: the whole frame is hashed, so nobody can occupy another frame's id.
 func frameID(msg *pb.Message) string {

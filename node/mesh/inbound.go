@@ -18,6 +18,8 @@ import (
 type inbound struct {
 	network.Stream
 	r *bufio.Reader
+	// huge is told of a packet that is longer than any may be.
+	huge func()
 
 	// left is how many bytes of the peer's current packet are unread; shift
 	// and size are of the length that is being read in front of it.
@@ -30,8 +32,8 @@ type inbound struct {
 	woken bool   // a deadline was set to wake the reader
 }
 
-func newInbound(s network.Stream) *inbound {
-	return &inbound{Stream: s, r: bufio.NewReaderSize(s, 4<<10)}
+func newInbound(s network.Stream, huge func()) *inbound {
+	return &inbound{Stream: s, r: bufio.NewReaderSize(s, 4<<10), huge: huge}
 }
 
 // inject queues a whole packet and wakes the reader.
@@ -101,6 +103,9 @@ func (in *inbound) readTheirs(p []byte) (int, error) {
 	in.size |= uint64(c&0x7f) << in.shift
 	in.shift += 7
 	if c < 0x80 {
+		if in.size > maxRPC {
+			in.huge() // GossipSub resets the stream when it has read the length
+		}
 		in.left, in.size, in.shift = in.size, 0, 0
 	}
 	return 1, nil

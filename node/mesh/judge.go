@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -48,7 +49,11 @@ func (t *Topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) p
 		t.g.m.stats.strangers.Add(1)
 		return pubsub.ValidationIgnore
 	}
+	if t.g.m.faults.shut(from, time.Now()) {
+		return pubsub.ValidationIgnore // the rest of a flood: not worth a look
+	}
 	if len(msg.Data) > MaxGossip {
+		t.g.m.faults.blame(from, time.Now())
 		return t.refused(from, ErrTooLarge.Error())
 	}
 	verdict, checked := t.gate.Judge(key, msg.Data)

@@ -15,6 +15,8 @@ const (
 	// maxAnnounced is how many topics of one peer are remembered: 200 groups,
 	// each with the topics of a few epochs.
 	maxAnnounced = 1024
+	// frameChunk is how much of a frame is given memory before any of it came.
+	frameChunk = 16 << 10
 	// maxRecord is the longest signed peer record read, in bytes; sixteen
 	// addresses and a signature take less than 1 KiB.
 	maxRecord = 4 << 10
@@ -40,9 +42,26 @@ const (
 	// letters.
 	maxTopicName = 64
 
-	// memory and files are what the resource manager lets libp2p use:
-	// enough for 128 links at 115 KB with all their windows open.
-	memory = 64 << 20
+	// maxStrangerRaw and maxMemberRaw bound a peer's inbound streams from the
+	// first byte on: those served, gossip, libp2p's own, and some that are ending.
+	maxStrangerRaw = maxPeerStreams + 16
+	maxMemberRaw   = maxMemberStreams + 32
+	// maxPasserLinks bounds the links that strangers opened: a few newcomers at a
+	// time, and who looks around on a local network.
+	maxPasserLinks = 64
+	// maxLinks bounds the links with members: twelve of each group dialled here
+	// and about as many that dial us.
+	maxLinks = 256
+	// maxHandshakes bounds links that have not proved a key yet, each some KB for
+	// 15 s at most: more than four addresses can hold open, by connsPerAddr.
+	maxHandshakes = 256
+	// maxRawStreams is out of reach of maxPasserLinks times maxStrangerRaw, so
+	// that strangers cannot take what members need.
+	maxRawStreams = 8192
+
+	// memory and files are what the resource manager lets libp2p use: enough for
+	// maxLinks at 115 KB with their windows half open.
+	memory = 128 << 20
 	files  = 1024
 	// connsLow and connsHigh: links are trimmed to the lower number when the
 	// higher is passed; protected peers are never trimmed.
@@ -52,6 +71,26 @@ const (
 	// connsPerAddr is how many links one IP address may hold (libp2p: 8): a
 	// family, an office or a test lab stands behind one address.
 	connsPerAddr = 64
+	// connsPace is how many new links a second one address may open past that,
+	// and connsPaceAll all addresses together: a handshake costs half a
+	// millisecond of processor. Links that we open do not count.
+	connsPace, connsPaceAll = 4, 100
+
+	// forgiveBurst and forgiveEvery say how many faults of a peer are forgiven:
+	// a bug, or a version that disagrees, makes one now and then.
+	forgiveBurst, forgiveEvery = 5, time.Minute
+	// shunFirst and shunMost bound how long a peer is shut out that goes on: a
+	// member with a bug is back soon, a flood comes to nothing.
+	shunFirst, shunMost = 30 * time.Second, 10 * time.Minute
+	// faultsKept is how long faults are remembered, maxFaults of how many peers:
+	// more than any group has devices.
+	faultsKept, maxFaults = time.Hour, 4096
+	// opensBurst and opensEvery say how many gossip streams a peer may open: one
+	// a link, and one more for each race of two links.
+	opensBurst, opensEvery = 16, 10 * time.Second
+	// scoresEvery is how often GossipSub's scores are looked at; they change by
+	// its heartbeat, a second.
+	scoresEvery = 2 * time.Second
 
 	// outboundQueue, validateQueue and subscriberQueue are GossipSub's loss
 	// points, in messages; its defaults of 32 lose 21 % of a burst of ten
@@ -78,6 +117,8 @@ const (
 	// frameTimeout is how long one frame may take to read or write when the
 	// caller sets no deadline: 1 MiB at 35 KB/s.
 	frameTimeout = 30 * time.Second
+	// closeTimeout bounds closing a stream on which the peer has said nothing.
+	closeTimeout = 2 * time.Second
 	// redialFirst and redialMost bound the wait between dials of a kept peer.
 	redialFirst, redialMost = 500 * time.Millisecond, 2 * time.Minute
 	// While nobody is linked each of aloneFew kept peers is dialled once in

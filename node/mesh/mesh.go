@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -14,14 +13,12 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
-	"github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"mutuals/identity/wire"
@@ -37,6 +34,8 @@ type Mesh struct {
 
 	host    host.Host
 	gater   *gater
+	faults  *faults
+	passers *passers
 	streams *serving
 	stats   *stats
 	gossip  *gossip
@@ -83,6 +82,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 	}
 	m.gater.m, m.relays, m.punch = m, newRelays(m), newPuncher(m)
 	m.directory = &directory{m: m}
+	m.faults, m.passers = newFaults(m), &passers{m: m}
 	m.relayAddrs, _ = readRelays(cfg.Relays) // Validate has read them
 	copy(m.self[:], cfg.Key[32:])
 	if m.log == nil {
@@ -99,6 +99,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		m.stop()
 		return nil, fmt.Errorf("starting host: %w", err)
 	}
+	m.host.Network().Notify(m.passers)
 	m.redial = newRedial(m)
 	if m.gossip, err = newGossip(m); err != nil {
 		m.stop()
@@ -171,25 +172,7 @@ func (m *Mesh) hostOptions() ([]libp2p.Option, error) {
 	if len(m.cfg.HostOptions) > 0 {
 		return append(opts, m.cfg.HostOptions...), nil
 	}
-	limits := rcmgr.DefaultLimits
-	libp2p.SetDefaultServiceLimits(&limits)
-	// libp2p's 8 links and one new link in 5 s for each address would lock
-	// out a family behind one NAT.
-	perAddr := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerAddr}}
-	perAddr6 := []rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerAddr}}
-	pace := rate.Limit{RPS: 4, Burst: connsPerAddr}
-	rm, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits.Scale(memory, files)),
-		rcmgr.WithLimitPerSubnet(perAddr, perAddr6), rcmgr.WithMetricsDisabled(),
-		rcmgr.WithConnRateLimiters(&rate.Limiter{
-			NetworkPrefixLimits: []rate.PrefixLimit{
-				{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
-			},
-			SubnetRateLimiter: rate.SubnetLimiter{
-				IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: pace}},
-				IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: pace}},
-				GracePeriod:      time.Minute,
-			},
-		}))
+	rm, err := m.resources()
 	if err != nil {
 		return nil, fmt.Errorf("making resource manager: %w", err)
 	}
@@ -319,6 +302,11 @@ type PeerInfo struct {
 	Limited bool   // relayed with a byte limit: no gossip over it
 	Path    Path   // by what way
 	Since   time.Time
+	// Score is GossipSub's of a peer that shares a topic: a member begins with
+	// 10, below 0 it has no place in the mesh. Faults is how often it sent lately
+	// what no honest peer sends.
+	Score  float64
+	Faults int
 }
 
 // Peers returns the linked peers, ordered by key. Of several links to one
@@ -338,6 +326,7 @@ func (m *Mesh) Peers() []PeerInfo {
 		best[key] = PeerInfo{
 			Path: path, Peer: key, Addr: c.RemoteMultiaddr().String(), Since: st.Opened,
 			Inbound: st.Direction == network.DirInbound, Limited: st.Limited,
+			Score: m.gossip.score(c.RemotePeer()), Faults: m.faults.countOf(c.RemotePeer()),
 		}
 	}
 	out := make([]PeerInfo, 0, len(best))
@@ -351,8 +340,9 @@ func (m *Mesh) Peers() []PeerInfo {
 // ClosePeer closes every link to peer. A kept peer is dialled again.
 func (m *Mesh) ClosePeer(peer wire.PeerKey) { _ = m.host.Network().ClosePeer(idOf(peer)) }
 
-// protectTag is what the connection manager knows protection by.
-const protectTag = "member"
+// protectTag is what the connection manager knows the caller's protection by,
+// topicTag that of whoever is in a topic with us and linked.
+const protectTag, topicTag = "member", "topic"
 
 // Protect saves links to peer from being trimmed when there are too many.
 // Members of the user's groups are protected; passers-by are not, and share
@@ -362,5 +352,14 @@ func (m *Mesh) Protect(peer wire.PeerKey, on bool) {
 		m.host.ConnManager().Protect(idOf(peer), protectTag)
 	} else {
 		m.host.ConnManager().Unprotect(idOf(peer), protectTag)
+	}
+}
+
+// protect saves the link of a member that dialled us from being trimmed.
+func (g *gossip) protect(id peer.ID, on bool) {
+	if on {
+		g.m.host.ConnManager().Protect(id, topicTag)
+	} else {
+		g.m.host.ConnManager().Unprotect(id, topicTag)
 	}
 }

@@ -19,6 +19,9 @@ func degree() pubsub.GossipSubParams {
 // and one of them is forgiven one bad frame.
 const memberScore = 10
 
+// grayScore is below which GossipSub hears nothing of a peer.
+const grayScore = -80
+
 // score fits GossipSub's peer score to small groups that are silent for hours
 // and share addresses: nobody is punished for being quiet or for living in
 // one house, only for sending what we reject or breaking the mesh's rules.
@@ -40,7 +43,7 @@ func score() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
 		}, &pubsub.PeerScoreThresholds{
 			GossipThreshold:   -10,
 			PublishThreshold:  -50,
-			GraylistThreshold: -80,
+			GraylistThreshold: grayScore,
 		}
 }
 

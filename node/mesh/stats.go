@@ -20,6 +20,10 @@ type Stats struct {
 	RelayRefused                     uint64 // requests refused here as a relay
 	Listed                           uint64 // times this device was listed in the directory
 	Unmet                            uint64 // strangers of the directory that were not dialled
+	Faults                           uint64 // what peers sent that no honest peer sends
+	Shunned                          uint64 // times a peer was shut out for that
+	Turned                           uint64 // links refused to who is shut out or blocked
+	Crowded                          uint64 // strangers' links closed for being too many
 }
 
 type stats struct {
@@ -29,6 +33,7 @@ type stats struct {
 	streams, redials                   atomic.Uint64
 	undialled, relayRefused            atomic.Uint64
 	listed, unmet                      atomic.Uint64
+	faults, shunned, turned, crowded   atomic.Uint64
 
 	log    *slog.Logger
 	missed func(topic string)
@@ -65,6 +70,7 @@ func (m *Mesh) Stats() Stats {
 		StreamsRefused: s.streams.Load(), Redials: s.redials.Load(),
 		Undialled: s.undialled.Load(), RelayRefused: s.relayRefused.Load(),
 		Listed: s.listed.Load(), Unmet: s.unmet.Load(),
+		Faults: s.faults.Load(), Shunned: s.shunned.Load(), Turned: s.turned.Load(), Crowded: s.crowded.Load(),
 	}
 }
 

@@ -51,6 +51,27 @@ func (s *Stream) ReadFrame(most int) ([]byte, error) {
 	return ReadFrame(s.r, most)
 }
 
+// AwaitFrame is ReadFrame for a frame that may be days away: it waits for the
+// first byte as long as the stream lives, and for the rest no longer than 30 s.
+// It takes the place of a deadline that was set.
+func (s *Stream) AwaitFrame(most int) ([]byte, error) {
+	s.mu.Lock()
+	s.ruled = true
+	s.mu.Unlock()
+	if s.r.Buffered() == 0 {
+		if err := s.s.SetReadDeadline(time.Time{}); err != nil {
+			return nil, err
+		}
+		if _, err := s.r.Peek(1); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.s.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return nil, err
+	}
+	return ReadFrame(s.r, most)
+}
+
 // WriteFrame sends one frame at once.
 func (s *Stream) WriteFrame(frame []byte) error { return s.WriteFrames(frame) }
 
@@ -97,8 +118,14 @@ func (s *Stream) SetDeadline(t time.Time) error {
 // CloseWrite tells the other side that no more frames come; reading goes on.
 func (s *Stream) CloseWrite() error { return s.s.CloseWrite() }
 
-// Close ends both directions; what was written still arrives.
-func (s *Stream) Close() error { return s.s.Close() }
+// Close ends both directions; what was written still arrives. It waits, 2 s at
+// most, for the other side to have agreed to the protocol.
+func (s *Stream) Close() error {
+	// Closing reads that answer if nothing has been read, and a peer that never
+	// gives it would hold a stream without a deadline, and us, for ever.
+	_ = s.s.SetReadDeadline(time.Now().Add(closeTimeout))
+	return s.s.Close()
+}
 
 // Reset drops the stream: the other side sees an error.
 func (s *Stream) Reset() error { return s.s.Reset() }
@@ -130,7 +157,7 @@ func (m *Mesh) Handle(proto string, most int, serve func(ctx context.Context, s 
 	m.host.SetStreamHandler(protocol.ID(proto), func(ns network.Stream) {
 		id := ns.Conn().RemotePeer()
 		key, ok := keyOf(id)
-		if !ok || !m.streams.enter(ns, id, proto, most, m.host.ConnManager().IsProtected(id, protectTag)) {
+		if !ok || !m.streams.enter(ns, id, proto, most, m.member(id)) {
 			m.stats.streams.Add(1)
 			m.stats.once(m.log, "streams "+string(id), "mesh: too many streams", "peer", key.Short(), "protocol", proto)
 			ns.Reset()
@@ -165,8 +192,7 @@ func newServing() *serving {
 	return &serving{live: map[network.Stream]bool{}, peers: map[peer.ID]int{}, kinds: map[kindOf]int{}}
 }
 
-// enter counts a stream in; false if there is no room for it. member tells
-// that the peer is protected.
+// enter counts a stream in; false if there is no room for it.
 func (v *serving) enter(s network.Stream, id peer.ID, proto string, most int, member bool) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -188,6 +214,13 @@ func (v *serving) enter(s network.Stream, id peer.ID, proto string, most int, me
 	v.kinds[k]++
 	v.wg.Add(1)
 	return true
+}
+
+// asks tells whether a peer holds a stream that is being served.
+func (v *serving) asks(id peer.ID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.peers[id] > 0
 }
 
 func (v *serving) leave(s network.Stream, id peer.ID, proto string) {

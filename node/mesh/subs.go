@@ -203,6 +203,7 @@ func (g *gossip) refreshAll() {
 func (g *gossip) refresh(id peer.ID, asked bool) {
 	// Gates are asked without our lock: they may take their own.
 	welcome := g.welcome(id)
+	g.protect(id, welcome)
 	g.mu.Lock()
 	l := g.links[id]
 	if l == nil {
