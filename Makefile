@@ -98,6 +98,7 @@ soak:
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestModelOfHistories$$' -modelled $(HISTORIES)
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestEveryOrder$$' -everyorder 8
 	$(GO) test -count=1 -timeout 0 -v ./node -run '^(TestKilledAtRandom|TestPowerCut)$$' -kills $(KILLS)
+	$(GO) test -count=1 -timeout 0 -v ./node -run '^TestSiege$$' -siegetime 2m -siegefoes 200
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
 
 # One deliberate mistake for each numbered rule of groups/SPEC.md; each must be

@@ -26,6 +26,8 @@ const childEnv = "MUTUALS_NODE_CHILD"
 func TestMain(m *testing.M) {
 	var err error
 	switch home, outside := os.Getenv(childEnv), os.Getenv(outsiderEnv); {
+	case os.Getenv(siegeEnv) != "":
+		err = horde(os.Getenv(siegeEnv), os.Stdin, os.Stdout)
 	case home != "":
 		err = child(home, os.Stdin, os.Stdout)
 	case outside != "":

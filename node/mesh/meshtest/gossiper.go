@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"sync"
+	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	pb "github.com/libp2p/go-libp2p-pubsub/pb"
@@ -20,6 +21,9 @@ import (
 // gossipProtocols is what a Gossiper claims to speak: ours, whose name is in
 // the source for everybody to read, and the public ones.
 var gossipProtocols = []protocol.ID{"/mutuals/meshsub/1.2.0", pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
+
+// sendStep bounds the writing of one packet.
+const sendStep = 5 * time.Second
 
 // maxPacket bounds what a Gossiper reads at once.
 const maxPacket = 1 << 20
@@ -167,7 +171,11 @@ func (g *Gossiper) send(ctx context.Context, to wire.PeerKey, rpc *pb.RPC) error
 		}
 		g.out[to] = s
 	}
+	// Whom it attacks may not read: it holds a stranger's stream unread.
+	_ = s.SetWriteDeadline(time.Now().Add(sendStep))
 	if _, err := s.Write(mesh.AppendFrame(nil, b)); err != nil {
+		s.Reset()
+		delete(g.out, to)
 		return fmt.Errorf("writing a packet: %w", err)
 	}
 	return nil
