@@ -103,6 +103,21 @@ func (n *Node) newRecord(b []byte) bool {
 	return true
 }
 
+// forgetRead has a record read again when it comes again.
+func (n *Node) forgetRead(b []byte) {
+	n.recordsMu.Lock()
+	delete(n.recordsRead, wire.Hash(b))
+	n.recordsMu.Unlock()
+}
+
+// hasNewer tells whether a peer's addresses are known that are as new.
+func (n *Node) hasNewer(peer wire.PeerKey, seq uint64) bool {
+	n.recordsMu.Lock()
+	defer n.recordsMu.Unlock()
+	old, known := n.recordBy[peer]
+	return known && old.seq >= seq
+}
+
 // maxStrangeRecords bounds the records of peers that no group or contact is
 // known to have: a newcomer gets the members' before it knows who they are, and
 // a member can make up as many as it likes.

@@ -388,6 +388,13 @@ func (n *Node) learnRecords(records [][]byte) {
 		if err != nil || peer == n.mesh.Self() {
 			continue
 		}
+		if n.hasNewer(peer, seq) {
+			continue
+		}
+		if !n.rates.record(peer) {
+			n.forgetRead(b) // it comes again with the next hello
+			continue
+		}
 		if n.keepRecord(peer, b, addrs, seq) {
 			kept = append(kept, peer)
 			n.mesh.LearnAddrs(peer, addrs)

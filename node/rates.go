@@ -19,7 +19,7 @@ type rates struct {
 	mu                                      sync.Mutex
 	hellos, keys, directs, content, control limiters
 	blames, lines, autos, restores, welcome limiters
-	harbors, farewells                      limiters
+	harbors, farewells, records             limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -43,8 +43,11 @@ func newRates() *rates {
 		// A dialogue at a link and one every ten minutes; all peers together.
 		restores: limiters{every: rate.Every(time.Minute / restoresPerMinute), burst: restoresPerMinute},
 		welcome:  limiters{every: rate.Every(time.Minute / restoresOfAll), burst: restoresOfAll},
-		blames:   limiters{every: rate.Every(time.Minute), burst: 5},
-		lines:    limiters{every: rate.Every(10 * time.Minute), burst: 2},
+		// A machine that moves between networks tells a new address each time; each
+		// that is kept costs a sync of the disk.
+		records: limiters{every: rate.Every(time.Minute), burst: 10},
+		blames:  limiters{every: rate.Every(time.Minute), burst: 5},
+		lines:   limiters{every: rate.Every(10 * time.Minute), burst: 2},
 	}
 }
 
@@ -65,6 +68,7 @@ func (r *rates) askN(l *limiters, who [32]byte, n int) bool {
 }
 
 func (r *rates) hello(p wire.PeerKey) bool  { return r.ask(&r.hellos, p) }
+func (r *rates) record(p wire.PeerKey) bool { return r.ask(&r.records, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
 func (r *rates) harbor(p wire.PeerKey) bool { return r.ask(&r.harbors, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }

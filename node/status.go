@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"mutuals/identity"
 	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/api"
+	"mutuals/node/mesh"
 )
 
 // Status is the node at a glance; it answers before an identity exists.
@@ -37,7 +40,7 @@ func (n *Node) Status(context.Context) api.Status {
 func (n *Node) Peers(context.Context) ([]api.Peer, error) {
 	var out []api.Peer
 	for _, p := range n.mesh.Peers() {
-		one := api.Peer{Peer: p.Peer.String(), Addr: p.Addr, Direction: "out"}
+		one := api.Peer{Peer: p.Peer.String(), Addr: p.Addr, Direction: "out", Score: p.Score, Faults: p.Faults}
 		if p.Inbound {
 			one.Direction = "in"
 		}
@@ -89,10 +92,34 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 			"run \"mutuals follows\", then \"mutuals follows --confirm\"")
 	}
 	out = append(out, clockFinding(n.clocks.compare(n.nowMs())))
+	if out := n.mesh.ShutOut(); len(out) > 0 {
+		add("peers", "warning", shutOutTitle(len(out), n.shutOutNames(out)), "if it is somebody you know, their copy may be too old or broken: ask them to update it")
+	}
 	if lost := n.stats.dropped.Load(); lost > 0 {
 		add("gossip", "warning", fmt.Sprintf("%d arrivals overflowed and were fetched by sync instead", lost), "")
 	}
 	return out, nil
+}
+
+// shutOutNames are the names of those that are shut out and known.
+func (n *Node) shutOutNames(out []mesh.ShutOut) (names []string) {
+	for _, o := range out {
+		for _, a := range n.accountsOf(o.Peer) {
+			if name := n.nameOf(a); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func shutOutTitle(peers int, names []string) string {
+	title := fmt.Sprintf("%d peers sent what no honest peer sends, and are shut out for a while", peers)
+	if len(names) > 0 {
+		title += ": " + strings.Join(names, ", ")
+	}
+	return title
 }
 
 // inspectPasscode says what a passcode says of itself; unverified.

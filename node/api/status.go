@@ -88,6 +88,8 @@ type Peer struct {
 	Name      string         `json:"name,omitempty"`
 	Addr      string         `json:"addr"`
 	Direction string         `json:"direction" enum:"in,out"`
+	Score     float64        `json:"score,omitempty" doc:"of a member, by how it keeps GossipSub's rules: 10 is a new one's, below 0 it passes nothing on for others"`
+	Faults    int            `json:"faults,omitempty" doc:"what it sent in the last hour that no honest peer sends; who goes on is shut out for a while"`
 }
 
 // Finding is one line of doctor.
