@@ -180,12 +180,12 @@ func (r *room) fetchAll(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, 
 			r.tell(func(*commit) error { r.windows.free(w); return nil })
 		}
 	}()
-	keyed, waited := false, time.Duration(0)
+	keyed, barren, waited := false, 0, time.Duration(0)
 	for {
 		freed := r.windows.freed.wait()
 		var w *window
 		var elsewhere bool
-		if len(asked) < windowsAhead {
+		if len(asked) < windowsAhead && barren < maxBarren {
 			if err := r.step(ctx, func(*commit) error { w, elsewhere = p.next(); return nil }); err != nil {
 				return err
 			}
@@ -217,8 +217,8 @@ func (r *room) fetchAll(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, 
 			if err := r.step(ctx, func(*commit) error { p.over(first, got); return nil }); err != nil {
 				return err
 			}
-			if got > 0 {
-				waited = 0
+			if barren++; got > 0 {
+				barren, waited = 0, 0
 			}
 		case !elsewhere:
 			return r.step(ctx, func(*commit) error {
@@ -241,6 +241,11 @@ func (r *room) fetchAll(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, 
 		}
 	}
 }
+
+// maxBarren is how many windows in a row may bring nothing before a peer is asked
+// no more in this pull: a vector may name thousands of chains that are nowhere,
+// and an honest peer has what it names.
+const maxBarren = 6
 
 // windowsAhead is how many windows a peer is asked for at once: one that comes
 // and the next.
