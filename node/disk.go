@@ -1,12 +1,16 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
+	"mutuals/groups"
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
 )
@@ -50,7 +54,8 @@ func diskFinding(d store.Disk) api.Finding {
 	case store.DiskLow:
 		f.Level = "warning"
 		f.Title = fmt.Sprintf("little space is left on this disk: %d MiB", d.Free/mib)
-		f.Hint = fmt.Sprintf("free some space: below %d MiB nothing is written", store.MinSpaceBytes/mib)
+		f.Detail = fmt.Sprintf("of whoever said more than %d things while this node was away nothing is fetched until there is room", crowdedOps)
+		f.Hint = fmt.Sprintf("free some space: below %d MiB little is fetched, below %d nothing is written", store.LowSpaceBytes/mib, store.MinSpaceBytes/mib)
 	case store.DiskSlow:
 		f.Level = "warning"
 		f.Title = fmt.Sprintf("this disk is slow: a write took %v", d.Took.Round(100*time.Millisecond))
@@ -93,4 +98,60 @@ func (n *Node) diskRefuses() error {
 		n.disk.watch(n)
 	}
 	return err
+}
+
+// errCrowded means that content was left with its holder, because the disk is
+// nearly full.
+var errCrowded = errors.New("too little space to fetch what was said")
+
+// crowdedOps is how much of one chain is fetched though the disk is nearly
+// full: what gossip loses of a conversation that goes on, a quarter of a
+// megabyte at most of each who speaks. Without it one lost message would keep
+// out all that its author says after.
+const crowdedOps = 256
+
+// crowded tells whether the disk has room for what is said now, but none to
+// spare for what was said before (PROTOCOLS.md N4).
+func (n *Node) crowded() bool {
+	switch n.store.Disk().State {
+	case store.DiskLow, store.DiskFull:
+		return true
+	}
+	return false
+}
+
+// affordable is what of these chains is fetched whatever room the disk has:
+// those that decide who is in, the own device's words, behind which it must
+// not write (N15), and little gaps.
+func (r *room) affordable(wants []groups.Want) []groups.Want {
+	if len(wants) == 0 || groups.ChainKind(wants[0].Chain) != groups.Content || !r.n.crowded() {
+		return wants
+	}
+	missing := map[wire.OpID]uint64{}
+	for _, w := range wants {
+		missing[w.Inc] += w.To - w.From + 1
+	}
+	me := r.view.Load().me
+	return slices.DeleteFunc(wants, func(w groups.Want) bool { return w.Inc != me && missing[w.Inc] > crowdedOps })
+}
+
+// pause notes that something waits for room on the disk.
+func (r *room) pause(ctx context.Context) error {
+	if err := r.step(ctx, func(*commit) error { r.crowded = true; return nil }); err != nil {
+		return err
+	}
+	r.n.disk.watch(r.n)
+	return errCrowded
+}
+
+// resumePulls fetches what was left with its holders, once there is room.
+func (r *room) resumePulls() {
+	if !r.crowded || r.n.crowded() {
+		return
+	}
+	r.crowded = false
+	for _, l := range r.links {
+		l.pullNow()
+	}
+	r.n.disk.watch(r.n)
 }

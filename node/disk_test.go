@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -67,6 +68,69 @@ func TestDiskRefuses(t *testing.T) {
 			}
 			same(t, g, a, b)
 		})
+	}
+}
+
+// On a nearly full disk the node learns who is in and takes what is said now,
+// and leaves what was said before with those who have it, until there is room.
+func TestLowDiskPausesSync(t *testing.T) {
+	var low atomic.Bool
+	home := t.TempDir()
+	config := func(cfg *Config) {
+		cfg.FreeSpace = func(string) (uint64, error) {
+			if low.Load() {
+				return store.LowSpaceBytes - 1, nil
+			}
+			return 1 << 40, nil
+		}
+	}
+	members := "members"
+	a, b, c := startNode(t, home, "Ann", config), testNode(t, "Bo"), testNode(t, "Cy")
+	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{WhoInvites: &members}})
+	join(t, b, invite(t, a, g, 1, ""))
+	say(t, a, g, "before")
+	hears(t, b, g, "before")
+	same(t, g, a, b)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range crowdedOps + 1 {
+		say(t, b, g, "meanwhile")
+	}
+	join(t, c, invite(t, b, g, 1, ""))
+	say(t, c, g, "I am new")
+	hears(t, b, g, "I am new")
+	same(t, g, b, c)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	low.Store(true)
+	a = startNode(t, home, "Ann", config)
+	paused := func() (is bool) {
+		inRoom(t, a, g, func(r *room) { is = r.crowded })
+		return is
+	}
+	within(t, a, patience, "a pull that finds no room", paused)
+	within(t, a, patience, "who came meanwhile", func() bool {
+		return len(must[[]api.Member](t)(a.Members(t.Context(), g))) == 3
+	})
+	hears(t, a, g, "I am new")
+	if got := texts(t, a, g); slices.Contains(got, "meanwhile") {
+		t.Errorf("with a nearly full disk there are %q", got)
+	}
+	within(t, a, patience, "the gap to be told", func() bool { return !must[api.Group](t)(a.Group(t.Context(), g)).Synced })
+	if level := diskLevel(t, a); level != "warning" {
+		t.Errorf("doctor says %q of a nearly full disk", level)
+	}
+	say(t, a, g, "from here")
+	hears(t, b, g, "from here")
+
+	low.Store(false)
+	hears(t, a, g, "meanwhile")
+	same(t, g, a, b)
+	if paused() {
+		t.Error("still paused")
 	}
 }
 

@@ -387,6 +387,7 @@ func (r *room) tick() {
 	if r.haveDue {
 		r.tellHave(false)
 	}
+	r.resumePulls()
 	r.parked.expire(r.n.now())
 	if !r.parked.empty() {
 		// What was ahead of our clock may not be any more.

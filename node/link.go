@@ -150,7 +150,10 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		}
 		err := r.pull(ctx, l.peer)
 		pause := pullPause
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case errors.Is(err, errCrowded):
+			// The room asks for a pull once there is space.
+		case err != nil && ctx.Err() == nil:
 			r.log.Debug("a pull failed", "peer", l.peer.Short(), "err", err)
 			pause = pullRetry
 			l.pullSoon()

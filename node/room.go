@@ -99,6 +99,7 @@ type room struct {
 	owed       []owedRevocation // of own devices, to be written
 	heardAt    time.Time        // when everything a member had was fetched last
 	lackDue    <-chan time.Time // when to pull what gossip has not brought; nil: nothing is missed
+	crowded    bool             // content was not fetched because the disk is nearly full
 	haveDue    bool             // linked members are owed a have
 	unacked    unacked          // of the newest state that was asked
 	toldAt     time.Time        // when they got the last

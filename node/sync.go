@@ -83,6 +83,9 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 	if err := r.fetchAll(ctx, s, peer, vector); err != nil {
 		return err
 	}
+	if len(owed) > 0 && r.n.crowded() {
+		return r.pause(ctx)
+	}
 	return r.fetchBodies(ctx, s, peer)
 }
 

@@ -78,6 +78,16 @@ type puller struct {
 	peer   wire.PeerKey
 	theirs groups.Vector
 	spent  map[chainOf]bool
+	// crowded is set once something was left out for want of room on the disk.
+	crowded bool
+}
+
+// afforded is what of these the disk has room for.
+func (p *puller) afforded(wants []groups.Want) []groups.Want {
+	had := len(wants)
+	wants = p.r.affordable(wants)
+	p.crowded = p.crowded || len(wants) < had
+	return wants
 }
 
 // next takes what to ask for now, in the order of Y4; on the room's goroutine.
@@ -86,7 +96,7 @@ type puller struct {
 func (p *puller) next() (w *window, elsewhere bool) {
 	r := p.r
 	kind := groups.ChainKind(0)
-	wants := r.wants(r.lackingNow(), p.theirs)
+	wants := p.afforded(r.wants(r.lackingNow(), p.theirs))
 	lacks := uint64(0)
 	for _, want := range wants {
 		kind = groups.ChainKind(want.Chain)
@@ -106,7 +116,7 @@ func (p *puller) next() (w *window, elsewhere bool) {
 	}
 	if len(wants) == 0 && (kind == groups.Content || !elsewhere) {
 		var others bool
-		wants, others = p.left(r.olderWants(p.theirs))
+		wants, others = p.left(p.afforded(r.olderWants(p.theirs)))
 		wants, newest, elsewhere = upTo(wants, olderWindow), true, elsewhere || others
 	}
 	m, _ := groups.Window(wants, newest)
@@ -220,6 +230,8 @@ func (r *room) fetchAll(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, 
 			if barren++; got > 0 {
 				barren, waited = 0, 0
 			}
+		case !elsewhere && p.crowded:
+			return r.pause(ctx)
 		case !elsewhere:
 			return r.step(ctx, func(*commit) error {
 				// What is left waits for something this peer lacks, or it has not

@@ -130,9 +130,9 @@ func diskWords(d api.Disk, l api.Lang) string {
 		return "read-only: nothing is written"
 	case api.DiskIsLow:
 		if zh {
-			return fmt.Sprintf("快满了：只剩 %d MiB", free)
+			return fmt.Sprintf("快满了：只剩 %d MiB，腾出空间之前不补收长时间离线期间的消息", free)
 		}
-		return fmt.Sprintf("nearly full: %d MiB free", free)
+		return fmt.Sprintf("nearly full: %d MiB free, long absences are not caught up with", free)
 	case api.DiskIsSlow:
 		took := (time.Duration(d.TookMs) * time.Millisecond).Round(100 * time.Millisecond)
 		if zh {
