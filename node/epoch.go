@@ -395,6 +395,7 @@ func (r *room) tick() {
 			r.log.Warn("taking in what waited failed", "err", err)
 		}
 	}
+	r.tickReceipts()
 	if r.office != nil {
 		r.tickOffice()
 		return

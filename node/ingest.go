@@ -44,6 +44,9 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 	if !v.gossips(from) {
 		return mesh.Reject, nil
 	}
+	if isReceipt(frame) {
+		return r.judgeGossiped(v, from, frame)
+	}
 	ops, refusal := groups.DecodeGossip(frame)
 	if refusal != nil {
 		if refusal.Reason.Class() != groups.ClassReject {
@@ -86,6 +89,13 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 
 // deliver queues what came by gossip for the room.
 func (r *room) deliver(from wire.PeerKey, checked any) {
+	if rd, ok := checked.(*reader); ok {
+		select {
+		case r.receipts <- rd:
+		default: // it is asked for some time
+		}
+		return
+	}
 	a, ok := checked.(arrival)
 	if !ok {
 		return

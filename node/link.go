@@ -59,7 +59,10 @@ type link struct {
 	topicOf [32]byte
 	// lobbyTold is what it was last told of where holders of codes look.
 	lobbyTold [32]byte
-	lobbyWait time.Duration // the pause before that is tried again
+	lobbyWait time.Duration   // the pause before that is tried again
+	ctx       context.Context // ends with the link
+	// receiptsAt is when it may be told receipts again after it took none.
+	receiptsAt time.Time
 }
 
 // outgoing is an encoded message, and the own content that is in it, of seq 0
@@ -109,11 +112,12 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 	case up && old == nil:
 		ctx, cancel := context.WithCancel(r.n.ctx)
 		l := &link{peer: peer, out: make(chan outgoing, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
-			last: make(chan struct{}), ended: make(chan struct{}), cancel: cancel}
+			last: make(chan struct{}), ended: make(chan struct{}), ctx: ctx, cancel: cancel}
 		r.links[peer] = l
 		r.lobbyAt = r.n.now()
 		l.pullSoon()
 		r.tellTo(l, r.vectorNow())
+		r.greetReceipts(l)
 		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
 		r.n.wg.Go(func() { r.keepPulling(ctx, l) })
 	case !up && old != nil:

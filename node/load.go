@@ -23,7 +23,7 @@ import (
 func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
-		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), done: make(chan struct{}),
+		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), receipts: make(chan *reader, maxReceipts), done: make(chan struct{}),
 		keysAsked: make(chan struct{}, 1),
 		self:      selfcheck{ready: make(chan struct{})},
 		links:     map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
@@ -81,6 +81,9 @@ func (r *room) load() error {
 		if err := r.loadOlders(tx, heads); err != nil {
 			return err
 		}
+		if err := r.loadReceipts(tx); err != nil {
+			return err
+		}
 		if r.office != nil {
 			return r.weighOffice(tx)
 		}
@@ -96,7 +99,13 @@ func (r *room) load() error {
 		if err := r.loadRetained(tx); err != nil {
 			return err
 		}
-		return r.loadSecrets(tx)
+		if err := r.loadSecrets(tx); err != nil {
+			return err
+		}
+		for _, rd := range r.reading.by {
+			r.openReceipt(rd)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading group %s: %w", r.group.Short(), err)

@@ -339,6 +339,8 @@ func (n *Node) messageOf(r *room, e timeline.Entry) api.Message {
 	}
 	members, harbors, of := r.holders(r.view.Load(), e.Inc, e.Seq, e.Author)
 	m.HeldBy, m.HeldOf = members+harbors, of
+	readers, _ := r.readBy(r.view.Load(), e)
+	m.ReadBy = len(readers)
 	switch own := e.Author == n.dev.account(); {
 	case members > 0:
 		m.State = api.StateDelivered
@@ -362,7 +364,7 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 		return err
 	}
 	for _, part := range r.roomsOf() {
-		err := part.step(ctx, func(c *commit) error { return part.readTo(c, e.OrderMs, wire.SomeID(e.ID)) })
+		err := part.step(ctx, func(c *commit) error { return part.readTo(c, e.OrderMs, wire.SomeID(e.ID), 0) })
 		if err != nil {
 			return err
 		}
@@ -372,8 +374,8 @@ func (n *Node) MarkRead(ctx context.Context, g wire.GroupID, id string) error {
 }
 
 // readTo moves the read marker on to a place in the timeline, or to where that
-// would stand; never back.
-func (r *room) readTo(c *commit, ms uint64, id wire.OptID) error {
+// would stand; never back. The device says so to others after a while, and wait.
+func (r *room) readTo(c *commit, ms uint64, id wire.OptID, wait time.Duration) error {
 	op, ok := id.Get()
 	to := timeline.Key{OrderMs: ms, ID: op}
 	if !ok || to.Compare(r.readMark()) <= 0 {
@@ -384,6 +386,7 @@ func (r *room) readTo(c *commit, ms uint64, id wire.OptID) error {
 	if err := r.countUnread(); err != nil {
 		return err
 	}
+	c.then(func() { r.receiptDue(wait) })
 	c.changes = append(c.changes, r.n.change(store.Update, api.EventReadChanged, r.group, api.ReadMarker{Message: op}))
 	return nil
 }

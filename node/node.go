@@ -80,6 +80,7 @@ type Node struct {
 	compacted time.Time    // when that was; of housekeep
 
 	harbored atomic.Int64 // bytes kept for others' groups, as their harbor
+	receipts atomic.Bool  // the person takes read receipts
 	clocks   clocks
 	disk     diskWatch
 	tasks    *tasks
@@ -157,7 +158,7 @@ func (n *Node) open(dev *device) (err error) {
 		return fmt.Errorf("reading how this device was restored: %w", err)
 	}
 	n.loadSaid()
-	return nil
+	return n.loadReceipts()
 }
 
 // start joins the network and opens the rooms.
@@ -259,6 +260,7 @@ func (n *Node) serve() {
 	n.mesh.Handle(protocolDirect, maxDirectStreams, n.serveDirect)
 	n.mesh.Handle(protocolRestore, maxRestoreStreams, n.serveRestore)
 	n.mesh.Handle(protocolLink, maxKnocks, n.serveLink)
+	n.mesh.Handle(protocolReceipt, maxReceiptStreams, n.serveReceipts)
 	n.mesh.Handle(protocolHarbor, maxHarborStreams, n.serveHarbor)
 }
 

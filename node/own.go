@@ -33,6 +33,16 @@ func (n *Node) ownItems() ([]ownItem, error) {
 	if at > 0 {
 		out = append(out, item(ownSettings, settingsItem{Ms: at, AutoAccept: row.AutoAccept}))
 	}
+	var receipts receiptsItem
+	if err := n.store.View(func(tx *store.Tx) (err error) {
+		receipts, err = readReceiptsItem(tx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if receipts.Ms > 0 {
+		out = append(out, item(ownReceipts, receipts))
+	}
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
 		if s := v.stands(); s.in {
@@ -193,6 +203,8 @@ func (m *merge) take(ctx context.Context, it ownItem) error {
 		return taken(it, m.block)
 	case ownSettings:
 		return taken(it, m.settings)
+	case ownReceipts:
+		return taken(it, m.receipts)
 	case ownSibling:
 		return taken(it, func(d ownDevice) error {
 			_, err := m.n.learnDevice(ctx, d)
@@ -423,6 +435,25 @@ func (m *merge) settings(s settingsItem) error {
 	return nil
 }
 
+// receipts takes over whether the person takes read receipts.
+func (m *merge) receipts(s receiptsItem) error {
+	if s.Ms == 0 || s.Ms >= wire.MaxMs {
+		return errDirectRefused
+	}
+	if !m.first(ownReceipts, nil) {
+		return nil
+	}
+	m.row(func(tx *store.Tx) error {
+		old, err := readReceiptsItem(tx)
+		if err != nil || old.Ms > s.Ms || old.Ms == s.Ms && !old.Takes {
+			return err
+		}
+		m.then(func() { m.n.takeReceipts(s.Takes) })
+		return tx.PutSetting(receiptsKey, wire.Marshal(s))
+	})
+	return nil
+}
+
 // takeRead moves the read marker of a group on.
 func (n *Node) takeRead(ctx context.Context, mark readItem) error {
 	r := n.room(mark.Group)
@@ -435,7 +466,7 @@ func (n *Node) takeRead(ctx context.Context, mark readItem) error {
 	if r == nil {
 		return nil
 	}
-	return r.step(ctx, func(c *commit) error { return r.readTo(c, mark.Ms, mark.ID) })
+	return r.step(ctx, func(c *commit) error { return r.readTo(c, mark.Ms, mark.ID, receiptSibling) })
 }
 
 // takeOwnGroup notes that this account is in a group, which this device is then

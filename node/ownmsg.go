@@ -15,6 +15,7 @@ const (
 	ownRead     = 8  // readItem
 	ownRevoked  = 9  // a signed revocation, of an own device or a contact's
 	ownRequest  = 10 // requestItem
+	ownReceipts = 11 // receiptsItem
 )
 
 // maxOwnItems bounds the items of one message.
@@ -69,6 +70,14 @@ type settingsItem struct {
 	_          struct{} `cbor:",toarray"`
 	Ms         uint64
 	AutoAccept string
+}
+
+// receiptsItem is whether the person takes read receipts; the later word holds,
+// then the no.
+type receiptsItem struct {
+	_     struct{} `cbor:",toarray"`
+	Ms    uint64
+	Takes bool
 }
 
 // groupItem names a group this account is in.

@@ -20,6 +20,7 @@ type rates struct {
 	hellos, keys, directs, content, control limiters
 	blames, lines, autos, restores, welcome limiters
 	harbors, farewells, records             limiters
+	receipts, reads                         limiters
 }
 
 // limiters are token buckets by whom they bound.
@@ -38,6 +39,10 @@ func newRates() *rates {
 		control: limiters{every: rate.Every(time.Minute), burst: 1000}, // a group that fills up at once
 		autos:   limiters{every: rate.Every(3 * time.Hour), burst: 8},  // past it a person looks
 		harbors: limiters{every: rate.Every(time.Minute / harborsPerMinute), burst: harborsPerMinute},
+		// A receipt of each device of the largest group when it comes; then one a
+		// second for each of a dozen groups.
+		receipts: limiters{every: 16, burst: 2048},
+		reads:    limiters{every: 1, burst: 8}, // what a device says in a group of one
 		// It may come back for what became of it in each of its groups.
 		farewells: limiters{every: rate.Every(time.Minute), burst: 5},
 		// A dialogue at a link and one every ten minutes; all peers together.
@@ -72,6 +77,13 @@ func (r *rates) record(p wire.PeerKey) bool { return r.ask(&r.records, p) }
 func (r *rates) key(p wire.PeerKey) bool    { return r.ask(&r.keys, p) }
 func (r *rates) harbor(p wire.PeerKey) bool { return r.ask(&r.harbors, p) }
 func (r *rates) direct(p wire.PeerKey) bool { return r.ask(&r.directs, p) }
+
+func (r *rates) receipt(p wire.PeerKey, n int) bool {
+	return r.askN(&r.receipts, p, n)
+}
+
+// read tells whether one more receipt of a device is passed on.
+func (r *rates) read(inc wire.OpID) bool { return r.ask(&r.reads, inc) }
 
 // farewell tells whether a device that ended is told so once more; else it is
 // let go of without a word, or its dialling would hold a link open.

@@ -349,7 +349,7 @@ func (f *filling) take(_ backupHeader, e backupEntry) error {
 		if err := wire.Unmarshal(e.Body, &mark); err != nil {
 			return fmt.Errorf("%w: %v", errBackupBad, err)
 		}
-		return f.r.step(f.ctx, func(c *commit) error { return f.r.readTo(c, mark.Ms, mark.ID) })
+		return f.r.step(f.ctx, func(c *commit) error { return f.r.readTo(c, mark.Ms, mark.ID, receiptSibling) })
 	}
 	return nil // of a newer version
 }

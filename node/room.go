@@ -28,6 +28,7 @@ type room struct {
 	calls    chan func()
 	words    chan word
 	arrivals chan arrival
+	receipts chan *reader
 	tookAt   atomic.Int64  // when an operation was taken in last, in ms since 1970; 0: not since the start
 	arriving atomic.Int64  // what the frames of those weigh, in bytes
 	begun    atomic.Uint64 // commits that may be on the disk
@@ -86,6 +87,7 @@ type room struct {
 	self       selfcheck
 	rosters    [2]roster
 	claims     map[wire.OpID]map[chainOf]uint64 // how far each holder says it has chains, past what is here
+	reading    reading                          // how far members have read
 	gaps       gaps                             // what readers were told is missing
 	gapsOf     gapBasis                         // what that was found from
 	latest     *timeline.Entry
@@ -126,6 +128,9 @@ type view struct {
 	kept    bool   // it came from a backup
 	latest  *timeline.Entry
 	unread  int
+	reads   map[wire.AccountID]readTo // how far those read who say so; never written
+	// receiptN is which receipt of each device is the newest here; never written.
+	receiptN map[wire.OpID]uint64
 	// mentions is how many of those unread mention this account.
 	mentions int
 }
@@ -416,6 +421,8 @@ func (r *room) run(ctx context.Context) {
 			}
 		case <-rested:
 			arrivals, rested = r.arrivals, nil
+		case rd := <-r.receipts:
+			r.takeReceipt(rd)
 		case <-r.lackDue:
 			r.pullLacks()
 		case <-tick.C:
@@ -454,6 +461,7 @@ func (r *room) look() (old, now *view) {
 		v.peers, v.waiting, v.harbors = linkable(s, r.everybody(s))
 		v.holders = holdersOf(s, v.peers)
 	}
+	v.reads, v.receiptN = r.reads(old, same)
 	v.epoch, _ = r.sendEpoch()
 	v.written = r.written()
 	r.view.Store(v)

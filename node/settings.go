@@ -14,6 +14,8 @@ const (
 	settingsKey = "settings"
 	// settingsAtKey is when the settings were last changed, on any own device.
 	settingsAtKey = "settings-at"
+	// receiptsKey is whether the person takes read receipts, on all own devices.
+	receiptsKey = "receipts"
 	// harborForKey is whose groups this device keeps; of this device alone.
 	harborForKey = "harbor-for"
 	// announceKey is for which passcodes this device is listed in the directory;
@@ -37,6 +39,7 @@ func (n *Node) Settings(context.Context) (api.Settings, error) {
 	}
 	out := row.api()
 	out.Announce = n.announces()
+	out.Receipts = onOff(n.receipts.Load())
 	if out.HarborFor, err = n.harborFor(); err != nil {
 		return out, err
 	}
@@ -127,6 +130,9 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	if a := in.Announce; a != nil && *a != api.AnnounceOff && *a != api.AnnounceOwn && *a != api.AnnounceAll {
 		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("announce is off, own or all, not %q", *a)
 	}
+	if w := in.Receipts; w != nil && *w != api.On && *w != api.Off {
+		return api.Settings{}, api.NewProblem(api.BadRequest).Explain("receipts is on or off, not %q", *w)
+	}
 	relaying, reach, err := n.patchRelaying(in)
 	if err != nil {
 		return api.Settings{}, err
@@ -134,6 +140,16 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 	err = n.store.Update(ctx, func(tx *store.Tx) error {
 		if in.Announce != nil {
 			if err := tx.PutSetting(announceKey, []byte(*in.Announce)); err != nil {
+				return err
+			}
+		}
+		if in.Receipts != nil {
+			old, err := readReceiptsItem(tx)
+			if err != nil {
+				return err
+			}
+			now := receiptsItem{Ms: identity.NextN(old.Ms, n.nowMs()), Takes: *in.Receipts == api.On}
+			if err := tx.PutSetting(receiptsKey, wire.Marshal(now)); err != nil {
 				return err
 			}
 		}
@@ -147,10 +163,16 @@ func (n *Node) PatchSettings(ctx context.Context, in api.SettingsPatch) (api.Set
 				return err
 			}
 		}
+		if in.AutoAccept == nil {
+			return nil // what was not touched is not dated anew
+		}
 		return putSettings(tx, row, identity.NextN(last, n.nowMs()))
 	})
 	if err != nil {
 		return api.Settings{}, err
+	}
+	if w := in.Receipts; w != nil {
+		n.takeReceipts(*w == api.On)
 	}
 	n.ownChanged()
 	n.rdv.ring()
@@ -172,4 +194,46 @@ func (n *Node) acceptsOffers(direct bool) bool {
 	}
 	wanted := row.AutoAccept == api.AutoAcceptMutuals || direct && row.api().AutoAccept == api.AutoAcceptDirect
 	return wanted && !n.restored.unconfirmed()
+}
+
+// readReceiptsItem reads whether the person takes read receipts; of Ms 0 if they
+// never said.
+func readReceiptsItem(tx *store.Tx) (it receiptsItem, err error) {
+	b, ok, err := tx.Setting(receiptsKey)
+	if err == nil && ok {
+		err = wire.Unmarshal(b, &it)
+	}
+	if err != nil {
+		return it, fmt.Errorf("reading settings: %w", err)
+	}
+	return it, nil
+}
+
+// loadReceipts reads whether the person takes read receipts.
+func (n *Node) loadReceipts() error {
+	return n.store.View(func(tx *store.Tx) error {
+		it, err := readReceiptsItem(tx)
+		n.receipts.Store(it.Takes)
+		return err
+	})
+}
+
+// takeReceipts has the rooms say what follows from what the person wants.
+func (n *Node) takeReceipts(on bool) {
+	if n.receipts.Swap(on) == on {
+		return
+	}
+	for _, r := range n.openRooms() {
+		r.tell(func(c *commit) error {
+			r.receiptDue(0)
+			return r.openReceipts(c)
+		})
+	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return api.On
+	}
+	return api.Off
 }

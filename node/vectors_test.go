@@ -55,6 +55,10 @@ var formats = map[string]format{
 	"own-digest":  {digestVectors, readDigest},
 	"own-request": {requestVectors, readRequest},
 	"lobby":       {lobbyVectors, readLobby},
+
+	"receipt":      {receiptVectors, readReceiptVector},
+	"receipts":     {receiptsVectors, readReceiptsVector},
+	"own-receipts": {ownReceiptsVectors, readOwnReceipts},
 }
 
 // The messages of N10 and N14 are what they were when they were first written,
@@ -125,7 +129,7 @@ func whyNot(err error) string {
 	}{
 		{wire.ErrNotCanonical, "not canonical"}, {wire.ErrMalformed, "malformed"}, {errStep, "step"},
 		{identity.ErrNewer, "newer"}, {identity.ErrBadChain, "chain"}, {identity.ErrBadProof, "proof"},
-		{errDirectRefused, "refused"},
+		{errDirectRefused, "refused"}, {errForged, "forged"},
 	} {
 		if errors.Is(err, r.is) {
 			return r.name

@@ -29,6 +29,7 @@ import (
 //	w       g4 rekey32 part4               up to 32 KiB                       wrap sets
 //	y       g4 op32                        M32                                single message keys
 //	l       g4 holder32                    opaque                             what others say is on their disks
+//	z       g4 reader32                    opaque                             how far others have read
 //	e       direction1 account32           opaque                             follow edges
 //	f       kind1 account32                opaque                             profiles, cards, blocks
 //	r       peer32                         opaque                             signed peer records
@@ -55,6 +56,7 @@ const (
 	pWraps    = 'w'
 	pMsgKey   = 'y'
 	pHeld     = 'l'
+	pReceipt  = 'z'
 	pEdge     = 'e'
 	pPerson   = 'f'
 	pRecord   = 'r'
@@ -69,7 +71,7 @@ const (
 // own row comes last, so that an interrupted forgetting can be seen.
 var groupPrefixes = [...]byte{
 	pEntry, pWhere, pArrived, pOp, pHead, pParked, pCounts,
-	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pGroup,
+	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt, pGroup,
 }
 
 // num is an interned id: a u32 that stands for 32 bytes within this store; 0

@@ -184,6 +184,7 @@ func TestSmallTables(t *testing.T) {
 			tx.PutRequest("r", []byte("1")), tx.PutTask("t", []byte("2")), tx.PutSetting("s", []byte("3")),
 			tx.PutCounts(g, Counts{Unread: 1, Mentions: 2, Read: Cursor{3, opID("x", 1)}}),
 			tx.PutHeld(g, HeldRow{opID("h", 1), []byte("old")}), tx.PutHeld(g, HeldRow{opID("h", 1), []byte("new")}),
+			tx.PutReceipt(g, ReceiptRow{opID("h", 1), []byte("old")}), tx.PutReceipt(g, ReceiptRow{opID("h", 1), []byte("new")}),
 		)
 	})
 	view(t, s, func(tx *Tx) error {
@@ -199,7 +200,8 @@ func TestSmallTables(t *testing.T) {
 		_, blocked, e10 := tx.Person(Block, a)
 		c, e11 := tx.Counts(g)
 		held, e12 := tx.Held(g)
-		if err := all(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12); err != nil {
+		read, e13 := tx.Receipts(g)
+		if err := all(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10, e11, e12, e13); err != nil {
 			return err
 		}
 		var outs []Out
@@ -216,6 +218,7 @@ func TestSmallTables(t *testing.T) {
 			string(out) != "out" || string(in) != "in" || !blocked,
 			c != Counts{1, 2, Cursor{3, opID("x", 1)}},
 			len(held) != 1 || held[0].Holder != opID("h", 1) || string(held[0].Data) != "new",
+			len(read) != 1 || read[0].Reader != opID("h", 1) || string(read[0].Data) != "new",
 			len(outs) != 3 || string(outs[0].Frame) != "new" || outs[0].To != a:
 			t.Errorf("got %v %v %v %v %v %v %v", epochs, kems, invites, ms, len(w), c, outs)
 		}

@@ -240,7 +240,7 @@ func (c *check) changes() error {
 func (c *check) others() error {
 	c.headsLeft()
 	for _, p := range []byte{
-		pMeta, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld,
+		pMeta, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt,
 		pEdge, pPerson, pRecord, pOut, pRequest, pTask, pAnswer, pSettings,
 	} {
 		if err := c.each(p, func(row, []byte) error { return nil }); err != nil {

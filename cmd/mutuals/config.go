@@ -29,6 +29,11 @@ var settings = []setting{{
 	get:    func(s api.Settings) string { return s.AutoAccept },
 	set:    func(p *api.SettingsPatch, v string) { p.AutoAccept = &v },
 }, {
+	name: "receipts", about: "read receipts: on shows others who take them how far you read, and you how far they did; off neither",
+	values: []string{api.On, api.Off},
+	get:    func(s api.Settings) string { return s.Receipts },
+	set:    func(p *api.SettingsPatch, v string) { p.Receipts = &v },
+}, {
 	name: "harbor_for", about: "whose groups this node keeps, run as mutualsd --harbor: mutuals' and your own, or self only",
 	values: []string{api.HarborForMutuals, api.HarborForSelf},
 	get:    func(s api.Settings) string { return s.HarborFor },

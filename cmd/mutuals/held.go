@@ -14,6 +14,10 @@ import (
 func heldWords(m api.Message, l api.Lang) string {
 	zh := l == api.Chinese
 	switch {
+	case m.ReadBy > 0 && m.HeldBy > 0 && zh:
+		return fmt.Sprintf("%d/%d 人已保存，%d 人已读", m.HeldBy, m.HeldOf, m.ReadBy)
+	case m.ReadBy > 0 && m.HeldBy > 0:
+		return fmt.Sprintf("held by %d of %d, read by %d", m.HeldBy, m.HeldOf, m.ReadBy)
 	case m.HeldBy > 0 && zh:
 		return fmt.Sprintf("%d/%d 人已保存", m.HeldBy, m.HeldOf)
 	case m.HeldBy > 0:

@@ -71,6 +71,13 @@ func (k Keys) Sender(inc wire.OpID) SenderKey {
 	return SenderKey(wire.Expand(k.prk, wire.LabelSender, inc[:]))
 }
 
+// Reader gives the key that an incarnation's receipts of an epoch are derived
+// from, as its messages are from that of Sender (S11). No message is sealed
+// under it.
+func (k Keys) Reader(inc wire.OpID) SenderKey {
+	return SenderKey(wire.Expand(k.prk, wire.LabelReader, inc[:]))
+}
+
 // MessageKey is M, the secret of one message. It can be handed to a newcomer
 // without the epoch: it opens one box and tells nothing of the others.
 type MessageKey [32]byte

@@ -38,6 +38,7 @@ const (
 	LabelStore      Label = "mutuals/1/store"
 	LabelKeyfile    Label = "mutuals/1/keyfile"
 	LabelRestore    Label = "mutuals/1/restore"
+	LabelReader     Label = "mutuals/1/reader"
 )
 
 // Extract is HKDF-Extract with SHA-256 (RFC 5869 section 2.2).

@@ -32,6 +32,7 @@ const (
 	DomainLobby        Domain = "mutuals/1/lobby"
 	DomainBackup       Domain = "mutuals/1/backup"
 	DomainExport       Domain = "mutuals/1/export"
+	DomainReceipt      Domain = "mutuals/1/receipt"
 )
 
 // Context is the group id, or NoContext where the domain has none.

@@ -268,7 +268,7 @@ var domains = []Domain{
 	DomainOp, DomainDeviceCert, DomainDevicePop, DomainPeerPop, DomainDeviceRevoke, DomainAccountMove,
 	DomainFollow, DomainFollowList, DomainProfile, DomainCard, DomainJoinHello, DomainJoinRequest,
 	DomainInviteUse, DomainOwnerAccept, DomainSucceed, DomainHarborPop, DomainHarborReq, DomainKeyReq,
-	DomainLobby, DomainBackup, DomainExport,
+	DomainLobby, DomainBackup, DomainExport, DomainReceipt,
 }
 
 // labels is the whole list of W5, in its order.
@@ -276,7 +276,7 @@ var labels = []Label{
 	LabelRoot, LabelEID, LabelTopic, LabelRdv, LabelSender, LabelMsg, LabelKey, LabelKC, LabelChunk,
 	LabelManifest, LabelWrap, LabelKeyRep, LabelLink, LabelLinkRep, LabelSAS, LabelSASCommit, LabelDoor,
 	LabelSafety, LabelInvite, LabelInviteSign, LabelInviteKEM, LabelInviteRdv, LabelInviteLob, LabelInviteTop,
-	LabelStore, LabelKeyfile, LabelRestore,
+	LabelStore, LabelKeyfile, LabelRestore, LabelReader,
 }
 
 // What is signed in every domain, and a signature carried where it does not

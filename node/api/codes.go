@@ -61,6 +61,7 @@ const (
 	BackupForeign       Code = "backup_foreign"
 	DiskReadOnly        Code = "disk_read_only"
 	ExportInvalid       Code = "export_invalid" // args line, why
+	ReceiptsOff         Code = "receipts_off"
 )
 
 // Exit is the exit code of a command.
@@ -302,4 +303,7 @@ var codes = map[Code]entry{
 	ExportInvalid: {422, false, ExitFailure,
 		words{"The export does not hold", "Line {line}: {why}.", "Ask for the file again, unchanged."},
 		words{"导出文件不成立", "第 {line} 行：{why}。", "请重新索取未经改动的文件。"}},
+	ReceiptsOff: {403, false, ExitNotAllowed,
+		words{"You do not take read receipts", "Who wants to see who has read their messages shows what they read themselves.", "Switch them on, for you and for what you read: mutuals config set receipts on."},
+		words{"你没有启用已读回执", "想看到谁读了自己的消息，就要让别人看到自己读了什么。", "启用后双方互相可见：mutuals config set receipts on。"}},
 }

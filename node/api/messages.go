@@ -52,6 +52,7 @@ type Message struct {
 	Deleted     bool             `json:"deleted"`
 	HeldBy      int              `json:"held_by" doc:"members besides the author, and harbors, whose device reports it on its disk"`
 	HeldOf      int              `json:"held_of" doc:"how many such members and harbors there are"`
+	ReadBy      int              `json:"read_by,omitempty" doc:"of an own message: how many members say that they have read it, if this person and they take read receipts"`
 	State       string           `json:"state" enum:"stored,sent,delivered"`
 	Provisional bool             `json:"provisional,omitempty" doc:"its author's seat is not confirmed yet"`
 	Late        bool             `json:"late,omitempty" doc:"arrived more than 10 minutes after it was written"`
@@ -112,6 +113,21 @@ type Retention struct {
 // ReadMarker names the newest message that was read.
 type ReadMarker struct {
 	Message wire.OpID `json:"message"`
+}
+
+// Receipts tell who has read an own message: members who take read receipts,
+// as the person who asks does.
+type Receipts struct {
+	Items Array[Receipt] `json:"items"`
+	Of    int            `json:"of" doc:"how many other members take read receipts"`
+}
+
+// Receipt is one reader. People are told of what they read once in a while, not
+// of each message: At is when a device said so.
+type Receipt struct {
+	Account wire.AccountID `json:"account"`
+	Name    string         `json:"name"`
+	At      time.Time      `json:"at" doc:"when its device said that it was read"`
 }
 
 // Cursors returns how many cursors are given.

@@ -37,10 +37,11 @@ const (
 	AnnounceAll = "all"
 )
 
-// Settings are how a node behaves for its person. AutoAccept holds for this
-// account on all its devices, the others for this device.
+// Settings are how a node behaves for its person. AutoAccept and Receipts hold for
+// this account on all its devices, the others for this device.
 type Settings struct {
 	AutoAccept string `json:"auto_accept" enum:"off,direct,mutuals" doc:"seats that mutuals offer: off asks, direct takes those of direct conversations at once, mutuals all"`
+	Receipts   string `json:"receipts" enum:"on,off" doc:"read receipts: on shows others who take them too how far you have read, and shows you how far they have; off neither"`
 	HarborFor  string `json:"harbor_for" enum:"mutuals,self" doc:"whose groups a node with --harbor agrees to keep: mutuals' and own ones, or own ones only"`
 	Announce   string `json:"announce" enum:"off,own,all" doc:"for which passcodes this device is listed in the directory (DHT), so that who holds one finds it: none, those made on it, or all it may admit by"`
 
@@ -55,6 +56,7 @@ type Settings struct {
 // SettingsPatch changes what is given.
 type SettingsPatch struct {
 	AutoAccept   *string   `json:"auto_accept,omitempty" enum:"off,direct,mutuals"`
+	Receipts     *string   `json:"receipts,omitempty" enum:"on,off"`
 	HarborFor    *string   `json:"harbor_for,omitempty" enum:"mutuals,self"`
 	Announce     *string   `json:"announce,omitempty" enum:"off,own,all"`
 	Relay        *string   `json:"relay,omitempty" enum:"auto,only,off"`

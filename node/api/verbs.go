@@ -372,6 +372,11 @@ func (c *Client) MarkRead(ctx context.Context, g wire.GroupID, message wire.OpID
 	return err
 }
 
+// Receipts: GET groups/{g}/messages/{m}/receipts.
+func (c *Client) Receipts(ctx context.Context, g wire.GroupID, id string) (Receipts, error) {
+	return get[Receipts](ctx, c, groupPath(g)+"/messages/"+url.PathEscape(id)+"/receipts")
+}
+
 // Backup: POST backups.
 func (c *Client) Backup(ctx context.Context, in BackupCreate) (Task, error) {
 	return send[Task](ctx, c, http.MethodPost, "/backups", in)

@@ -51,6 +51,17 @@ func (s *Server) messageVerbs() {
 			}
 			return reply(s.node.Message(ctx, g, in.Message))
 		})
+	handle(s, verb{method: "GET", path: "/groups/{g}/messages/{m}/receipts", id: "receipts", doc: "Who has read an own message, of those who take read receipts, if this person does"},
+		func(ctx context.Context, in *struct {
+			Group   string `path:"g" doc:"group id"`
+			Message string `path:"m" doc:"message id"`
+		}) (*body[api.Receipts], error) {
+			g, err := (ofGroup{in.Group}).id()
+			if err != nil {
+				return nil, err
+			}
+			return reply(s.node.Receipts(ctx, g, in.Message))
+		})
 	handle(s, verb{method: "PUT", path: "/groups/{g}/read-marker", id: "markRead", doc: "Everything up to this message was read"},
 		func(ctx context.Context, in *struct {
 			Group string `path:"g" doc:"group id"`

@@ -101,6 +101,7 @@ type Node interface {
 	Message(ctx context.Context, g wire.GroupID, id string) (api.Message, error)
 	// Send returns once the message is synced to disk.
 	Send(ctx context.Context, g wire.GroupID, in api.MessageCreate) (api.Message, error)
+	Receipts(ctx context.Context, g wire.GroupID, message string) (api.Receipts, error)
 	MarkRead(ctx context.Context, g wire.GroupID, message string) error
 
 	Tasks(ctx context.Context) ([]api.Task, error)
