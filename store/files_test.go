@@ -121,3 +121,16 @@ func TestMemtableLogDamaged(t *testing.T) {
 		}
 	}
 }
+
+// A process may be killed between making a log of Badger's and giving it its size.
+func TestLogsBeingMade(t *testing.T) {
+	for _, made := range []string{"000077.vlog", "00077.mem"} {
+		dir := filled(t, true)
+		path := filepath.Join(dir, databaseFolder, made)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Log(made)
+		isWhole(t, dir, Options{})
+	}
+}

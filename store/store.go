@@ -186,6 +186,11 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 	if err := tryKey(opt); err != nil {
 		return nil, err
 	}
+	if !o.InMemory {
+		if err := dropUnmade(dir); err != nil {
+			return nil, err
+		}
+	}
 	db, err = badger.Open(opt)
 	switch {
 	case err == nil:

@@ -27,10 +27,6 @@ type wal struct {
 	f   *os.File
 }
 
-// logSuffix ends the name of a memtable's log; a number of five digits or more
-// stands before it.
-const logSuffix = ".mem"
-
 // openWAL finds the log that an open database writes to.
 func openWAL(dir string) (*wal, error) {
 	entries, err := os.ReadDir(dir)
@@ -39,7 +35,7 @@ func openWAL(dir string) (*wal, error) {
 	}
 	w := &wal{dir: dir}
 	for _, e := range entries {
-		if digits, ok := strings.CutSuffix(e.Name(), logSuffix); ok {
+		if digits, ok := strings.CutSuffix(e.Name(), memSuffix); ok {
 			if fid, err := strconv.Atoi(digits); err == nil {
 				w.fid = max(w.fid, fid)
 			}
@@ -49,7 +45,7 @@ func openWAL(dir string) (*wal, error) {
 }
 
 func (w *wal) path(fid int) string {
-	return filepath.Join(w.dir, fmt.Sprintf("%05d%s", fid, logSuffix))
+	return filepath.Join(w.dir, fmt.Sprintf("%05d%s", fid, memSuffix))
 }
 
 // open takes a log up; its name is to be on the disk before what lies in it counts.

@@ -75,7 +75,7 @@ func TestSyncFollowsTheLog(t *testing.T) {
 			t.Fatalf("log %d was synced, and there is a later one", s.wal.fid)
 		}
 	}
-	logs, err := filepath.Glob(filepath.Join(s.databaseDir(), "*"+logSuffix))
+	logs, err := filepath.Glob(filepath.Join(s.databaseDir(), "*"+memSuffix))
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("logs: %v, %v", logs, err)
 	}
