@@ -65,7 +65,7 @@ func powerCut(t *testing.T, words int) (acked, back int) {
 	copied := filepath.Join(dir, "copy")
 	execute(t, "cp", "--sparse=always", image, copied)
 	s.cmd.Process.Kill()
-	acked = max(words, s.lastAck(t)) // what it had said before it stood still
+	acked = max(words, s.lastAck(t, nil)) // what it had said before it stood still
 	s.kill()
 
 	// Ann has a copy of what was said: what comes back must be from the disk.
