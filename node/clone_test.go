@@ -151,8 +151,8 @@ func TestForkedTwinsAreStopped(t *testing.T) {
 	h := newTwoHomes(t)
 	boHome, cyHome := h.bo.home.dir, h.cy.home.dir
 	shut(t, h.bo, h.cy)
-	ann := startNode(t, h.home, "Ann", nil)
 	began := time.Now()
+	ann := startNode(t, h.home, "Ann", nil)
 	say(t, ann, h.g, "alone here")
 	if took := time.Since(began); took < catchTime {
 		t.Errorf("wrote after %v though nobody could be asked", took)
