@@ -4,6 +4,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Path is by what way a link goes; the lower, the better.
@@ -26,7 +27,8 @@ func (m *Mesh) pathOf(c network.Conn) Path {
 	}
 	m.relays.mu.Lock()
 	defer m.relays.mu.Unlock()
-	if m.relays.punched[c.RemotePeer()] {
+	// Between two of one network no router was in the way, whoever arranged it.
+	if m.relays.punched[c.RemotePeer()] && manet.IsPublicAddr(c.RemoteMultiaddr()) {
 		return PathPunched
 	}
 	return PathDirect
