@@ -53,7 +53,7 @@ var rooms = map[string][]string{
 	"node/nodetest/netlab": {},
 	// It measures daemons from outside, as their users would.
 	"node/nodetest/bench": {"identity/wire", "node/mesh/meshtest", "node/api"},
-	"cmd/mutualsd":        {"node", "node/api", "node/server"},
+	"cmd/mutualsd":        {"identity/wire", "node", "node/api", "node/server"},
 	"cmd/mutuals":         {"node/api", "cmd/mutuals/tui"},
 	"cmd/mutuals/tui":     {"node/api"},
 }
@@ -93,6 +93,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/sys":                           {"node", "store", "cmd"},
 	"github.com/zalando/go-keyring":              {"node"},
 	"github.com/prometheus/client_golang":        {"node", "node/server", "node/mesh"},
+	"github.com/prometheus/common":               {"node/server"},
 	"rsc.io/qr":                                  {"node/server", "cmd"},
 	"github.com/BurntSushi/toml":                 {"node", "cmd/mutualsd"},
 	"github.com/spf13/":                          {"cmd"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/node/mesh"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	// all of them together may take, 0 for DefaultHarborQuota.
 	Harbor      bool
 	HarborQuota uint64
+	// Serve names accounts that this node is there for as a harbor and a relay,
+	// beside those it serves anyway; whom its person blocked it serves not.
+	Serve []wire.AccountID
 	// Version is shown in status and told to no stranger.
 	Version string
 	// Log receives short ids and counts; never content, keys or passcodes.

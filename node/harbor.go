@@ -211,7 +211,7 @@ func (n *Node) consent(ctx context.Context, s *mesh.Stream, m harborMsg, req har
 		return nil, err
 	}
 	genesis, asker, err := readAsker(b, m, s.Peer(), func(a wire.AccountID) bool {
-		return a == n.dev.account() || whose == api.HarborForMutuals && n.people.mutual(a) && !n.people.blocked(a)
+		return a == n.dev.account() || n.serves(a) || whose == api.HarborForMutuals && n.people.mutual(a) && !n.people.blocked(a)
 	})
 	if err != nil {
 		return nil, err

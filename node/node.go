@@ -92,6 +92,7 @@ type Node struct {
 		fetched atomic.Uint64 // operations that came by sync, also those that were here
 		served  atomic.Uint64 // operations that were read to be sent by sync
 	}
+	measures measures
 }
 
 // Open takes a home, and with an identity in it starts the node. The error is

@@ -220,13 +220,13 @@ func (n *Node) relayService(r Relaying) *mesh.RelayService {
 
 // relaysFor tells whether a peer is of somebody this person deals with: an own
 // device, a member of a shared group or its harbor, or of an account that is
-// followed. A stranger who follows is none.
+// followed, or named by the configuration. A stranger who follows is none.
 func (n *Node) relaysFor(peer wire.PeerKey) bool {
 	if _, own := n.devices.sibling(peer); own || n.shares(peer) {
 		return true
 	}
 	return slices.ContainsFunc(n.people.claimants(peer), func(a wire.AccountID) bool {
-		return n.people.following(a) && !n.people.blocked(a)
+		return n.people.following(a) && !n.people.blocked(a) || n.serves(a)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mutuals/identity/wire"
 	"mutuals/invites"
 	"mutuals/node/api"
 	"mutuals/node/mesh"
@@ -111,6 +112,16 @@ func TestRelayForKnown(t *testing.T) {
 	if rel.relaysFor(ann.mesh.Self()) {
 		t.Error("whoever follows is relayed for")
 	}
+	rel.cfg.Serve = []wire.AccountID{ann.dev.account()}
+	if !rel.relaysFor(ann.mesh.Self()) {
+		t.Error("whom the configuration names is not relayed for")
+	}
+	must[api.Person](t)(rel.Block(t.Context(), ann.dev.account(), true))
+	if rel.relaysFor(ann.mesh.Self()) {
+		t.Error("who is blocked is relayed for, since the configuration names them")
+	}
+	must[api.Person](t)(rel.Block(t.Context(), ann.dev.account(), false))
+	rel.cfg.Serve = nil
 	follow(t, rel, ann)
 	if !rel.relaysFor(ann.mesh.Self()) {
 		t.Error("whom the relay's person follows is not relayed for")

@@ -370,6 +370,7 @@ func (r *room) commit(fn func(*commit) error) error {
 		fn()
 	}
 	if len(c.taken) > 0 {
+		r.n.count(c.taken, c.own)
 		r.tookAt.Store(r.n.now().UnixMilli())
 		r.owe()
 	}

@@ -80,6 +80,9 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 	if err := n.networkFindings(ctx, add); err != nil {
 		return nil, err
 	}
+	if f, ok := n.publicFinding(); ok {
+		out = append(out, f)
+	}
 	if n.ended() {
 		add("device", "error", "this device was revoked by its account: it reads what it has and writes nothing",
 			"delete this home, and link the machine anew, or take the account up from its words in a new one")

@@ -62,7 +62,7 @@ The node runs in the background and is started when it is needed.`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"This node:", []*cobra.Command{newInit(c), newUp(c), newDown(c), newStatus(c), newDoctor(c), newNetwork(c), newBackup(c), newConfig(c), newEvents(c), newAPI(c), newVersion(c)}},
+		{"This node:", []*cobra.Command{newInit(c), newUp(c), newDown(c), newStatus(c), newDoctor(c), newNetwork(c), newMetrics(c), newBackup(c), newConfig(c), newEvents(c), newAPI(c), newVersion(c)}},
 		{"People:", []*cobra.Command{newID(c), newDevices(c), newProfile(c), newFollow(c), newUnfollow(c), newFollows(c), newFollowers(c), newFriends(c), newBlock(c), newUnblock(c), newRequests(c)}},
 		{"Groups:", []*cobra.Command{newGroup(c), newMembers(c), newWaitlist(c), newInvite(c), newInvites(c), newHarbor(c), newInspect(c), newJoin(c)}},
 		{"Talking:", []*cobra.Command{newSend(c), newDirect(c), newRead(c), newReceipts(c), newLog(c), newChat(c)}},

@@ -18,7 +18,7 @@ import (
 func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error {
 	n, err := node.Open(ctx, node.Config{
 		Home: h.Data, Listen: s.listen, Bootstrap: s.bootstrap, DHT: s.dht, NoMDNS: s.mdns == "off", Relaying: s.asked, Version: version, Log: log,
-		Harbor: s.harbor, HarborQuota: uint64(s.harborQuota), Ballast: true,
+		Harbor: s.harbor, HarborQuota: uint64(s.harborQuota), Serve: s.serving, Ballast: true,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/pflag"
 
+	"mutuals/identity/wire"
 	"mutuals/node"
 	"mutuals/node/api"
 )
@@ -42,6 +43,8 @@ type settings struct {
 	harbor, listenRemote bool
 
 	harborQuota byteSize
+	serve       []string
+	serving     []wire.AccountID
 
 	// apiGiven is set if the address was chosen by somebody: then one that is
 	// taken is an error; else another port is.
@@ -76,6 +79,7 @@ func (s *settings) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&s.harbor, "harbor", false, "be a harbor: keep groups of mutuals, without being able to read them")
 	s.harborQuota = node.DefaultHarborQuota
 	fs.Var(&s.harborQuota, "harbor-quota", "bytes that all groups kept as a harbor may take together")
+	fs.StringSliceVar(&s.serve, "serve", nil, "account (mu1…) that this node is a harbor and a relay for, beside mutuals and whom it\nfollows; repeat for more")
 	fs.BoolVar(&s.relayService, "relay-service", false, "relay connections of others, unread")
 	fs.StringVar(&s.relaying.For, "relay-for", api.RelayForKnown, "for whom: known (people you follow, members of your groups, your devices) or anyone,\neach link then limited to 1 MiB a direction and 2 minutes")
 	fs.StringVar(&s.relaying.PortMapping, "port-mapping", api.On, "ask the router to let others in (UPnP, NAT-PMP): on or off")
@@ -114,6 +118,13 @@ func (s *settings) complete(fs *pflag.FlagSet, env func(string) string, dir stri
 	})
 	s.apiGiven = fs.Changed("api")
 	s.ask(fs)
+	for _, text := range s.serve {
+		var a wire.AccountID
+		if err := a.UnmarshalText([]byte(text)); err != nil {
+			errs = append(errs, fmt.Errorf("--serve: %q is no account: %w", text, err))
+		}
+		s.serving = append(s.serving, a)
+	}
 	return errors.Join(append(errs, s.check(fs))...)
 }
 

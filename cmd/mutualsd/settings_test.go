@@ -75,6 +75,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"too small", "harbor-quota = \"3KiB\"", nil, nil, "no size between 1MiB and 1024TiB"},
 		{"no size", "", map[string]string{"MUTUALS_HARBOR_QUOTA": "-1GiB"}, nil, "no size between"},
 		{"no relay", "", nil, []string{"--relay", "maybe"}, `--relay is "maybe"; it can be auto, only, off`},
+		{"nobody to serve", "serve = [\"ana\"]", nil, nil, `--serve: "ana" is no account`},
 		{"no mapping", "", map[string]string{"MUTUALS_PORT_MAPPING": "yes"}, nil, `--port-mapping is "yes"`},
 	} {
 		_, err := settle(t, c.config, c.env, c.args...)

@@ -50,6 +50,12 @@ func (c *Client) Network(ctx context.Context) (Network, error) {
 // Peers: GET peers.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) { return list[Peer](ctx, c, "/peers") }
 
+// Metrics: GET metrics, as Prometheus reads it.
+func (c *Client) Metrics(ctx context.Context) (text []byte, err error) {
+	err = c.Do(ctx, Call{Method: http.MethodGet, Path: "/metrics", Out: &text})
+	return text, err
+}
+
 // Doctor: GET doctor.
 func (c *Client) Doctor(ctx context.Context) ([]Finding, error) {
 	return list[Finding](ctx, c, "/doctor")

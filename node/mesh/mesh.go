@@ -62,6 +62,9 @@ type Mesh struct {
 	recordMu sync.Mutex
 	recorded []byte   // the own peer record as last signed
 	recordOf []string // and the addresses in it
+
+	traffic traffic
+	carried carried
 }
 
 // New starts listening. It fails if no address can be listened on or a field

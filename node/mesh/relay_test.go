@@ -90,6 +90,15 @@ func TestRelayed(t *testing.T) {
 				t.Fatalf("%+v, want relayed, limited %v", p, limited)
 			}
 		}
+		if got := relay.Relayed(); got.Places != 1 || got.Circuits != 1 || got.Bytes < 2*uint64(len("hello")) {
+			t.Errorf("the relay counts %+v", got)
+		}
+		if err := relay.ServeAsRelay(nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := relay.Relayed(); got.Places != 0 {
+			t.Errorf("having stopped, the relay counts %+v", got)
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ func (m *Mesh) startRelaying(s RelayService) (stop func(), err error) {
 		res.Limit = &relay.RelayLimit{Duration: relayTime, Data: relayBytes}
 	}
 	r, err := relay.New(m.host, relay.WithResources(res), relay.WithACL(&allowed{m, s.For, &m.stats.relayRefused}),
+		relay.WithMetricsTracer(&m.carried),
 		// Only where every own address is private would this tell private ones.
 		relay.WithReservationAddressFilter(manet.IsPublicAddr))
 	if err != nil {

@@ -155,7 +155,8 @@ func TestAwaitFrame(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer ours.Close()
 		defer theirs.Close()
-		s := newStream(piped{c: ours}, wire.PeerKey{})
+		var sums tally
+		s := newStream(piped{c: ours}, wire.PeerKey{}, &sums)
 		s.SetDeadline(time.Now().Add(time.Second))
 		go func() {
 			time.Sleep(3 * 24 * time.Hour)
@@ -164,6 +165,9 @@ func TestAwaitFrame(t *testing.T) {
 		}()
 		if f, err := s.AwaitFrame(1000); err != nil || string(f) != "at last" {
 			t.Fatalf("after three days: %q, %v", f, err)
+		}
+		if got := sums.in.Load(); got != uint64(len("at last")) {
+			t.Errorf("counted %d bytes", got)
 		}
 		began := time.Now()
 		_, err := s.AwaitFrame(1000)

@@ -28,6 +28,7 @@ type Stream struct {
 	peer wire.PeerKey
 	r    *bufio.Reader
 	out  []byte
+	sums *tally
 
 	// ruled is set once the caller has set a deadline: then the rolling ones
 	// below stay out of the way.
@@ -36,8 +37,8 @@ type Stream struct {
 	readSet, writtenAt time.Time
 }
 
-func newStream(s network.Stream, key wire.PeerKey) *Stream {
-	return &Stream{s: s, peer: key, r: bufio.NewReaderSize(s, 4<<10)}
+func newStream(s network.Stream, key wire.PeerKey, sums *tally) *Stream {
+	return &Stream{s: s, peer: key, r: bufio.NewReaderSize(s, 4<<10), sums: sums}
 }
 
 // Peer returns the authenticated key of the other side.
@@ -48,7 +49,15 @@ func (s *Stream) Peer() wire.PeerKey { return s.peer }
 // Without SetDeadline a frame that is not there within 30 s is an error.
 func (s *Stream) ReadFrame(most int) ([]byte, error) {
 	s.roll(&s.readSet, s.s.SetReadDeadline)
-	return ReadFrame(s.r, most)
+	return s.read(most)
+}
+
+func (s *Stream) read(most int) ([]byte, error) {
+	b, err := ReadFrame(s.r, most)
+	if err == nil {
+		s.sums.in.Add(uint64(len(b)))
+	}
+	return b, err
 }
 
 // AwaitFrame is ReadFrame for a frame that may be days away: it waits for the
@@ -69,7 +78,7 @@ func (s *Stream) AwaitFrame(most int) ([]byte, error) {
 	if err := s.s.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return nil, err
 	}
-	return ReadFrame(s.r, most)
+	return s.read(most)
 }
 
 // WriteFrame sends one frame at once.
@@ -89,6 +98,9 @@ func (s *Stream) WriteFrames(frames ...[]byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("writing frame: %w", err)
+	}
+	for _, f := range frames {
+		s.sums.out.Add(uint64(len(f)))
 	}
 	return nil
 }
@@ -145,7 +157,7 @@ func (m *Mesh) Open(ctx context.Context, peer wire.PeerKey, proto string) (*Stre
 	if err != nil {
 		return nil, fmt.Errorf("opening %s to %s: %w", proto, peer.Short(), err)
 	}
-	return newStream(s, peer), nil
+	return newStream(s, peer, m.traffic.of(proto)), nil
 }
 
 // Handle serves a protocol: serve is called for every inbound stream, each on
@@ -165,7 +177,7 @@ func (m *Mesh) Handle(proto string, most int, serve func(ctx context.Context, s 
 		}
 		defer m.streams.leave(ns, id, proto)
 		defer ns.Close()
-		serve(m.ctx, newStream(ns, key))
+		serve(m.ctx, newStream(ns, key, m.traffic.of(proto)))
 	})
 }
 

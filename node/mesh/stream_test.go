@@ -57,6 +57,13 @@ func TestStream(t *testing.T) {
 	if _, err := s.ReadFrame(3); err != io.EOF {
 		t.Errorf("after the last frame: %v, want EOF", err)
 	}
+	// Each frame counts once a side and direction: 0, 1, 1 MiB, 3 and 3 bytes.
+	const all = 1<<20 + 7
+	for _, m := range []*node{a, b} {
+		if got := m.Traffic()["/echo/1"]; got != (Traffic{In: all, Out: all}) {
+			t.Errorf("counted %+v, want %d each way", got, all)
+		}
+	}
 	if _, err := a.Open(within(t), start(t, nil).Self(), "/echo/1"); err == nil {
 		t.Error("opened a stream to nowhere")
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
@@ -234,4 +236,12 @@ func wantProblem(t *testing.T, w *httptest.ResponseRecorder, status int, code ap
 		t.Errorf("problem is not whole: %s", w.Body)
 	}
 	return p
+}
+
+func (f *fake) Metrics() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	ready := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mutuals_ready", Help: "1 once it is."})
+	ready.Set(1)
+	r.MustRegister(ready)
+	return r
 }

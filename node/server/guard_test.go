@@ -56,7 +56,7 @@ func TestGuardCrossOrigin(t *testing.T) {
 func TestGuardToken(t *testing.T) {
 	s := newTestServer(t, &fake{})
 	for _, auth := range []string{"", "Bearer", "Bearer ", "Bearer wrong", "Basic " + s.token, s.token, "Bearer " + s.token[1:], "Bearer " + s.token + "x"} {
-		for _, path := range []string{"/api/v1/status", "/api/v1/health", "/api/v1/openapi.json", "/api/v1/none", "/other"} {
+		for _, path := range []string{"/api/v1/status", "/api/v1/health", "/api/v1/metrics", "/api/v1/openapi.json", "/api/v1/none", "/other"} {
 			w := ask(t, s, "GET", path, "", func(r *http.Request) {
 				r.Header.Del("Authorization")
 				if auth != "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
@@ -16,6 +18,9 @@ type Node interface {
 	Status(ctx context.Context) api.Status
 	Peers(ctx context.Context) ([]api.Peer, error)
 	Network(ctx context.Context) (api.Network, error)
+	// Metrics gives what can be measured, as of when it is gathered; no label
+	// names anybody.
+	Metrics() prometheus.Gatherer
 	Doctor(ctx context.Context) ([]api.Finding, error)
 	// Shutdown asks the daemon to stop; it returns before that happens. A
 	// careful one is refused while something is on this disk alone (only_copy).

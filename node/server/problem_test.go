@@ -112,7 +112,7 @@ func TestOtherErrorsAreInternalAndNotTold(t *testing.T) {
 func TestBeforeAnIdentityFewVerbsAnswer(t *testing.T) {
 	f := &fake{noIdentity: true}
 	s := newTestServer(t, f)
-	for _, path := range []string{"status", "health", "ready", "version", "openapi.json"} {
+	for _, path := range []string{"status", "health", "ready", "version", "metrics", "openapi.json"} {
 		if w := ask(t, s, "GET", "/api/v1/"+path, "", nil); w.Code != 200 {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}

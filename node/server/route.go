@@ -45,6 +45,7 @@ type verb struct {
 	status                int // of success; 0 is 200
 	most                  int // bytes of its body; 0 is maxBody
 	need                  need
+	text                  bool // answers with plain text
 }
 
 // humaOnce guards huma's settings, which are variables of its package: arrays
@@ -86,8 +87,13 @@ func newAPI(mux *http.ServeMux) huma.API {
 // handle registers a verb: it sees to the identity, the bounds and the errors,
 // so that a handler is decode, one call, encode.
 func handle[I, O any](s *Server, v verb, call func(context.Context, *I) (*O, error)) {
+	var answers map[string]*huma.Response
+	if v.text {
+		answers = map[string]*huma.Response{"200": {Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}}
+	}
 	huma.Register(s.api, huma.Operation{
-		Method: v.method, Path: v.path, OperationID: v.id, Summary: v.doc,
+		Responses: answers,
+		Method:    v.method, Path: v.path, OperationID: v.id, Summary: v.doc,
 		DefaultStatus: v.status,
 		// The guard bounds size and time; huma's own bounds are 1 MiB and 5 s.
 		MaxBodyBytes: int64(cmp.Or(v.most, maxBody) + 1), BodyReadTimeout: -1,

@@ -33,6 +33,8 @@ func (s *Server) statusVerbs() {
 		func(ctx context.Context, _ *none) (*body[api.List[api.Peer]], error) {
 			return replyList(s.node.Peers(ctx))
 		})
+	handle(s, verb{method: "GET", path: "/metrics", id: "metrics", doc: "What can be measured of the node, as text for Prometheus (version 0.0.4)", need: needNothing, text: true},
+		func(context.Context, *none) (*measured, error) { return s.measure() })
 	handle(s, verb{method: "GET", path: "/doctor", id: "doctor", doc: "What is well and what is not"},
 		func(ctx context.Context, _ *none) (*body[api.List[api.Finding]], error) {
 			return replyList(s.node.Doctor(ctx))

@@ -76,3 +76,14 @@ func TestSendAnswers201(t *testing.T) {
 		}
 	}
 }
+
+func TestMetricsArePlainText(t *testing.T) {
+	w := ask(t, newTestServer(t, &fake{}), "GET", "/api/v1/metrics", "", nil)
+	if kind := w.Header().Get("Content-Type"); w.Code != 200 || !strings.HasPrefix(kind, "text/plain; version=0.0.4") {
+		t.Fatalf("%d %s", w.Code, kind)
+	}
+	want := "# HELP mutuals_ready 1 once it is.\n# TYPE mutuals_ready gauge\nmutuals_ready 1\n"
+	if got := w.Body.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
