@@ -41,9 +41,12 @@ func benchCatchUp(b *testing.B, missed int) {
 		b.StartTimer()
 		bo = startNode(b, home, "Bo", nil)
 		within(b, bo, patience, "all that was missed", func() bool {
-			got := uint64(0)
-			inRoom(b, bo, g, func(r *room) { got, _, _ = r.g.ChainHead(head.Inc, groups.Content) })
-			return got == head.Seq
+			got, older := uint64(0), uint64(0)
+			inRoom(b, bo, g, func(r *room) {
+				got, _, _ = r.g.ChainHead(head.Inc, groups.Content)
+				older, _ = r.olderMissing() // the newest come first
+			})
+			return got == head.Seq && older == 0
 		})
 		wall, cpu = wall+time.Since(wallBefore), cpu+processorTime(b)-cpuBefore
 	}
