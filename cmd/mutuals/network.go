@@ -35,7 +35,7 @@ being dialled and why that failed last. What you can do about it stands below.`,
 
 func (c *cli) tellNetwork(now api.Network) {
 	c.facts("from outside", outsideWords(now.Reachability, c.lang), "NAT", now.NAT, "relay", now.Relay,
-		"relays for others", now.RelayService, "port mapping", strings.TrimSpace(now.PortMapping.State+" "+strings.Join(now.PortMapping.Addrs, " ")),
+		"relays for others", now.RelayService, "port mapping", strings.TrimSpace(strings.ReplaceAll(now.PortMapping.State, "_", " ")+" "+strings.Join(now.PortMapping.Addrs, " ")),
 		"local network", map[bool]string{true: api.On, false: api.Off}[now.MDNS], "DHT", now.DHT)
 	for _, a := range now.Addrs {
 		c.facts("address", a)
