@@ -35,7 +35,7 @@
 //	node/speak.go            say seals the text (groups/seal) under the epoch's key
 //	groups/compose.go        makes the signed operation
 //	groups                   Decode → Check → Judge → Apply: the same ladder as for what arrives
-//	node/room.go, store      commit: one synced transaction: operation, heads, timeline, change record
+//	node/room.go, store      commit: one transaction: operation, heads, timeline, change record
 //	node/mesh                publishes the frame; members' nodes climb the same ladder
 //	store.Tail               wakes node/server/events.go, which every screen reads
 //

@@ -6,7 +6,8 @@
 // It refuses to let anything past a room: every operation, own or others', goes
 // up the ladder Decode, Check, Judge, Apply on the room's one goroutine and is
 // written in one transaction with what it changes for people. It shows nothing
-// that is not on disk, and publishes own operations only once they are synced.
+// that is not written, publishes own operations only once they are synced, and
+// says only of what is synced that it holds it.
 //
 // Begin with [Open]; then the file named like the verb: join.go asks for a
 // seat, sponsor.go gives one, speak.go seals and opens messages, ingest.go
@@ -21,6 +22,6 @@
 // to linked members while the mesh forms. At another member judgeGossip
 // (ingest.go) checks sender, author and signature and lets it pass; deliver
 // queues it; the room judges and opens it, and commits. Whoever reads events
-// there is woken by that commit. A second later its have (link.go) comes back,
-// and the message counts as held.
+// there is woken by that commit. The sync is left for later: its have (link.go)
+// waits for it, comes back within a second, and the message counts as held.
 package node

@@ -389,7 +389,8 @@ type chainOf struct {
 	chain groups.ChainKind
 }
 
-// vectorNow is what this device holds; on the room's goroutine.
+// vectorNow is what this device has written, and holds once it is synced; on the
+// room's goroutine.
 func (r *room) vectorNow() groups.Vector {
 	v := make(groups.Vector, 0, len(r.heads))
 	for _, e := range r.heads {
@@ -482,6 +483,7 @@ func (r *room) tickHeld() {
 		return
 	}
 	err := r.commit(func(c *commit) error {
+		c.others = true // they say it again when they are linked
 		r.tellHeld(c)
 		if safe != r.toldSafe && !r.me.IsZero() {
 			c.changes = append(c.changes, r.n.change(store.Update, api.EventGroupUpdated, r.group, r.api(v)))

@@ -128,6 +128,7 @@ func (r *room) takeArrivals(first arrival) (rest time.Duration) {
 	r.arriving.Add(-int64(bytes))
 	take := func(batch []arrival) error {
 		return r.commit(func(c *commit) error {
+			c.others = true
 			for _, a := range batch {
 				r.ingest(c, a.from, a.ops, true)
 			}

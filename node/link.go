@@ -68,14 +68,16 @@ type link struct {
 // outgoing is an encoded message, and the own content that is in it, of seq 0
 // for none.
 type outgoing struct {
-	b   []byte
-	inc wire.OpID
-	seq uint64
+	b    []byte
+	have bool // it says what is held here
+	inc  wire.OpID
+	seq  uint64
 }
 
 // tellIt queues a message; it is dropped when the peer is far behind.
 func (l *link) tellIt(m groups.SyncMessage) bool {
-	return l.tellOut(outgoing{b: groups.EncodeSync(m)})
+	_, have := m.(*groups.SyncHave)
+	return l.tellOut(outgoing{b: groups.EncodeSync(m), have: have})
 }
 
 func (l *link) tellOut(o outgoing) bool {
@@ -222,6 +224,7 @@ func (n *Node) hearTeller(ctx context.Context, s *mesh.Stream, first *groups.Syn
 // than is here.
 func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.Vector) {
 	r.step(ctx, func(c *commit) error {
+		c.others = true
 		r.note(c, peer, entries)
 		if !r.behind(entries) {
 			return nil
@@ -300,6 +303,7 @@ func (r *room) pullLacks() {
 // noteHeld notes a whole vector.
 func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector) {
 	r.step(ctx, func(c *commit) error {
+		c.others = true
 		if id, ok := r.view.Load().speaksFor(peer); ok {
 			// This is all it has: what it said before and does not now is no more.
 			delete(r.claims, id)

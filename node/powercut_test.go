@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"mutuals/groups"
 	"mutuals/node/api"
 )
 
@@ -46,24 +47,14 @@ func TestPowerCut(t *testing.T) {
 // how many were by the last moment and how many are there afterwards.
 func powerCut(t *testing.T, words int) (acked, back int) {
 	t.Helper()
-	dir := t.TempDir()
-	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
-	makeDisk(t, image)
-	mountDisk(t, image, disk)
-	home := filepath.Join(disk, "home")
-
 	a := testNode(t, "Ann")
 	g := newGroup(t, a, api.GroupCreate{})
-	s := startChild(t, home)
+	s := startPowered(t)
 	s.do(t, "join "+invite(t, a, g, 1, "").Passcode)
 	s.reads(t, "joined")
 	s.do(t, fmt.Sprintf("say %s w-", g))
 	s.reads(t, fmt.Sprintf("ack %d", words))
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	copied := filepath.Join(dir, "copy")
-	execute(t, "cp", "--sparse=always", image, copied)
+	copied := s.cut(t)
 	s.cmd.Process.Kill()
 	acked = max(words, s.lastAck(t, nil)) // what it had said before it stood still
 	s.kill()
@@ -72,9 +63,8 @@ func powerCut(t *testing.T, words int) (acked, back int) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	after := filepath.Join(dir, "after")
-	mountDisk(t, copied, after)
-	n := startNode(t, filepath.Join(after, "home"), "Sam", nil)
+	home := powerBack(t, copied)
+	n := startNode(t, home, "Sam", nil)
 	got := withPrefix(t, n, g, "w-")
 	for i, text := range numbered("w-", len(got)) {
 		if got[i] != text {
@@ -84,13 +74,88 @@ func powerCut(t *testing.T, words int) (acked, back int) {
 	if err := n.Close(); err != nil {
 		t.Error(err)
 	}
-	findings := must[[]api.Finding](t)(CheckStore(t.Context(), filepath.Join(after, "home"), true))
+	findings := must[[]api.Finding](t)(CheckStore(t.Context(), home, true))
 	for _, f := range findings {
 		if f.Level == "error" {
 			t.Errorf("the store: %s %s", f.Title, f.Detail)
 		}
 	}
 	return acked, len(got)
+}
+
+// The power of a reader is cut in the moment in which the author learns that it
+// has what he said: what it said of that before it was synced would be a lie. What
+// it has shown and not spoken of yet may be gone, and comes again.
+func TestPowerCutOfReader(t *testing.T) {
+	if err := loopable(t); err != nil {
+		t.Skipf("no file system can be mounted from a file (TestPowerCut says whether that may be): %v", err)
+	}
+	annHome := t.TempDir()
+	a := startNode(t, annHome, "Ann", nil)
+	g := newGroup(t, a, api.GroupCreate{})
+	s := startPowered(t)
+	s.do(t, "join "+invite(t, a, g, 1, "").Passcode)
+	s.reads(t, "joined")
+	r := a.room(g)
+	held := func() uint64 { v := r.view.Load(); return r.heldElsewhere(v, chainOf{v.me, groups.Content}) }
+	// What the reader says it has ends with what it has just written.
+	for i := 0; held() < 30; i++ {
+		say(t, a, g, fmt.Sprint("m-", i))
+	}
+	copied := s.cut(t)
+	told := held()
+	s.kill()
+
+	// Ann's copy is out of reach: what is there is from the disk.
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n := startNode(t, powerBack(t, copied), "Sam", nil)
+	there := uint64(0)
+	for _, m := range timelineOf(t, n, g) {
+		if m.Author == a.dev.account() {
+			there = max(there, m.Seq)
+		}
+	}
+	if there < told {
+		t.Errorf("the reader said that it has %d words, and %d are on its disk", told, there)
+	}
+	t.Logf("%d told, %d there", told, there)
+	same(t, g, startNode(t, annHome, "Ann", nil), n)
+}
+
+// powered is a child whose home is on a disk of its own.
+type powered struct {
+	*process
+	dir, image string
+}
+
+func startPowered(t *testing.T) *powered {
+	t.Helper()
+	dir := t.TempDir()
+	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	makeDisk(t, image)
+	mountDisk(t, image, disk)
+	return &powered{startChild(t, filepath.Join(disk, "home")), dir, image}
+}
+
+// cut stops the process and copies what its disk has; it returns the copy.
+func (s *powered) cut(t *testing.T) (copied string) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	copied = filepath.Join(s.dir, "copy")
+	execute(t, "cp", "--sparse=always", s.image, copied)
+	return copied
+}
+
+// powerBack mounts a copied disk and returns the home on it.
+func powerBack(t *testing.T, copied string) (home string) {
+	t.Helper()
+	after := filepath.Join(filepath.Dir(copied), "after")
+	mountDisk(t, copied, after)
+	return filepath.Join(after, "home")
 }
 
 // diskMiB is the size of the disks made here: what the guard of free space asks

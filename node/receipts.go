@@ -596,7 +596,7 @@ func (r *room) takeReceipt(first *reader) {
 	for len(all) < maxReceipts && len(r.receipts) > 0 {
 		all = append(all, <-r.receipts)
 	}
-	if err := r.commit(func(c *commit) error { return r.keepReceipts(c, all) }); err != nil {
+	if err := r.commit(func(c *commit) error { c.others = true; return r.keepReceipts(c, all) }); err != nil {
 		r.log.Debug("keeping receipts failed", "err", err)
 	}
 }
@@ -628,5 +628,5 @@ func (r *room) hearReceipts(ctx context.Context, frames [][]byte) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	return r.step(ctx, func(c *commit) error { return r.keepReceipts(c, fresh) })
+	return r.step(ctx, func(c *commit) error { c.others = true; return r.keepReceipts(c, fresh) })
 }

@@ -209,7 +209,8 @@ type commit struct {
 	keyed   bool                // an epoch's secret came
 	bodies  bool                // which are gone is written with it
 	regroup bool                // readers are owed the group as it is now
-	shown   func()              // once it is on disk and in the view, before it is published
+	others  bool                // it is what peers said: they say it again
+	shown   func()              // once it is written and in the view, before it is published
 	after   []func()            // once it is on disk
 }
 
@@ -226,8 +227,17 @@ func (c *commit) head(at chainOf, h store.Head) {
 
 func (c *commit) empty() bool { return len(c.rows) == 0 && len(c.changes) == 0 }
 
+// comesAgain tells whether a power cut may take what the step did, since peers
+// say it again: nobody is told before it is synced that it is held here
+// (PROTOCOLS.md N5). What decides is synced at once; so is what this device says,
+// of which nobody else has a copy yet.
+func (c *commit) comesAgain() bool {
+	return c.others && !c.keyed && len(c.own) == 0 && len(c.wraps) == 0 &&
+		!slices.ContainsFunc(c.taken, func(op *groups.Op) bool { return op.Chain != groups.Content })
+}
+
 // step runs fn on the room's goroutine and commits what it did; it returns
-// when that is on disk.
+// when that is on disk, or written, if it comes again.
 // What writes before this device may waits until it may, and runs again.
 func (r *room) step(ctx context.Context, fn func(*commit) error) error {
 	for {
@@ -317,13 +327,18 @@ func (r *room) commit(fn func(*commit) error) error {
 	if err == nil {
 		err = r.settle(c)
 	}
+	over := func() {}
 	if err == nil && !c.empty() {
 		number := r.begun.Add(1)
-		defer func() {
+		over = func() {
 			r.over.Store(number)
 			r.settled.tell()
-		}()
-		err = r.n.store.Update(r.n.ctx, func(tx *store.Tx) error {
+		}
+		write := r.n.store.Update
+		if c.comesAgain() {
+			write = r.n.store.Write
+		}
+		err = write(r.n.ctx, func(tx *store.Tx) error {
 			for _, row := range c.rows {
 				if err := row(tx); err != nil {
 					return err
@@ -346,6 +361,7 @@ func (r *room) commit(fn func(*commit) error) error {
 		if c.dirty {
 			r.reload()
 		}
+		over()
 		return err
 	}
 	r.placing.fresh = nil
@@ -357,6 +373,7 @@ func (r *room) commit(fn func(*commit) error) error {
 	}
 	r.seen.stored(c.taken)
 	r.show()
+	over()
 	if c.shown != nil {
 		c.shown()
 	}

@@ -228,7 +228,7 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 	}
 	var refusal *groups.Refusal
 	err = r.step(ctx, func(c *commit) error {
-		got = 0
+		got, c.others = 0, true
 		for _, run := range runs {
 			if refusal = r.checkRun(run.ops); refusal != nil {
 				r.n.blame(peer, refusal)
@@ -590,12 +590,16 @@ func (r *room) takeRefusal(ctx context.Context, peer wire.PeerKey, refused *grou
 // heard of the admission yet.
 var errNotYet = errors.New("a member does not know this device yet")
 
-// vector is what this device holds, as of now.
+// vector is what this device holds, as of now, and on its disk: whoever is told
+// counts on it.
 func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
 	err = r.step(ctx, func(*commit) error {
 		v = r.vectorNow()
 		return nil
 	})
+	if err == nil {
+		err = r.n.store.Sync(ctx)
+	}
 	return v, err
 }
 

@@ -73,7 +73,14 @@ type teller struct {
 }
 
 func (t *teller) tell(ctx context.Context, o outgoing) {
-	if err := t.write(ctx, o.b); err != nil {
+	var err error
+	if o.have {
+		err = t.r.n.store.Sync(ctx)
+	}
+	if err == nil {
+		err = t.write(ctx, o.b)
+	}
+	if err != nil {
 		t.drop()
 		t.r.tellAgain(ctx, t.l)
 		return

@@ -46,6 +46,13 @@ const (
 	// pruneRecords bounds how many old records one commit deletes.
 	pruneRecords = 64
 
+	// syncWithin is how long what was written without a wait for the disk may be
+	// lost to a power cut, and maxUnsynced how many bytes of it: short enough that
+	// nobody waits for the word that it is held, long enough that what a burst
+	// brings in that time shares a sync.
+	syncWithin  = 200 * time.Millisecond
+	maxUnsynced = 4 << 20
+
 	// LowSpaceBytes is the free space below which people are warned.
 	LowSpaceBytes = 512 << 20
 	// MinSpaceBytes is the free space below which every write is refused:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,28 @@ import (
 // result. Besides fn's errors: ErrDiskFull, ErrReadOnly, ErrTooLarge, ErrClosed, ErrDamaged,
 // ctx's error; after any of them nothing of fn was kept.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	return s.do(ctx, &pending{fn: fn, synced: true, done: make(chan struct{})})
+}
+
+// Write is Update without the wait for the disk: what fn wrote is committed,
+// can be read and outlives this process, but not yet a power cut. It is synced
+// with the next Update or Sync, and within syncWithin by itself. So it is for
+// what comes again if it is lost, and nobody may be told that it is held here
+// before Sync has returned.
+func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
+	return s.do(ctx, &pending{fn: fn, done: make(chan struct{})})
+}
+
+// Sync returns once all that was committed before it was called is on the disk.
+func (s *Store) Sync(ctx context.Context) error {
+	if s.unsynced.Load() == 0 {
+		return ctx.Err()
+	}
+	return s.Update(ctx, func(*Tx) error { return nil })
+}
+
+// do has the writer run a function, and waits for its result.
+func (s *Store) do(ctx context.Context, p *pending) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -29,7 +52,6 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		return ErrClosed
 	}
 	defer s.inside.Done()
-	p := &pending{fn: fn, done: make(chan struct{})}
 	select {
 	case s.queue <- p:
 	case <-ctx.Done():
@@ -42,9 +64,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return p.err
 }
 
-// pending is one Update that waits for its result.
+// pending is one Update or Write that waits for its result.
 type pending struct {
 	fn       func(*Tx) error
+	synced   bool // it waits for the disk
 	err      error
 	panicked any           // a panic of fn, to go on in its caller
 	done     chan struct{} // closed when err is final
@@ -59,18 +82,33 @@ func (p *pending) finish(err error) {
 // Close ends it by closing the queue and waits for writerDone.
 func (s *Store) writer() {
 	defer close(s.writerDone)
-	for p := range s.queue {
-		batch := []*pending{p}
-		for len(batch) < MaxBatchFuncs {
-			p, ok := s.next()
-			if !ok {
-				break
+	for {
+		select {
+		case p, open := <-s.queue:
+			if !open {
+				return
 			}
-			batch = append(batch, p)
+			s.write(p)
+		case <-s.syncDue:
+			if err := s.flush(); err != nil {
+				s.log.Error("what was written is not on the disk", "err", err)
+			}
 		}
-		for len(batch) > 0 {
-			batch = s.commit(batch)
+	}
+}
+
+// write commits a function and those that wait behind it.
+func (s *Store) write(p *pending) {
+	batch := []*pending{p}
+	for len(batch) < MaxBatchFuncs {
+		p, ok := s.next()
+		if !ok {
+			break
 		}
+		batch = append(batch, p)
+	}
+	for len(batch) > 0 {
+		batch = s.commit(batch)
 	}
 }
 
@@ -125,7 +163,7 @@ func (s *Store) commit(batch []*pending) (rest []*pending) {
 	if len(ran) == 0 {
 		return rest
 	}
-	err := tx.finish()
+	err := tx.finish(slices.ContainsFunc(ran, func(p *pending) bool { return p.synced }))
 	if err != nil && len(ran) > 1 {
 		// The sum was too large, or one function wrote what cannot be
 		// committed: each alone tells which.
@@ -159,8 +197,9 @@ func (p *pending) run(tx *Tx) (err error) {
 	return p.fn(tx)
 }
 
-// finish adds the rows that belong to the batch as a whole and commits.
-func (tx *Tx) finish() (err error) {
+// finish adds the rows that belong to the batch as a whole and commits. With
+// synced it returns once that is on the disk, and all that its functions saw.
+func (tx *Tx) finish(synced bool) (err error) {
 	defer guard("committing", &err)
 	if err := tx.writeChanges(); err != nil {
 		return err
@@ -175,10 +214,15 @@ func (tx *Tx) finish() (err error) {
 			return err
 		}
 	}
-	if tx.rows == 0 {
+	switch {
+	case tx.rows == 0 && synced && tx.s.unsynced.Load() > 0:
+		return tx.s.flush()
+	case tx.rows == 0:
 		return nil
+	case synced:
+		return tx.s.settle(tx.txn)
 	}
-	return tx.s.settle(tx.txn)
+	return tx.s.leave(tx.txn, tx.bytes)
 }
 
 // committed takes over what the transaction decided and wakes the Tails.

@@ -26,9 +26,10 @@
 //	})
 //
 // The function joins those of other callers in one Badger transaction, which
-// is synced; its change gets the number 42; Update returns; a web page's
+// is synced ([Store.Write] leaves that for later: a message of others, which they
+// send again); its change gets the number 42; Update returns; a web page's
 // Tail(ctx, 41, …) wakes and reads change 42 back from the database. Nothing
-// is shown that is not on disk, and a crash leaves all four rows or none.
+// is shown that is not written, and a crash leaves all four rows or none.
 //
 // The rules are numbered in SPEC.md; comments cite them.
 package store

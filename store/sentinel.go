@@ -38,6 +38,7 @@ type sentinel struct {
 	Format  uint64 `json:"format"`  // for a person; the row in the database counts
 	Clean   bool   `json:"clean"`   // closed by Close, not opened since
 	Changes uint64 `json:"changes"` // last change number at that time
+	Boot    string `json:"boot"`    // the start of the system under which it was opened last; empty if that is not known
 	Tables  int    `json:"tables"`  // tables in MANIFEST at that time
 	// Size and hash of the two files Badger cannot live without. With Clean
 	// they must fit exactly; else MANIFEST has grown, or was rewritten.
@@ -230,8 +231,8 @@ func (g *sentinel) matches(id string) error {
 }
 
 // opened records that the database is open: from now on it may change.
-func (g *sentinel) opened(id string, format, changes uint64) error {
-	g.ID, g.Format, g.Clean = id, format, false
+func (g *sentinel) opened(id string, format, changes uint64, boot string) error {
+	g.ID, g.Format, g.Clean, g.Boot = id, format, false, boot
 	return g.record(changes)
 }
 

@@ -60,8 +60,11 @@ type Store struct {
 	// Owned by the writer goroutine.
 	nextNum num
 	nextArr uint64
-	sync    func() error // syncs what was committed; nil if Badger does, or in memory
-	torn    error        // why a commit may not be on the disk: nothing is written after it
+	sync    func() error     // syncs what was committed; nil if Badger does, or in memory
+	torn    error            // why a commit may not be on the disk: nothing is written after it
+	syncDue <-chan time.Time // when what is not synced is; nil if all is
+
+	unsynced atomic.Int64 // bytes that were committed and are not synced; written by the writer
 
 	// settling is held while a commit is under way: nobody begins to read what
 	// is not synced yet.
@@ -162,6 +165,13 @@ func (s *Store) openLog() (err error) {
 	return err
 }
 
+// mayLack tells whether readers may have been told of changes that are not here:
+// of a store that was not closed, what was not synced outlives its process, but
+// not the system it ran on.
+func (s *Store) mayLack() bool {
+	return syncsItself && !s.clean && (s.guard.Boot == "" || s.guard.Boot != bootID())
+}
+
 // older tells whether the store is of an older format than this program's.
 func (s *Store) older() bool {
 	return s.guard.ID != "" && s.guard.Format < newest(s.opts.steps)
@@ -259,11 +269,13 @@ func (s *Store) prepare() error {
 	if err := s.guard.matches(id); err != nil {
 		return err
 	}
-	if s.last.Load() < s.guard.Changes {
+	if lost := s.last.Load() < s.guard.Changes; lost || s.mayLack() {
 		// The end of the log was lost (a damaged memtable log is cut
-		// silently): its numbers will be given again, so they need another
-		// epoch (SPEC.md C4).
-		s.log.Warn("store lost its newest changes", "last", s.last.Load(), "expected", s.guard.Changes)
+		// silently), or may be: its numbers will be given again, so they need
+		// another epoch (SPEC.md C4).
+		if lost {
+			s.log.Warn("store lost its newest changes", "last", s.last.Load(), "expected", s.guard.Changes)
+		}
 		if s.epoch, err = s.newEpoch(); err != nil {
 			return err
 		}
@@ -274,7 +286,7 @@ func (s *Store) prepare() error {
 			return err
 		}
 	}
-	return s.guard.opened(id, newest(s.opts.steps), s.last.Load())
+	return s.guard.opened(id, newest(s.opts.steps), s.last.Load(), bootID())
 }
 
 // Names in table m.
@@ -358,10 +370,9 @@ func (s *Store) raw(fn func(*Tx) error) error {
 	return s.settle(txn)
 }
 
-// settle commits a transaction and returns once it is on the disk. Until then
-// nobody begins to read: what is there is what a power cut leaves. After a sync
-// that failed nothing more is written, for the system forgets what it could not
-// write and the next sync would not speak of it.
+// settle commits a transaction and returns once it is on the disk, with all
+// before it. Until then nobody begins to read: what is there is what a power cut
+// leaves.
 func (s *Store) settle(txn *badger.Txn) error {
 	if s.torn != nil {
 		return s.torn
@@ -371,12 +382,50 @@ func (s *Store) settle(txn *badger.Txn) error {
 	if err := txn.Commit(); err != nil {
 		return writeError(err)
 	}
+	return s.flush()
+}
+
+// leave commits a transaction of some bytes and leaves the sync for later.
+func (s *Store) leave(txn *badger.Txn, bytes int) error {
+	if s.torn != nil {
+		return s.torn
+	}
+	if err := txn.Commit(); err != nil {
+		return writeError(err)
+	}
 	if s.sync == nil {
 		return nil
 	}
-	if err := s.sync(); err != nil {
-		s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
+	if s.unsynced.Add(int64(bytes)) >= maxUnsynced {
+		return s.flush()
 	}
+	if err := s.wal.follow(); err != nil {
+		return s.tear(err)
+	}
+	if s.syncDue == nil {
+		s.syncDue = time.After(syncWithin)
+	}
+	return nil
+}
+
+// flush returns once all that was committed is on the disk.
+func (s *Store) flush() error {
+	if s.torn != nil || s.sync == nil {
+		return s.torn
+	}
+	if err := s.sync(); err != nil {
+		return s.tear(err)
+	}
+	s.unsynced.Store(0)
+	s.syncDue = nil
+	return nil
+}
+
+// tear notes that a sync failed. Nothing more is written then, for the system
+// forgets what it could not write and the next sync would not speak of it.
+func (s *Store) tear(err error) error {
+	s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
+	s.syncDue = nil
 	return s.torn
 }
 

@@ -19,8 +19,7 @@ import (
 const syncsItself = true
 
 // wal is the log of Badger's memtable in use: the one of the highest number,
-// into which each transaction goes whole. What lies in those before was synced
-// when it was committed, for one goroutine commits and syncs in turn.
+// into which each transaction goes whole. What lies in those before is synced.
 type wal struct {
 	dir string
 	fid int
@@ -41,19 +40,20 @@ func openWAL(dir string) (*wal, error) {
 			}
 		}
 	}
-	return w, w.open(w.fid)
+	f, err := os.Open(w.path(w.fid))
+	if err != nil {
+		return nil, fmt.Errorf("opening the log: %w", err)
+	}
+	return w, w.take(f, w.fid)
 }
 
 func (w *wal) path(fid int) string {
 	return filepath.Join(w.dir, fmt.Sprintf("%05d%s", fid, memSuffix))
 }
 
-// open takes a log up; its name is to be on the disk before what lies in it counts.
-func (w *wal) open(fid int) error {
-	f, err := os.Open(w.path(fid))
-	if err != nil {
-		return fmt.Errorf("opening the log: %w", err)
-	}
+// take goes on with a log; its name is to be on the disk before what lies in it
+// counts.
+func (w *wal) take(f *os.File, fid int) error {
 	dir, err := os.Open(w.dir)
 	if err == nil {
 		err = errors.Join(dir.Sync(), dir.Close())
@@ -66,19 +66,35 @@ func (w *wal) open(fid int) error {
 	return nil
 }
 
-// sync returns once all that was committed is on the disk. Badger writes by a
-// shared mapping; the kernel writes those pages at an fdatasync of the file as it
-// does at the msync by which Badger would (both are vfs_fsync_range).
+// sync returns once all that was committed is on the disk.
 func (w *wal) sync() error {
-	for {
-		err := w.open(w.fid + 1) // there is one once the log was full
-		if errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if err != nil {
-			return err
-		}
+	if err := w.follow(); err != nil {
+		return err
 	}
+	return w.flush()
+}
+
+// follow takes up the log that Badger began when the one before was full, and
+// syncs that: what lies in a later log counts only with all before it. It is to
+// be called after each commit, which begins one log at most.
+func (w *wal) follow() error {
+	next, err := os.Open(w.path(w.fid + 1))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	if err := w.flush(); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	return w.take(next, w.fid+1)
+}
+
+// flush syncs the log. Badger writes by a shared mapping; the kernel writes those
+// pages at an fdatasync of the file as it does at the msync by which Badger would
+// (both are vfs_fsync_range).
+func (w *wal) flush() error {
 	for {
 		err := unix.Fdatasync(int(w.f.Fd()))
 		if err == nil {

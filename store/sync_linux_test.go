@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -53,8 +54,13 @@ func TestSyncBeforeShown(t *testing.T) {
 // The log that is synced is the one that Badger writes to, also after it has
 // filled one and begun the next.
 func TestSyncFollowsTheLog(t *testing.T) {
-	dir := t.TempDir()
-	s := openTest(t, dir, Options{})
+	for name, update := range map[string]func(*Store, context.Context, func(*Tx) error) error{"synced": (*Store).Update, "later": (*Store).Write} {
+		t.Run(name, func(t *testing.T) { syncFollows(t, update) })
+	}
+}
+
+func syncFollows(t *testing.T, update func(*Store, context.Context, func(*Tx) error) error) {
+	s := openTest(t, t.TempDir(), Options{})
 	first, value := s.wal.fid, make([]byte, MaxValue)
 	look := true
 	for i := 0; s.wal.fid == first || look; i++ {
@@ -66,7 +72,9 @@ func TestSyncFollowsTheLog(t *testing.T) {
 		if look { // the first commit to each: to read them takes a while
 			before = contentsOf(t, s.wal.path(was))
 		}
-		update(t, s, func(tx *Tx) error { return tx.PutSetting("x", value[:len(value)-i]) })
+		if err := update(s, t.Context(), func(tx *Tx) error { return tx.PutSetting("x", value[:len(value)-i]) }); err != nil {
+			t.Fatal(err)
+		}
 		if look && bytes.Equal(before, contentsOf(t, s.wal.path(was))) {
 			t.Fatalf("commit %d did not write to log %d, which was synced", i, was)
 		}
@@ -88,4 +96,90 @@ func contentsOf(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// slowDisk makes a store's syncs wait: begun tells of each that begins, and it
+// ends with what is sent to end.
+func slowDisk(s *Store) (begun <-chan struct{}, end chan<- error) {
+	b, e, sync := make(chan struct{}), make(chan error), s.sync
+	s.sync = func() error {
+		b <- struct{}{}
+		if err := <-e; err != nil {
+			return err
+		}
+		return sync()
+	}
+	return b, e
+}
+
+func put(name string) func(*Tx) error {
+	return func(tx *Tx) error { return tx.PutSetting(name, []byte{1}) }
+}
+
+func has(t *testing.T, s *Store, name string) (ok bool) {
+	t.Helper()
+	view(t, s, func(tx *Tx) (err error) {
+		_, ok, err = tx.Setting(name)
+		return err
+	})
+	return ok
+}
+
+// What is written without a wait can be read before it is synced, is synced by
+// itself, and whoever asks for it, or waits for what came later, waits for it too.
+func TestWriteIsSyncedLater(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	begun, end := slowDisk(s)
+	if err := s.Write(t.Context(), put("a")); err != nil || !has(t, s, "a") {
+		t.Fatalf("written without a wait: %v", err)
+	}
+	<-begun // nobody asked for it
+	end <- nil
+	for name, wait := range map[string]func(context.Context) error{
+		"a sync":                        s.Sync,
+		"an update":                     func(ctx context.Context) error { return s.Update(ctx, put("b")) },
+		"an update that writes nothing": func(ctx context.Context) error { return s.Update(ctx, func(*Tx) error { return nil }) },
+	} {
+		if err := s.Write(t.Context(), put(name)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- wait(t.Context()) }()
+		<-begun
+		select {
+		case err := <-done:
+			t.Errorf("%s did not wait for the disk: %v", name, err)
+		default:
+		}
+		for end <- nil; ; end <- nil {
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			case <-begun: // what was synced by itself came first
+				continue
+			}
+			break
+		}
+	}
+	if err := s.Sync(t.Context()); err != nil { // nothing to sync: nobody would end it
+		t.Error(err)
+	}
+	if err := s.Write(t.Context(), put("c")); err != nil {
+		t.Fatal(err)
+	}
+	lost, done := errors.New("the disk is gone"), make(chan error, 1)
+	go func() { done <- s.Sync(t.Context()) }()
+	<-begun
+	end <- lost
+	if err := <-done; !errors.Is(err, lost) {
+		t.Errorf("a sync that failed: %v", err)
+	}
+	if err := s.Sync(t.Context()); !errors.Is(err, lost) {
+		t.Errorf("a sync after one that failed: %v", err)
+	}
+	if err := s.Write(t.Context(), put("d")); !errors.Is(err, lost) || has(t, s, "d") {
+		t.Errorf("a write after a sync that failed: %v", err)
+	}
 }

@@ -9,7 +9,7 @@ import (
 
 // endTime is how long a daemon that was told to stop may take. Requests have
 // five seconds, last words one; past this something hangs, and what is on disk
-// is whole without it: every write is synced, and an unclean stop is checked at
+// is whole without it: what was written outlives it, and an unclean stop is checked at
 // the next start.
 const endTime = 9 * time.Second
 
