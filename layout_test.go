@@ -32,7 +32,8 @@ var rooms = map[string][]string{
 	"groups/groupstest": {"identity", "identity/wire", "groups", "groups/seal", "groups/timeline"},
 	// It must not depend on what it is compared with but for decoded operations.
 	"groups/groupstest/model": {"identity", "identity/wire", "groups"},
-	"store":                   {"identity", "identity/wire", "groups", "groups/seal", "groups/timeline", "groups/media"},
+	"store/mapped":            {},
+	"store":                   {"identity", "identity/wire", "groups", "groups/seal", "groups/timeline", "groups/media", "store/mapped"},
 	"node/mesh":               {"identity/wire"},
 	"node/mesh/meshtest": {
 		"identity/wire", "node/mesh",
@@ -53,7 +54,7 @@ var rooms = map[string][]string{
 	"node/nodetest/netlab": {},
 	// It measures daemons from outside, as their users would.
 	"node/nodetest/bench": {"identity/wire", "node/mesh/meshtest", "node/api"},
-	"cmd/mutualsd":        {"identity/wire", "node", "node/api", "node/server"},
+	"cmd/mutualsd":        {"identity/wire", "node", "node/api", "node/server", "store/mapped"},
 	"cmd/mutuals":         {"node/api", "cmd/mutuals/tui"},
 	"cmd/mutuals/tui":     {"node/api"},
 }

@@ -409,11 +409,15 @@ func (r *room) keptAPI(ctx context.Context, row *officeRow) api.KeptGroup {
 // until they listen there and have its wraps: the name of the topic, which says
 // nothing of the secret. Who made the epoch goes first.
 func (r *room) tellTopics() {
+	v := r.view.Load()
+	if len(v.harbors) == 0 { // the rest is for each tick too much to do for nothing
+		return
+	}
 	e, ok := r.sendEpoch()
 	if !ok || r.topics[e.EID] == nil {
 		return
 	}
-	t, v, now := r.topics[e.EID], r.view.Load(), r.n.now()
+	t, now := r.topics[e.EID], r.n.now()
 	if e.AuthorInc != r.me && now.Sub(t.joined) < topicTurn {
 		return
 	}

@@ -84,7 +84,7 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 		// Nobody is punished, and what was ignored here comes by sync.
 		return mesh.Ignore, nil
 	}
-	return mesh.Accept, arrival{ops: ops, bytes: len(frame), from: from}
+	return mesh.Accept, &arrival{ops: ops, bytes: len(frame), from: from}
 }
 
 // deliver queues what came by gossip for the room.
@@ -96,7 +96,7 @@ func (r *room) deliver(from wire.PeerKey, checked any) {
 		}
 		return
 	}
-	a, ok := checked.(arrival)
+	a, ok := checked.(*arrival)
 	if !ok {
 		return
 	}
@@ -114,8 +114,8 @@ func (r *room) deliver(from wire.PeerKey, checked any) {
 
 // takeArrivals takes in one arrival and those that wait behind it, in one
 // transaction; it returns how long to let others gather before the next.
-func (r *room) takeArrivals(first arrival) (rest time.Duration) {
-	batch, ops, bytes := []arrival{first}, len(first.ops), first.bytes
+func (r *room) takeArrivals(first *arrival) (rest time.Duration) {
+	batch, ops, bytes := []*arrival{first}, len(first.ops), first.bytes
 	for ops < arrivalBatch && bytes < arrivalBatchBytes {
 		select {
 		case a := <-r.arrivals:
@@ -126,7 +126,7 @@ func (r *room) takeArrivals(first arrival) (rest time.Duration) {
 		break
 	}
 	r.arriving.Add(-int64(bytes))
-	take := func(batch []arrival) error {
+	take := func(batch []*arrival) error {
 		return r.commit(func(c *commit) error {
 			c.others = true
 			for _, a := range batch {
@@ -142,7 +142,7 @@ func (r *room) takeArrivals(first arrival) (rest time.Duration) {
 	err := take(batch)
 	if errors.Is(err, store.ErrTooLarge) {
 		for _, a := range batch {
-			if err = take([]arrival{a}); err != nil {
+			if err = take([]*arrival{a}); err != nil {
 				break
 			}
 		}

@@ -23,7 +23,7 @@ import (
 func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
-		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan arrival, arrivalQueue), receipts: make(chan *reader, maxReceipts), done: make(chan struct{}),
+		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan *arrival, arrivalQueue), receipts: make(chan *reader, maxReceipts), done: make(chan struct{}),
 		keysAsked: make(chan struct{}, 1),
 		self:      selfcheck{ready: make(chan struct{})},
 		links:     map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),

@@ -307,6 +307,15 @@ func (n *Node) housekeep() {
 	}
 }
 
+// Rest lets go of what was read from the node's files: for when it has little to
+// do. Nothing is lost, and it is read again when it is needed.
+func (n *Node) Rest() error {
+	if !n.begun.Load() {
+		return nil
+	}
+	return n.store.Rest()
+}
+
 // Close stops everything and waits for it. Linked members are told first what
 // is on this disk: somebody may wait to hear that.
 func (n *Node) Close() error {

@@ -27,7 +27,7 @@ type room struct {
 
 	calls    chan func()
 	words    chan word
-	arrivals chan arrival
+	arrivals chan *arrival
 	receipts chan *reader
 	tookAt   atomic.Int64  // when an operation was taken in last, in ms since 1970; 0: not since the start
 	arriving atomic.Int64  // what the frames of those weigh, in bytes
@@ -422,7 +422,7 @@ func (r *room) run(ctx context.Context) {
 	defer r.closeLinks()
 	tick := time.NewTicker(roomTick)
 	defer tick.Stop()
-	arrivals, rested := (<-chan arrival)(r.arrivals), (<-chan time.Time)(nil)
+	arrivals, rested := (<-chan *arrival)(r.arrivals), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-ctx.Done():

@@ -2,9 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"mutuals/node"
+	"mutuals/store/mapped"
 )
 
 const (
@@ -21,8 +26,9 @@ const (
 
 // giveBack returns the memory that work has left behind to the system, once
 // the node rests, until ctx is done. Left alone, Go waits for the heap to
-// double, and counts Badger's unwritten memtables (21 MB) as heap.
-func giveBack(ctx context.Context) {
+// double, and counts Badger's unwritten memtables (21 MB) as heap; and of the
+// program and of the node's files all stays mapped that was ever touched.
+func giveBack(ctx context.Context, n *node.Node, log *slog.Logger) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
 	given, before := uint64(0), allocated()
@@ -35,6 +41,9 @@ func giveBack(ctx context.Context) {
 		now := allocated()
 		if now-before < quietBytes && now-given > worthBytes {
 			debug.FreeOSMemory()
+			if err := errors.Join(n.Rest(), mapped.DropProgram()); err != nil && ctx.Err() == nil {
+				log.Debug("letting go of what is mapped failed", "err", err)
+			}
 			given = now
 		}
 		before = now

@@ -28,7 +28,7 @@ func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer endInTime(ctx, endTime, log, exit)()
-	beside.Go(func() { giveBack(ctx) })
+	beside.Go(func() { giveBack(ctx, n, log) })
 	go func() {
 		select {
 		case <-n.Stopping():
