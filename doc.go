@@ -15,6 +15,7 @@
 //	groups/seal     who can read: epoch secrets, wraps, the one AEAD box, padding
 //	groups/timeline what people see: the fold of content into entries
 //	store           what this device remembers; the only room that knows Badger
+//	store/mapped    lets go of pages of mapped files: the program's and the tables', at rest
 //	node            a running device: one file per thing it can do
 //	node/mesh       the only room that knows libp2p; carries opaque frames between peer keys
 //	node/api        the shapes, codes and client of the local HTTP interface

@@ -1,8 +1,10 @@
 package mapped
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -58,34 +60,47 @@ func (m mapping) clean() bool {
 
 // mappings reads those of this process.
 func mappings() ([]mapping, error) {
-	b, err := os.ReadFile("/proc/self/smaps")
+	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return nil, err
 	}
-	return parse(b)
+	defer f.Close()
+	return parse(f)
 }
 
-func parse(smaps []byte) ([]mapping, error) {
+func parse(smaps io.Reader) ([]mapping, error) {
 	var out []mapping
-	for line := range bytes.Lines(smaps) {
-		f := strings.Fields(string(line))
+	lines := bufio.NewScanner(smaps)
+	for lines.Scan() {
+		line := lines.Bytes()
+		first, rest, _ := bytes.Cut(line, []byte{' '})
 		switch {
-		case len(f) >= 2 && f[0] == "Anonymous:" && len(out) > 0:
-			out[len(out)-1].anonymous = f[1] != "0"
-		case len(f) >= 5 && !strings.HasSuffix(f[0], ":"):
-			from, to, ok := strings.Cut(f[0], "-")
-			a, err1 := strconv.ParseUint(from, 16, 64)
-			z, err2 := strconv.ParseUint(to, 16, 64)
-			if !ok || err1 != nil || err2 != nil || a > z {
+		case string(first) == "Anonymous:" && len(out) > 0:
+			out[len(out)-1].anonymous = string(bytes.TrimSpace(rest)) != "0 kB"
+		case !bytes.HasSuffix(first, []byte{':'}):
+			m, ok := mappingOf(string(line))
+			if !ok {
 				return nil, fmt.Errorf("no mapping: %.80q", line)
-			}
-			// Until its line has said otherwise it may hold anything.
-			m := mapping{from: uintptr(a), to: uintptr(z), perms: f[1], anonymous: true}
-			if _, path, ok := strings.Cut(string(line), " /"); ok {
-				m.path = "/" + strings.TrimSuffix(path, "\n")
 			}
 			out = append(out, m)
 		}
 	}
-	return out, nil
+	return out, lines.Err()
+}
+
+// mappingOf reads the first line of one.
+func mappingOf(line string) (mapping, bool) {
+	f := strings.Fields(line)
+	if len(f) < 5 {
+		return mapping{}, false
+	}
+	from, to, _ := strings.Cut(f[0], "-")
+	a, err1 := strconv.ParseUint(from, 16, 64)
+	z, err2 := strconv.ParseUint(to, 16, 64)
+	// Until its own line has said otherwise it may hold anything.
+	m := mapping{from: uintptr(a), to: uintptr(z), perms: f[1], anonymous: true}
+	if _, path, ok := strings.Cut(line, " /"); ok {
+		m.path = "/" + path
+	}
+	return m, err1 == nil && err2 == nil && a <= z
 }

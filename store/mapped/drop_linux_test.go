@@ -106,7 +106,7 @@ func TestDropProgram(t *testing.T) {
 
 // Whatever the kernel says of addresses is read, or refused.
 func TestParse(t *testing.T) {
-	all, err := parse([]byte("00400000-00e00000 r-xp 00000000 fe:00 42      /opt/a b/mutualsd (deleted)\nRss: 4 kB\nAnonymous:             0 kB\n" +
+	all, err := parse(strings.NewReader("00400000-00e00000 r-xp 00000000 fe:00 42      /opt/a b/mutualsd (deleted)\nRss: 4 kB\nAnonymous:             0 kB\n" +
 		"7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \nAnonymous:             4 kB\n" +
 		"7f0000001000-7f0000002000 r--p 00000000 fe:00 42   /lib/x\n"))
 	if err != nil {
@@ -125,7 +125,7 @@ func TestParse(t *testing.T) {
 	if !all[0].clean() || all[1].clean() || all[2].clean() {
 		t.Error("what may be let go of is not what is as its file has it")
 	}
-	if _, err := parse([]byte("zz-00e00000 r-xp 00000000 fe:00 42 /x\n")); err == nil {
+	if _, err := parse(strings.NewReader("zz-00e00000 r-xp 00000000 fe:00 42 /x\n")); err == nil {
 		t.Error("no address was read")
 	}
 }
