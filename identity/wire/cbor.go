@@ -94,6 +94,9 @@ func Reread(b []byte, v any) error {
 // and negative integers, byte strings, text and booleans only; nil if so. It
 // is for values whose kind is not known.
 func Canonical(b []byte) error {
+	if r := Read(b); r.Raw() != nil && r.End() {
+		return nil
+	}
 	var v any
 	if err := decMode.Unmarshal(b, &v); err != nil {
 		return fmt.Errorf("%w: %v", ErrMalformed, err)
