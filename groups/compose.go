@@ -196,8 +196,10 @@ func (l *Log) ComposeKEM(inc wire.OpID, key ed25519.PrivateKey, nowMs uint64, ke
 // ContentAAD is what a message's box authenticates besides its plaintext:
 // group id and core, with an empty ciphertext hash.
 func ContentAAD(group wire.GroupID, o *Op) []byte {
-	return aadOf(group, contentCore{V: o.Version, Chain: uint64(o.Chain), Inc: o.Inc, Seq: o.Seq, Prev: o.Prev, Heads: o.Heads,
-		HLC: o.HLC, EID: o.EID, Salt: o.Salt, CtLen: o.CtLen})
+	b := make([]byte, 0, len(group)+len(o.Core))
+	b = append(b, group[:]...)
+	b = append(b, o.Core[:len(o.Core)-hashLen]...) // the hash is the last of it
+	return wire.AppendBytes(b, nil)
 }
 
 func aadOf(group wire.GroupID, c contentCore) []byte {

@@ -89,6 +89,9 @@ func DecodePlain(b []byte) (Plain, error) {
 	if len(b) > MaxPlain {
 		return p, fmt.Errorf("%w: %d bytes, at most %d", ErrContent, len(b), MaxPlain)
 	}
+	if p, ok := readPlain(b); ok {
+		return p, nil
+	}
 	if err := wire.Unmarshal(b, &p); err != nil {
 		return Plain{}, fmt.Errorf("%w: %v", ErrContent, err)
 	}
@@ -99,6 +102,18 @@ func DecodePlain(b []byte) (Plain, error) {
 		return Plain{}, fmt.Errorf("%w: payload: %v", ErrContent, err)
 	}
 	return p, nil
+}
+
+// readPlain reads a plaintext by hand; what it does not take DecodePlain judges.
+func readPlain(b []byte) (p Plain, ok bool) {
+	r := wire.Read(b)
+	r.Tuple(3)
+	p.Kind, p.After = r.Uint(), make([][16]byte, r.Array(MaxAfter))
+	for i := range p.After {
+		p.After[i] = [16]byte(r.Fixed(16))
+	}
+	p.Payload = r.Raw()
+	return p, r.End()
 }
 
 // Text is a message people read. Evolution: never; another shape is another
@@ -138,11 +153,27 @@ func (t Text) Encode() wire.Raw { return wire.Marshal(t) }
 
 // DecodeText reads a payload of kind ContentText; the error wraps ErrContent.
 func DecodeText(payload wire.Raw) (Text, error) {
+	if t, ok := readText(payload); ok {
+		return t, t.Check()
+	}
 	var t Text
 	if err := wire.Unmarshal(payload, &t); err != nil {
 		return Text{}, fmt.Errorf("%w: %v", ErrContent, err)
 	}
 	return t, t.Check()
+}
+
+// readText reads a text without files by hand; what it does not take DecodeText
+// judges.
+func readText(payload wire.Raw) (t Text, ok bool) {
+	r := wire.Read(payload)
+	r.Tuple(4)
+	t.Text, t.ReplyTo, t.Mentions = r.Text(), wire.OptID(r.Bytes()), make([]wire.AccountID, r.Array(MaxMentions))
+	for i := range t.Mentions {
+		t.Mentions[i] = wire.AccountID(r.Fixed(32))
+	}
+	t.Files = make([]wire.Raw, r.Array(0))
+	return t, r.End()
 }
 
 // ProfileContent is a member's profile, given to the group at entry and at

@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"bytes"
+
 	"mutuals/identity/wire"
 )
 
@@ -109,11 +111,7 @@ func DecodeGossip(frame []byte) ([]*Op, *Refusal) {
 }
 
 func decodeInRun(frame []byte, last bool) (*Op, *Refusal) {
-	core, rest, r := splitCore(frame)
-	if r != nil {
-		return nil, r
-	}
-	o, r := decodeCore(core, wire.Unmarshal)
+	o, rest, r := coreInRun(frame)
 	switch {
 	case r != nil:
 		return nil, r
@@ -135,6 +133,22 @@ func decodeInRun(frame []byte, last bool) (*Op, *Refusal) {
 		return nil, refuse(ReasonMalformed, "seq %d in a run without its ciphertext", o.Seq)
 	}
 	return o.withCipher(rest)
+}
+
+func coreInRun(frame []byte) (o *Op, rest []byte, _ *Refusal) {
+	if len(frame) <= MaxFrame {
+		own := bytes.Clone(frame)
+		if o, ok := contentCoreOf(own); ok {
+			o.ID = wire.Hash(o.Core)
+			return o, own[len(o.Core):], nil
+		}
+	}
+	core, rest, r := splitCore(frame)
+	if r != nil {
+		return nil, nil, r
+	}
+	o, r = decodeCore(core, wire.Unmarshal)
+	return o, rest, r
 }
 
 // AuthenticateRun verifies what DecodeGossip read ahead of Check, which then

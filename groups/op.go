@@ -57,8 +57,9 @@ type Op struct {
 	// protocol. Such an operation is parked, never skipped.
 	Update bool
 
-	checked   bool // passed Check, embedded signatures and all
-	authentic bool // its own signature or a successor's was verified
+	frame     []byte // as it was read, as long as the rest still is that
+	checked   bool   // passed Check, embedded signatures and all
+	authentic bool   // its own signature or a successor's was verified
 }
 
 // The cores as they travel (SPEC.md R5). Evolution: never; a change is a new
@@ -124,8 +125,11 @@ func (o *Op) IncID() wire.OpID {
 
 // Frame encodes o as it travels and is stored: core, signature, and what is
 // detachable. An unsigned operation has 64 zero bytes for a signature, which
-// under no usable key is one.
+// under no usable key is one. It is not to be changed.
 func (o *Op) Frame() []byte {
+	if n := len(o.Core); len(o.frame) == n+sigLen+len(o.Cipher) && wire.Sig(o.frame[n:n+sigLen]) == o.Sig {
+		return o.frame
+	}
 	b := make([]byte, 0, len(o.Core)+sigLen+len(o.Cipher))
 	b = append(b, o.Core...)
 	b = append(b, o.Sig[:]...)
@@ -156,11 +160,21 @@ func (o *Op) Fill(cipher []byte) *Refusal {
 // Decode reads a frame: bytes to typed, canonical and within bounds (R1–R9).
 // What is detachable may be missing, never partial. Of an unknown version
 // only ID and Core are known; Update is set.
-func Decode(frame []byte) (*Op, *Refusal) { return decode(frame, wire.Unmarshal) }
+func Decode(frame []byte) (*Op, *Refusal) {
+	if o, ok := readContent(frame); ok {
+		return o, nil
+	}
+	return decode(frame, wire.Unmarshal)
+}
 
 // Reread is Decode of an operation from this device's own disk: that its
 // encoding is the canonical one was found when it was stored (R2).
-func Reread(frame []byte) (*Op, *Refusal) { return decode(frame, wire.Reread) }
+func Reread(frame []byte) (*Op, *Refusal) {
+	if o, ok := readContent(frame); ok {
+		return o, nil
+	}
+	return decode(frame, wire.Reread)
+}
 
 func decode(frame []byte, unmarshal func([]byte, any) error) (*Op, *Refusal) {
 	core, rest, r := splitCore(frame)
@@ -182,6 +196,11 @@ func decode(frame []byte, unmarshal func([]byte, any) error) (*Op, *Refusal) {
 // FrameSigned tells whether a stored frame carries a signature of its own,
 // without decoding it.
 func FrameSigned(frame []byte) bool {
+	r := wire.Read(frame)
+	if r.Raw(); r.OK() {
+		rest := frame[r.At():]
+		return len(rest) >= sigLen && wire.Sig(rest[:sigLen]) != wire.Sig{}
+	}
 	_, rest, err := wire.First(frame)
 	return err == nil && len(rest) >= sigLen && wire.Sig(rest[:sigLen]) != wire.Sig{}
 }

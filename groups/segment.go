@@ -52,6 +52,43 @@ func (s Segment) Check() error {
 	return nil
 }
 
+// encode gives the message that carries the segment: nearly all that is sent to
+// who was away.
+func (s *Segment) encode() []byte {
+	size := 64
+	for _, f := range s.Frames {
+		size += len(f) + 5
+	}
+	b := make([]byte, 0, size)
+	b = wire.AppendArray(b, 2)
+	b = wire.AppendUint(b, syncSegment)
+	b = wire.AppendArray(b, 3)
+	b = wire.AppendBytes(b, s.Inc[:])
+	b = wire.AppendUint(b, s.Chain)
+	b = wire.AppendArray(b, len(s.Frames))
+	for _, f := range s.Frames {
+		b = wire.AppendBytes(b, f)
+	}
+	return b
+}
+
+// readSegment reads the message that carries a segment, if it is one and within
+// bounds.
+func readSegment(b []byte) (*Segment, bool) {
+	r := wire.Read(b)
+	r.Tuple(2)
+	if r.Uint() != syncSegment {
+		return nil, false
+	}
+	r.Tuple(3)
+	s := &Segment{Inc: wire.OpID(r.Fixed(32)), Chain: r.Uint()}
+	s.Frames = make([][]byte, r.Array(MaxSegmentOps))
+	for i := range s.Frames {
+		s.Frames[i] = r.Bytes()
+	}
+	return s, r.End() && s.Check() == nil
+}
+
 // SegmentBuilder gathers operations of one chain into segments that keep the
 // bounds and end where they must. The zero value, with Inc and Chain set, is
 // ready.

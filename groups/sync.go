@@ -194,14 +194,21 @@ func EncodeSync(m SyncMessage) []byte {
 	if err := m.Check(); err != nil {
 		panic("internal error: encoding a sync message: " + err.Error())
 	}
+	if s, ok := m.(*Segment); ok {
+		return s.encode()
+	}
 	return wire.Marshal(envelope{Kind: m.syncKind(), Body: wire.Marshal(m)})
 }
 
-// DecodeSync decodes a message and checks its bounds. The error wraps
+// DecodeSync decodes a message and checks its bounds. A segment's frames point
+// into b. The error wraps
 // wire.ErrMalformed or wire.ErrNotCanonical.
 func DecodeSync(b []byte) (SyncMessage, error) {
 	if len(b) > MaxSyncFrame {
 		return nil, fmt.Errorf("reading a sync message: %w: %d bytes, at most %d", wire.ErrMalformed, len(b), MaxSyncFrame)
+	}
+	if s, ok := readSegment(b); ok {
+		return s, nil
 	}
 	var e envelope
 	if err := wire.Unmarshal(b, &e); err != nil {

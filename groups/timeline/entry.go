@@ -82,12 +82,49 @@ func emptyPayload() wire.Raw { return wire.Raw{0x40} }
 var ErrEntry = errors.New("not a timeline entry of this version")
 
 // Encode gives the bytes the store keeps.
-func (e Entry) Encode() []byte { return wire.Marshal(e) }
+func (e Entry) Encode() []byte {
+	if len(e.Payload) == 0 {
+		return wire.Marshal(e)
+	}
+	// By hand: there is one for each message.
+	b := make([]byte, 0, 320+len(e.Text)+len(e.Payload)+17*(len(e.After)+len(e.Awaits)))
+	b = wire.AppendArray(b, 20)
+	b = wire.AppendUint(b, e.V)
+	b = wire.AppendBytes(b, e.ID[:])
+	b = wire.AppendBytes(b, e.Group[:])
+	b = wire.AppendBytes(b, e.Inc[:])
+	b = wire.AppendBytes(b, e.Author[:])
+	b = wire.AppendBytes(b, e.Device[:])
+	for _, n := range [...]uint64{e.Seq, e.HLC, e.OrderMs, e.Kind} {
+		b = wire.AppendUint(b, n)
+	}
+	b = wire.AppendBool(b, e.Late)
+	b = wire.AppendBool(b, e.Newer)
+	b = wire.AppendText(b, string(e.Folded))
+	for _, list := range [...][][16]byte{e.After, e.Awaits} {
+		b = wire.AppendArray(b, len(list))
+		for _, id := range list {
+			b = wire.AppendBytes(b, id[:])
+		}
+	}
+	b = wire.AppendText(b, e.Text)
+	b = wire.AppendBytes(b, e.ReplyTo)
+	b = wire.AppendArray(b, len(e.Mentions))
+	for _, a := range e.Mentions {
+		b = wire.AppendBytes(b, a[:])
+	}
+	b = wire.AppendArray(b, len(e.Files))
+	for _, f := range e.Files {
+		b = append(b, f...)
+	}
+	return append(b, e.Payload...)
+}
 
-// Decode reads what Encode gave; the error wraps ErrEntry.
+// Decode reads what Encode gave, from this device's own disk; the error wraps
+// ErrEntry.
 func Decode(b []byte) (Entry, error) {
 	var e Entry
-	if err := wire.Unmarshal(b, &e); err != nil {
+	if err := wire.Reread(b, &e); err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrEntry, err)
 	}
 	if e.V != entryVersion {
