@@ -201,6 +201,9 @@ func (p *pending) run(tx *Tx) (err error) {
 // synced it returns once that is on the disk, and all that its functions saw.
 func (tx *Tx) finish(synced bool) (err error) {
 	defer guard("committing", &err)
+	if err := tx.writePlaces(); err != nil {
+		return err
+	}
 	if err := tx.writeChanges(); err != nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 func (s *Store) committed(tx *Tx) {
 	s.nextNum, s.nextArr = tx.nextNum, tx.nextArr
 	for id, n := range tx.fresh {
-		s.nums.Store(id, n)
+		s.nums.put(id, n)
 	}
 	if len(tx.changes) == 0 {
 		return

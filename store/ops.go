@@ -59,7 +59,7 @@ func (tx *Tx) DeleteOp(group W.GroupID, inc W.OpID, seq uint64, id W.OpID) error
 		w.inc, w.chain, w.seq = 0, 0, 0
 		return tx.writeWhere(g, id, w)
 	}
-	return tx.del(whereKey(g, id))
+	return tx.deleteWhere(g, id)
 }
 
 // arrive lists an operation in table c, once.
@@ -96,15 +96,54 @@ func (tx *Tx) setWhere(g num, id W.OpID, w where) error {
 	return tx.writeWhere(g, id, w)
 }
 
+// writeWhere has the row written at the end of the batch, or before a scan: an
+// operation and its entry, which mostly come together, write the same one.
 func (tx *Tx) writeWhere(g num, id W.OpID, w where) error {
-	v := key(nil).num(w.inc).u8(w.chain).u64(w.seq)
-	if w.entered {
-		v = v.u64(w.order)
+	if !tx.write {
+		panic("internal error: write inside View")
 	}
-	return tx.set(whereKey(g, id), v)
+	if tx.places == nil {
+		tx.places = map[placeKey]where{}
+	}
+	tx.places[placeKey{g, [16]byte(id[:16])}] = w
+	tx.rows++
+	tx.bytes += whereBytes
+	return nil
+}
+
+func (tx *Tx) deleteWhere(g num, id W.OpID) error {
+	delete(tx.places, placeKey{g, [16]byte(id[:16])})
+	return tx.del(whereKey(g, id))
+}
+
+// placeKey is what a key of table x holds.
+type placeKey struct {
+	g    num
+	half [16]byte
+}
+
+// whereBytes is about what a row of table x weighs.
+const whereBytes = 48
+
+// writePlaces writes the rows of table x that wait.
+func (tx *Tx) writePlaces() error {
+	for at, w := range tx.places {
+		v := newKey(0)[:0].num(w.inc).u8(w.chain).u64(w.seq)
+		if w.entered {
+			v = v.u64(w.order)
+		}
+		if err := tx.set(append(groupKey(pWhere, at.g), at.half[:]...), v); err != nil {
+			return err
+		}
+	}
+	clear(tx.places)
+	return nil
 }
 
 func (tx *Tx) where(g num, id W.OpID) (where, bool, error) {
+	if w, ok := tx.places[placeKey{g, [16]byte(id[:16])}]; ok {
+		return w, true, nil
+	}
 	v, ok, err := tx.get(whereKey(g, id))
 	if err != nil || !ok {
 		return where{}, false, err

@@ -55,7 +55,7 @@ type Store struct {
 	epoch  string
 	oldest atomic.Uint64 // first change kept (1 if none was pruned)
 	last   atomic.Uint64 // last committed change
-	nums   sync.Map      // [32]byte → num: interned ids that are committed
+	nums   nums          // interned ids that are committed
 
 	// Owned by the writer goroutine.
 	nextNum num
@@ -218,6 +218,9 @@ func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 		WithInMemory(o.InMemory).
 		WithMemTableSize(16 << 20).
 		WithNumMemtables(2).
+		// Large blocks: each is packed with tables of its own, whose making is most
+		// of what packing costs, and is encrypted under a cipher of its own.
+		WithBlockSize(16 << 10).
 		WithBlockCacheSize(8 << 20).  // a page is read once; what is written soon is in memtables
 		WithIndexCacheSize(32 << 20). // 0 panics under encryption
 		WithValueLogFileSize(64 << 20).

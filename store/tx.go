@@ -21,6 +21,7 @@ type Tx struct {
 	fresh   map[[32]byte]num
 	nextNum num
 	nextArr uint64
+	places  map[placeKey]where // rows of table x, to be written
 	changes []Change
 	oldest  uint64 // first change kept after this batch, 0 if none was pruned
 	rows    int
@@ -155,6 +156,9 @@ func (tx *Tx) scan(sp span, fn func(k row, value []byte) error) error {
 	if !tx.write {
 		_, err := tx.pass(sp, func(k, value []byte) error { return fn(row{b: k[1:]}, value) })
 		return stopped(err)
+	}
+	if err := tx.writePlaces(); err != nil {
+		return err
 	}
 	type pair struct{ k, v []byte }
 	var skip key

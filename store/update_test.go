@@ -205,3 +205,43 @@ func TestLargestValues(t *testing.T) {
 		return all(err, err2)
 	})
 }
+
+// TestPlaceOfWhatComesAndGoesInOneBatch: an operation, its entry and what takes
+// them away again agree, though the row that both share is written at the end.
+func TestPlaceOfWhatComesAndGoesInOneBatch(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	g, inc, id, other := groupID("g"), opID("inc", 0), opID("a", 1), opID("b", 2)
+	update(t, s, func(tx *Tx) error {
+		return all(
+			tx.PutOp(g, inc, 1, 1, id, []byte("frame")),
+			tx.PutEntry(g, 7, id, []byte("entry")),
+			tx.PutOp(g, inc, 1, 2, other, []byte("frame")),
+			tx.PutEntry(g, 8, other, []byte("entry")),
+			tx.PutEntry(g, 9, other, []byte("moved")),
+			tx.DeleteEntry(g, id),
+			tx.DeleteOp(g, inc, 1, id),
+		)
+	})
+	view(t, s, func(tx *Tx) error {
+		_, here, err := tx.OpByID(g, id)
+		_, entered, entryErr := tx.Entry(g, id)
+		e, _, otherErr := tx.Entry(g, other)
+		page, pageErr := tx.PageEntries(g, Cursor{}, Before, 10)
+		if here || entered || e.OrderMs != 9 || string(e.Data) != "moved" || len(page) != 1 {
+			t.Errorf("here %v, entered %v, the other at %d, %d entries", here, entered, e.OrderMs, len(page))
+		}
+		return all(err, entryErr, otherErr, pageErr)
+	})
+	rows := 0
+	view(t, s, func(tx *Tx) error {
+		return tx.EachRow(func(key, _ []byte) error {
+			if key[0] == pWhere {
+				rows++
+			}
+			return nil
+		})
+	})
+	if rows != 1 {
+		t.Errorf("%d places, not 1", rows)
+	}
+}
