@@ -113,9 +113,15 @@ func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
 	return all
 }
 
-// fetchAhead is how many segments are read and decoded while those before them
-// are taken in: with one of 512 KiB in each hand, a bound of 2 MiB a peer.
-const fetchAhead = 2
+const (
+	// fetchAhead is how many segments are read and decoded while those before them
+	// are taken in: with those that are, and one in the reader's hand, a bound of
+	// 3 MiB a peer.
+	fetchAhead = 3
+	// takenTogether is what the frames weigh that share a transaction: a message
+	// weighs some times its frame on disk, and a transaction holds 2 MB.
+	takenTogether = groups.MaxSegmentBytes
+)
 
 // fetch takes in what comes of one window that was asked for; it returns how
 // many operations were new. What comes is read and decoded ahead, beside the
@@ -190,10 +196,10 @@ func (r *room) decodeRun(peer wire.PeerKey, seg *groups.Segment) (run, error) {
 }
 
 // gather adds to a run those that are here already, as long as together they
-// weigh no more than one may: they share a transaction.
+// weigh no more than takenTogether: they share a transaction.
 func gather(first run, more <-chan run) []run {
 	batch := []run{first}
-	for bytes := first.bytes; bytes < groups.MaxSegmentBytes/2; {
+	for bytes := first.bytes; bytes < takenTogether; {
 		select {
 		case next, ok := <-more:
 			if !ok {
