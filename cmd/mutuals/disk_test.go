@@ -31,7 +31,10 @@ func TestDiskScripts(t *testing.T) {
 		}
 		t.Skipf("this machine does not let the test mount a disk (%v): full and read-only disks are NOT tested here", err)
 	}
-	bin := buildPrograms(t)
+	t.Parallel()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){"disk": disk, "leave": leave, "readonly": remount(syscall.MS_RDONLY), "writable": remount(0)}
 	maps.Copy(cmds, commands)
 	testscript.Run(t, testscript.Params{
@@ -39,7 +42,7 @@ func TestDiskScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds:                cmds,
 		Setup: func(env *testscript.Env) error {
-			prepare(t, env, bin)
+			prepare(t, env)
 			env.Setenv("MUTUALS_LISTEN", "/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1")
 			env.Setenv("MUTUALS_MDNS", "off")
 			return nil

@@ -45,7 +45,10 @@ func TestNetScripts(t *testing.T) {
 		t.Skip("runs real processes")
 	}
 	netlab.New(t) // skips everything where no network can be made
-	bin := buildPrograms(t)
+	t.Parallel()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){"internet": internet, "router": router, "host": host, "move": move, "watch": watch, "nostrays": noStrays, "cut": cut, "meet": meet, "unplug": unplug, "plug": plug, "pass": pass, "start": start, "took": took, "agree": agree}
 	maps.Copy(cmds, commands)
 	testscript.Run(t, testscript.Params{
@@ -59,7 +62,7 @@ func TestNetScripts(t *testing.T) {
 			return os.Getenv("MUTUALS_NETLAB_SLOW") == "1", nil
 		},
 		Setup: func(env *testscript.Env) error {
-			prepare(t, env, bin)
+			prepare(t, env)
 			// As at home, but that each port is a free one.
 			env.Setenv("MUTUALS_LISTEN", "/ip4/0.0.0.0/udp/0/quic-v1,/ip4/0.0.0.0/tcp/0")
 			env.Setenv("MUTUALS_MDNS", "")

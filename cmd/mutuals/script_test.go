@@ -4,13 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -40,12 +43,15 @@ func TestScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs real processes")
 	}
-	bin := buildPrograms(t)
+	t.Parallel()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			prepare(t, env, bin)
+			prepare(t, env)
 			// Nothing but loopback, and ports that are free.
 			env.Setenv("MUTUALS_LISTEN", "/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0/quic-v1")
 			env.Setenv("MUTUALS_MDNS", "off")
@@ -72,9 +78,9 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"blind":   blind,
 }
 
-// prepare gives a script the programs of bin, and nodes that leave nothing
+// prepare gives a script the programs, and nodes that leave nothing
 // behind.
-func prepare(t *testing.T, env *testscript.Env, bin string) {
+func prepare(t *testing.T, env *testscript.Env) {
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("MUTUALS_API", "127.0.0.1:0")
 	env.Setenv("LC_ALL", "C.UTF-8")
@@ -83,15 +89,34 @@ func prepare(t *testing.T, env *testscript.Env, bin string) {
 	env.Defer(func() { endDaemons(t, env.WorkDir) })
 }
 
-// buildPrograms builds mutuals and mutualsd into a folder of the test.
-func buildPrograms(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
+// bin is the folder that TestMain makes and removes for the programs.
+var bin string
+
+// build builds mutuals and mutualsd into bin, once for all tests.
+var build = sync.OnceValue(func() error {
 	cmd := exec.Command("go", "build", "-o", bin+string(os.PathSeparator), "mutuals/cmd/mutuals", "mutuals/cmd/mutualsd")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
+		return fmt.Errorf("building the programs: %w\n%s", err, out)
 	}
-	return bin
+	return nil
+})
+
+// TestMain plays twice as many scripts at once as there are processors: they
+// wait for nodes, cables and clocks more than they compute.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if most := runtime.GOMAXPROCS(0); flag.Lookup("test.parallel").Value.String() == strconv.Itoa(most) {
+		if err := flag.Set("test.parallel", strconv.Itoa(2*most)); err != nil {
+			panic(err)
+		}
+	}
+	var err error
+	if bin, err = os.MkdirTemp("", "mutuals-programs-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(bin)
+	os.Exit(code)
 }
 
 // endDaemons kills the daemons that a script started and left running, and
