@@ -86,8 +86,9 @@ const (
 	// more than any group has devices.
 	faultsKept, maxFaults = time.Hour, 4096
 	// opensBurst and opensEvery say how many gossip streams a peer may open: one
-	// a link, and one more for each race of two links.
-	opensBurst, opensEvery = 16, 10 * time.Second
+	// a link, and one more for each race of two links. A link that breaks every
+	// other second, for as long as one likes, is a bad network and no attack.
+	opensBurst, opensEvery = 64, 2 * time.Second
 	// scoresEvery is how often GossipSub's scores are looked at; they change by
 	// its heartbeat, a second.
 	scoresEvery = 2 * time.Second
