@@ -13,6 +13,7 @@ import (
 // none of those it would dial if all were there: it finds it, and what it
 // missed. Nobody can dial it, for its ports are new.
 func TestFindsTheOneWhoIsThere(t *testing.T) {
+	t.Parallel()
 	seats := 200
 	ann := testNode(t, "Ann")
 	g := newGroup(t, ann, api.GroupCreate{Cap: &seats})

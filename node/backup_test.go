@@ -42,6 +42,7 @@ func restoring(t testing.TB, n *Node, in api.BackupRestore) api.Task {
 // What a backup brings back is read at once, by a new device with nobody near;
 // then whoever shares the group lets it in, and it goes on.
 func TestRestoreFromABackup(t *testing.T) {
+	t.Parallel()
 	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
 	g := newGroup(t, ann, api.GroupCreate{Name: "Choir"})
 	join(t, bo, invite(t, ann, g, 2, ""))
@@ -118,6 +119,7 @@ func isCode(err error, code api.Code) bool {
 // Whatever is wrong with a backup is said, and leaves a home without identity
 // in which the next try works.
 func TestBackupRefused(t *testing.T) {
+	t.Parallel()
 	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
 	g := newGroup(t, ann, api.GroupCreate{Name: "Choir"})
 	say(t, ann, g, "one")

@@ -12,6 +12,7 @@ import (
 // What somebody says at once arrives whole, each once and in order, in fewer
 // messages of gossip than it has words, and nothing of it finds a full queue.
 func TestBurst(t *testing.T) {
+	t.Parallel()
 	ann, bo, cy := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
 	g := newGroup(t, ann, api.GroupCreate{})
 	inv := invite(t, ann, g, 2, "")
@@ -51,6 +52,7 @@ func TestBurst(t *testing.T) {
 // Two members who cannot reach each other hear each other at once through a
 // harbor, which passes on what it cannot read: by gossip, not when they sync.
 func TestGossipThroughHarbor(t *testing.T) {
+	t.Parallel()
 	ann, bo, h := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir())
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))

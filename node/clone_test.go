@@ -110,6 +110,7 @@ func TestOldCopyGoesOnBehindItself(t *testing.T) {
 // in that group and says why; the group goes on, and so may it, once the other
 // has ended.
 func TestTwinsFindOut(t *testing.T) {
+	t.Parallel()
 	h := newTwoHomes(t)
 	ann, twin := startNode(t, h.home, "Ann", nil), startNode(t, h.copy, "Ann", nil)
 	caught := func(n *Node) {
@@ -148,6 +149,7 @@ func TestTwinsFindOut(t *testing.T) {
 // Twins that both spoke where nobody could tell them have forked their chain:
 // whoever meets both proves it, both are stopped, and the group goes on.
 func TestForkedTwinsAreStopped(t *testing.T) {
+	t.Parallel()
 	h := newTwoHomes(t)
 	boHome, cyHome := h.bo.home.dir, h.cy.home.dir
 	shut(t, h.bo, h.cy)
@@ -181,6 +183,7 @@ func TestForkedTwinsAreStopped(t *testing.T) {
 // A home that was not closed properly may be a copy of one that ran on: it
 // writes once somebody was heard, and says so until then.
 func TestUncleanHomeAsksFirst(t *testing.T) {
+	t.Parallel()
 	h := newTwoHomes(t)
 	ann := startNode(t, h.home, "Ann", nil)
 	same(t, h.g, ann, h.bo)

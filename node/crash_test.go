@@ -202,6 +202,7 @@ func TestWordsNotErased(t *testing.T) {
 // Who is killed after asking and before the answer is a member at the next
 // start if it was let in, and can ask again if it was not.
 func TestJoinKilled(t *testing.T) {
+	t.Parallel()
 	a := testNode(t, "Ann")
 	g := newGroup(t, a, api.GroupCreate{})
 	inv := invite(t, a, g, 3, "")
@@ -244,6 +245,7 @@ func TestJoinKilled(t *testing.T) {
 // A passcode that is refused does not take the room from under an offer that
 // was accepted: the admit for it may be on its way.
 func TestRefusedJoinKeepsOffer(t *testing.T) {
+	t.Parallel()
 	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
 	g := newGroup(t, a, api.GroupCreate{})
 	inv := invite(t, a, g, 1, "")

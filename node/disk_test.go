@@ -13,6 +13,7 @@ import (
 // problem with a code, status and doctor say why, what is there can be read, and
 // all goes on by itself once it takes writes again.
 func TestDiskRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		free  uint64
@@ -74,6 +75,7 @@ func TestDiskRefuses(t *testing.T) {
 // On a nearly full disk the node learns who is in and takes what is said now,
 // and leaves what was said before with those who have it, until there is room.
 func TestLowDiskPausesSync(t *testing.T) {
+	t.Parallel()
 	var low atomic.Bool
 	home := t.TempDir()
 	config := func(cfg *Config) {

@@ -39,6 +39,7 @@ func recipientOf(r *room, e groups.Epoch, id wire.OpID) bool {
 // who come within two seconds of it share the next, and a message does not
 // wait for that.
 func TestAdmitsShareAnEpoch(t *testing.T) {
+	t.Parallel()
 	c := newStopped()
 	ann := startNode(t, t.TempDir(), "Ann", c.config)
 	join := "join"
@@ -212,6 +213,7 @@ func (r *rogue) learn(t *testing.T, n *Node, g wire.GroupID) {
 // wrap cannot be proved. A wrap that fails for one is made good by whoever
 // could open its own.
 func TestWrapsNobodyCanOpen(t *testing.T) {
+	t.Parallel()
 	c := newStopped()
 	s := newSiegeAt(t, c.config)
 	mal := s.newRogue(t)

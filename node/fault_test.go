@@ -60,6 +60,7 @@ func twoBranches(c *commit, r *room, ann, bo *Node, others int) ([]whisper, erro
 // whoever compares, and is stopped on every device alike: what it said stays,
 // it says nothing more, and the next epoch is not for it.
 func TestEquivocatorIsStopped(t *testing.T) {
+	t.Parallel()
 	for name, lie := range map[string]func(c *commit, r *room, ann, bo *Node) ([]whisper, error){
 		"control": func(_ *commit, r *room, ann, bo *Node) (out []whisper, err error) {
 			for i, to := range []*Node{ann, bo} {
@@ -174,6 +175,7 @@ func TestEquivocatorIsStopped(t *testing.T) {
 // Who was away while much was administrated, and was removed at the end of it,
 // is told to the end.
 func TestRemovedAfterMuch(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ann, cy := testNode(t, "Ann"), startNode(t, dir, "Cy", nil)
 	g := newGroup(t, ann, api.GroupCreate{})

@@ -13,6 +13,7 @@ import (
 // What members say they have, and is not here, is told with who owes it and
 // who has it, over a restart too; and no more once they turn out not to have it.
 func TestGapsAreTold(t *testing.T) {
+	t.Parallel()
 	g, homes, nodes := three(t)
 	ann, bo, cy := nodes[0], nodes[1], nodes[2]
 	m := must[api.Message](t)(ann.Send(t.Context(), g, api.MessageCreate{Text: "the last that came"}))

@@ -228,6 +228,7 @@ func fence(t *testing.T, n *Node, shared wire.GroupID, x *meshtest.Gossiper) {
 // A neighbour is a member of another group of Ann's, so the door is open for
 // it. It subscribes to a topic it is no member of, and publishes there.
 func TestNeighbourAtTheGate(t *testing.T) {
+	t.Parallel()
 	for _, off := range []mesh.Gates{0, mesh.GateSubscriptions, mesh.GateValidator} {
 		t.Run(fmt.Sprintf("off=%d", off), func(t *testing.T) {
 			a, b := withGatesOff(t, "Ann", off), testNode(t, "Bo")

@@ -56,6 +56,7 @@ func holdsAll(t testing.TB, g wire.GroupID, a, h *Node) {
 // Ann says something and goes; Bo comes when she is gone, and finds it at the
 // harbor, with the key.
 func TestHarborKeepsWhatNobodyElseHas(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	a, b, h := testNode(t, "Ann"), startNode(t, home, "Bo", nil), harborNode(t, t.TempDir())
 	g := newGroup(t, a, api.GroupCreate{})
@@ -207,6 +208,7 @@ func looksThrough(t *testing.T, n *Node, words []string, secrets [][32]byte) (fo
 // A harbor listens where members talk, told by name only, and no longer once it
 // is withdrawn: then the group has another key and topic, and it is refused.
 func TestWithdrawnHarborIsRefused(t *testing.T) {
+	t.Parallel()
 	a, b, h := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir())
 	g := newGroup(t, a, api.GroupCreate{})
 	join(t, b, invite(t, a, g, 1, ""))
@@ -258,6 +260,7 @@ func TestWithdrawnHarborIsRefused(t *testing.T) {
 
 // What a node answers who asks it to keep a group.
 func TestAppointing(t *testing.T) {
+	t.Parallel()
 	a, b := testNode(t, "Ann"), testNode(t, "Bo")
 	h := harborNode(t, t.TempDir())
 	g := newGroup(t, a, api.GroupCreate{})
@@ -317,6 +320,7 @@ func TestAppointing(t *testing.T) {
 // was not away for longer than that misses nothing, and who was gets the rest
 // from a member.
 func TestHarborPrunes(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	homeB := t.TempDir()
 	homeA := t.TempDir()

@@ -38,6 +38,7 @@ func messageIs(t testing.TB, n *Node, m api.Message, what string, ok func(api.Me
 // Where an own message is, is known after a restart as before, also with
 // nobody there to ask.
 func TestHeldOverARestart(t *testing.T) {
+	t.Parallel()
 	g, homes, nodes := three(t)
 	ann := nodes[0]
 	m := must[api.Message](t)(ann.Send(t.Context(), g, api.MessageCreate{Text: "who has it?"}))
@@ -79,6 +80,7 @@ func TestHeldOverARestart(t *testing.T) {
 // A careful shutdown right after a message waits for whoever is linked to
 // report it; in a group of one there is nobody to wait for.
 func TestCarefulShutdownWaitsForReports(t *testing.T) {
+	t.Parallel()
 	g, _, nodes := three(t)
 	lone := newGroup(t, nodes[1], api.GroupCreate{Name: "Diary"})
 	say(t, nodes[1], lone, "dear diary")
@@ -91,6 +93,7 @@ func TestCarefulShutdownWaitsForReports(t *testing.T) {
 // Readers are told of each own message that it was sent and reached others, in
 // few events however many report it, and the last tells what holds.
 func TestStatesAreTold(t *testing.T) {
+	t.Parallel()
 	g, _, nodes := three(t)
 	ann := nodes[0]
 	within(t, ann, patience, "rest", func() bool { return !ann.room(g).heldOwed() })
@@ -131,6 +134,7 @@ func TestStatesAreTold(t *testing.T) {
 
 // A head that is none of ours is no word about our chain, wherever it stands.
 func TestHeldNeedsTheHead(t *testing.T) {
+	t.Parallel()
 	g, _, nodes := three(t)
 	ann, bo := nodes[0], nodes[1]
 	var m api.Message

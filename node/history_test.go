@@ -75,6 +75,7 @@ func TestHistory(t *testing.T) {
 // A member who was let in after the group got its name, and was given that one
 // message's key, can hand it on: over a restart, with the founder away.
 func TestNameOutlivesFounder(t *testing.T) {
+	t.Parallel()
 	policy, home := "join", t.TempDir()
 	a, b, c := testNode(t, "Ann"), startNode(t, home, "Bo", nil), testNode(t, "Cy")
 	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{History: &policy}})
@@ -98,6 +99,7 @@ func TestNameOutlivesFounder(t *testing.T) {
 // A member that had not got a key itself when it was asked for it is asked
 // again, though nothing it says shows that it has it now.
 func TestKeysOfALateHolder(t *testing.T) {
+	t.Parallel()
 	policy := "all"
 	a, b, c := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
 	g := newGroup(t, a, api.GroupCreate{Policy: &api.PolicyPatch{History: &policy}})

@@ -30,6 +30,7 @@ func standing(t *testing.T, n *Node, g wire.GroupID) string {
 // good signatures: nobody's seat, rank, cap or key changes, on the node it tells
 // and on the one behind that; and it is not passed on.
 func TestRogueControl(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	r := s.newRogue(t)
 	same(t, s.group, s.ann, s.bo)

@@ -63,6 +63,7 @@ func applicants(t *testing.T, n int) []*applicant {
 // Anybody can make accounts and follow: it fills a bounded list, one peer does
 // it slowly, and nothing is sent to any of them unasked.
 func TestMadeUpFollowers(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	self := s.ann.dev.account()
 	edge := func() identity.SignedEdge {

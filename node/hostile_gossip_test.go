@@ -61,6 +61,7 @@ func (r *rogue) contents(t *testing.T, n *Node, count int) (out []*groups.Op) {
 // A member's bad frames are stopped at the first node, cost it its place, and
 // hide nothing that others say.
 func TestRogueGossip(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	r := s.newRogue(t)
 	topic := r.join(t, s.ann, s.group)

@@ -16,6 +16,7 @@ import (
 // a topic and floods it; a stranger asks at all. It keeps to the rules, and
 // serves on.
 func TestHostileAtAHarbor(t *testing.T) {
+	t.Parallel()
 	a, b, h, x := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir()), testNode(t, "Xu")
 	g := newGroup(t, a, api.GroupCreate{})
 	join(t, b, invite(t, a, g, 1, ""))
@@ -93,6 +94,7 @@ func TestHostileAtAHarbor(t *testing.T) {
 // A harbor that lies serves a leaf nobody made and holds words back; who meets
 // another member has all, and no lie is taken.
 func TestLyingHarbor(t *testing.T) {
+	t.Parallel()
 	homeB := t.TempDir()
 	a, b, h := testNode(t, "Ann"), startNode(t, homeB, "Bo", nil), harborNode(t, t.TempDir())
 	g := newGroup(t, a, api.GroupCreate{})

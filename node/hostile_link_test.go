@@ -116,6 +116,7 @@ func triesLeft(t *testing.T, n *Node, want int) {
 
 // Who does not hold the code gets no answer, and takes nobody's tries.
 func TestLinkKnocksUnanswered(t *testing.T) {
+	t.Parallel()
 	c := &clock{}
 	ann := startNode(t, t.TempDir(), "Ann", func(cfg *Config) { cfg.Now = c.now })
 	code, _ := openFor(t, ann)
@@ -190,6 +191,7 @@ func TestLinkKnocksUnanswered(t *testing.T) {
 // Whoever holds the code and does not keep to the dialogue uses up a try, three
 // of them close the door, and nobody is certified.
 func TestLinkTriesEnd(t *testing.T) {
+	t.Parallel()
 	ann := startNode(t, t.TempDir(), "Ann", nil)
 	type step struct {
 		name string

@@ -26,6 +26,7 @@ var protocols = []string{protocolSync, protocolJoin, protocolKey, protocolDirect
 // A stranger gets nothing out of bytes that are no protocol, whatever their
 // length says.
 func TestStranger(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	noise := make([]byte, 4<<10)
 	rand.Read(noise)
@@ -259,6 +260,7 @@ func TestForgedJoin(t *testing.T) {
 
 // A sponsor that lies is left before the newcomer has told it anything.
 func TestLyingSponsor(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	inv := invite(t, s.ann, s.group, 5, "")
 	code := must[invites.Found](t)(invites.Extract(inv.Passcode, time.Now())).Passcode
@@ -328,6 +330,7 @@ func TestLyingSponsor(t *testing.T) {
 
 // Key requests are answered to the seated device that asks for itself, now.
 func TestForgedKeyRequests(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	r := s.newRogue(t)
 	var eids [][32]byte
@@ -431,6 +434,7 @@ func (r *rogue) say(t *testing.T, s *siege, text string) {
 // A member may send what it likes: it costs little, hides nothing, claims
 // nothing for others.
 func TestRogueMember(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	r := s.newRogue(t)
 	at := s.ann.room(s.group)

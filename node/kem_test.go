@@ -39,6 +39,7 @@ func seedsOnDisk(t *testing.T, n *Node, g wire.GroupID) (seeds [][32]byte) {
 // the others wrap for the newest, the one before is kept, older ones are gone
 // from the disk. All that outlives a restart.
 func TestKEMKeysRotate(t *testing.T) {
+	t.Parallel()
 	c, home := newStopped(), t.TempDir()
 	ann, bo := startNode(t, t.TempDir(), "Ann", c.config), startNode(t, home, "Bo", c.config)
 	g := newGroup(t, ann, api.GroupCreate{})
@@ -118,6 +119,7 @@ func rekeyFor(c *commit, r *room, then []groups.Recipient) (eid [32]byte, err er
 // An epoch made for a KEM key that was replaced meanwhile opens by the key
 // before; one made for a key that is erased is asked for.
 func TestEpochForAnOldKEMKey(t *testing.T) {
+	t.Parallel()
 	c := newStopped()
 	ann, bo := startNode(t, t.TempDir(), "Ann", c.config), startNode(t, t.TempDir(), "Bo", c.config)
 	g := newGroup(t, ann, api.GroupCreate{})

@@ -122,7 +122,9 @@ func startChild(t *testing.T, home string) *process {
 	return startProcess(t, childEnv, home)
 }
 
-// startProcess runs the test binary as what a variable makes of it.
+// startProcess runs the test binary as what a variable makes of it. A test that
+// does so is not parallel: until the child runs its program it shares the locks
+// of all homes that are open here, and one closed meanwhile stays locked.
 func startProcess(t *testing.T, env, value string) *process {
 	t.Helper()
 	exe, err := os.Executable()
@@ -293,6 +295,7 @@ func TestSenderKilled(t *testing.T) {
 // Everybody was off; A, through whom both came, stays off. B and C find each
 // other by the addresses A's hellos handed on, on the ports they had.
 func TestRestartWithoutFounder(t *testing.T) {
+	t.Parallel()
 	homes := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	a, b, c := startNode(t, homes[0], "Ann", nil), startNode(t, homes[1], "Bo", nil), startNode(t, homes[2], "Cy", nil)
 	g := newGroup(t, a, api.GroupCreate{})

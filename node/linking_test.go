@@ -78,6 +78,7 @@ func linkTo(t testing.TB, old *Node, dir string, in api.DeviceLinkCreate) *Node 
 // said, and writes; others see one account; each keeps up with what the other
 // does.
 func TestSecondDevice(t *testing.T) {
+	t.Parallel()
 	ann := startNode(t, t.TempDir(), "Ann", nil)
 	bob := startNode(t, t.TempDir(), "Bob", nil)
 	hiking := newGroup(t, ann, api.GroupCreate{Name: "Hiking"})

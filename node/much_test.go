@@ -36,6 +36,7 @@ func foldedAs(t *testing.T, n *Node, g wire.GroupID) map[timeline.Folded]int {
 // What somebody said for a long time is folded when a removal that did not
 // know of it arrives, however much it is, and over restarts.
 func TestFoldsMuch(t *testing.T) {
+	t.Parallel()
 	annHome, boHome := t.TempDir(), t.TempDir()
 	ann, bo, cy := startNode(t, annHome, "Ann", nil), startNode(t, boHome, "Bo", nil), testNode(t, "Cy")
 	g := newGroup(t, ann, api.GroupCreate{})
@@ -87,6 +88,7 @@ func TestFoldsMuch(t *testing.T) {
 // Content whose key comes late is opened, however much waits, and over
 // restarts.
 func TestOpensMuch(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	ann, bo := testNode(t, "Ann"), startNode(t, home, "Bo", nil)
 	g := newGroup(t, ann, api.GroupCreate{})

@@ -114,6 +114,7 @@ func hasEpoch(t testing.TB, n *Node, g wire.GroupID) (e groups.Epoch, has bool) 
 // TestNewestFirst takes in the end of a chain before its beginning: shown at
 // once, with a hole that is told, not served, outlives a restart and closes.
 func TestNewestFirst(t *testing.T) {
+	t.Parallel()
 	bo, home, g, people, chains := apart(t, 2, 600)
 	ann, zoe := chains[people[0].Inc], chains[people[1].Inc] // one said before bo left, both after
 	inc := people[1].Inc
@@ -196,6 +197,7 @@ func TestNewestFirst(t *testing.T) {
 // TestNewestFirstOfALiar gives the end of another branch than the one held: it is
 // let go when the two meet, and the chain asked for from below.
 func TestNewestFirstOfALiar(t *testing.T) {
+	t.Parallel()
 	bo, home, g, people, chains := apart(t, 1, 600)
 	chain, at := chains[people[0].Inc], chainOf{people[0].Inc, groups.Content}
 	ok(t, bo.room(g).step(t.Context(), func(c *commit) error {

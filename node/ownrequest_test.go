@@ -48,6 +48,7 @@ func answers(t *testing.T, kind string, yes bool, by, other *Node) {
 // What the person is asked shows on every device of the account, may be
 // answered on any, and is gone from the others then.
 func TestRequestsOnEveryDevice(t *testing.T) {
+	t.Parallel()
 	ann := startNode(t, t.TempDir(), "Ann", nil)
 	two := linkTo(t, ann, t.TempDir(), api.DeviceLinkCreate{})
 	bob := startNode(t, t.TempDir(), "Bob", nil)
@@ -120,6 +121,7 @@ func TestRequestsOnEveryDevice(t *testing.T) {
 
 // A device that was away is told what waits, and what was answered meanwhile.
 func TestRequestsAreToldLater(t *testing.T) {
+	t.Parallel()
 	ann := startNode(t, t.TempDir(), "Ann", nil)
 	dir := t.TempDir()
 	two := linkTo(t, ann, dir, api.DeviceLinkCreate{})

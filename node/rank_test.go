@@ -108,6 +108,7 @@ func TestForgedRank(t *testing.T) {
 // A follow edge withdrawn stays withdrawn, until its owner consents again: by
 // asking for a seat, or by inviting (PROTOCOLS.md N1).
 func TestWithdrawnEdges(t *testing.T) {
+	t.Parallel()
 	a, b := testNode(t, "Ann"), testNode(t, "Bo")
 	ann, bo := a.dev.account(), b.dev.account()
 	g := newGroup(t, a, api.GroupCreate{})

@@ -24,6 +24,7 @@ func setReceipts(t *testing.T, on string, nodes ...*Node) {
 // Forged, old, foreign and early receipts change nothing; what no honest member
 // sends is blamed, and a device that says too much is not passed on.
 func TestReceiptsAreJudged(t *testing.T) {
+	t.Parallel()
 	g, _, nodes := three(t)
 	ann, bo, cy := nodes[0], nodes[1], nodes[2]
 	r := ann.room(g)
@@ -113,6 +114,7 @@ func TestReceiptsAreSealed(t *testing.T) {
 // The devices of an account want the same, and one of them says what was read
 // on any.
 func TestReceiptsOfTwoDevices(t *testing.T) {
+	t.Parallel()
 	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))
@@ -251,6 +253,7 @@ func FuzzReceiptBody(f *testing.F) {
 // Of what others said who take no receipts nothing is told, not even to those
 // who do.
 func TestReceiptsAreOfTakersOnly(t *testing.T) {
+	t.Parallel()
 	g, _, nodes := three(t)
 	ann, bo, cy := nodes[0], nodes[1], nodes[2]
 	setReceipts(t, api.On, ann, cy)

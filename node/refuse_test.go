@@ -9,6 +9,7 @@ import (
 
 // Each way a passcode can be dead is told apart, by the sponsor that knows.
 func TestDeadPasscodes(t *testing.T) {
+	t.Parallel()
 	c := &clock{}
 	a, b, d := newClockedNode(t, "Ann", c), newClockedNode(t, "Bo", c), testNode(t, "Di")
 	g := newGroup(t, a, api.GroupCreate{})

@@ -28,6 +28,7 @@ func rdvOf(t testing.TB, inv api.Invite) [32]byte {
 // people in; a harbor is listed for it, a member if its person says so; and
 // neither when the code is dead.
 func TestLobbyCodes(t *testing.T) {
+	t.Parallel()
 	a, b, h := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir())
 	g := newGroup(t, a, api.GroupCreate{})
 	join(t, b, invite(t, a, g, 1, ""))

@@ -58,6 +58,7 @@ func isBack(t testing.TB, n *Node, g wire.GroupID) {
 // reads what the account could read, speaks and administrates; and what others
 // say of whom it follows waits for its person.
 func TestRestoredDeviceIsBackInItsGroups(t *testing.T) {
+	t.Parallel()
 	ann, bo, cy := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy")
 	hers := newGroup(t, ann, api.GroupCreate{Name: "Hers"})
 	join(t, bo, invite(t, ann, hers, 2, ""))

@@ -39,6 +39,7 @@ func holdsSecret(t *testing.T, n *Node, g wire.GroupID, eid [32]byte) (holds boo
 // passcode reads what was said then. Its owner does, and newcomers are still
 // told names.
 func TestOldSecretsAreErased(t *testing.T) {
+	t.Parallel()
 	c, annHome, boHome := newStopped(), t.TempDir(), t.TempDir()
 	ann, bo := startNode(t, annHome, "Ann", c.config), startNode(t, boHome, "Bo", c.config)
 	g := newGroup(t, ann, api.GroupCreate{})
@@ -138,6 +139,7 @@ func TestOldSecretsAreErased(t *testing.T) {
 // A policy made shorter has secrets erased at once; one under which somebody
 // speaks lives on.
 func TestShorterHistoryErases(t *testing.T) {
+	t.Parallel()
 	c := newStopped()
 	ann := startNode(t, t.TempDir(), "Ann", c.config)
 	month, day := "30d", "1d"
@@ -171,6 +173,7 @@ func epochsOf(t *testing.T, n *Node, g wire.GroupID) (out []groups.Epoch) {
 // A device's own wrap is not on its disk once it was opened, and what is left
 // of the set still proves the others' leaves.
 func TestOwnWrapIsNotKept(t *testing.T) {
+	t.Parallel()
 	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))

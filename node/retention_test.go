@@ -41,6 +41,7 @@ func cipherBytes(t *testing.T, n *Node, g wire.GroupID) (sum int) {
 // chain. Who joins through it is told so, takes the chain over, and gets what it
 // dropped from a member who has it.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	c, all := &clock{}, "all"
 	annHome, boHome := t.TempDir(), t.TempDir()
 	start := func(home, name string) *Node {
@@ -126,6 +127,7 @@ func TestRetention(t *testing.T) {
 
 // What no other disk has is kept, however old.
 func TestRetentionKeepsTheOnlyCopy(t *testing.T) {
+	t.Parallel()
 	c := &clock{}
 	home := t.TempDir()
 	ann := startNode(t, home, "Ann", func(cfg *Config) { cfg.Now = c.now })

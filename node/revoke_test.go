@@ -69,6 +69,7 @@ func TestRevocationNamesAConversation(t *testing.T) {
 // said from then on, speaks to nobody, and says so itself; what it had said
 // stays, and what it has it still reads.
 func TestRevokedDeviceIsShutOut(t *testing.T) {
+	t.Parallel()
 	l := newLostAndFound(t)
 	lost := l.old.dev.id()
 	done := must[api.DeviceRevoked](t)(l.now.RevokeDevice(t.Context(), lost, api.DeviceRevoke{Reason: api.RevokedStolen}))
@@ -133,6 +134,7 @@ func TestRevokedDeviceIsShutOut(t *testing.T) {
 // What a revoked device dates later does not count, with contacts that share no
 // group either, and its account's other devices are not touched.
 func TestRevokedDeviceSpeaksToNobody(t *testing.T) {
+	t.Parallel()
 	l := newLostAndFound(t)
 	cy := testNode(t, "Cy")
 	befriend(t, l.now, cy)
@@ -195,6 +197,7 @@ func (p *applicant) byCode(t *testing.T, n *Node, inv api.Invite) (verdictMsg, e
 // The words revoke too; those of another account do not, nor does a device end
 // itself, or one that is not known.
 func TestRevokedByTheWords(t *testing.T) {
+	t.Parallel()
 	l := newLostAndFound(t)
 	cy := testNode(t, "Cy")
 	for name, c := range map[string]struct {
@@ -224,6 +227,7 @@ func TestRevokedByTheWords(t *testing.T) {
 // A revocation that is made while nobody can be heard waits: its pins would
 // hide what others heard the device say.
 func TestRevocationWaitsForASync(t *testing.T) {
+	t.Parallel()
 	l := newLostAndFound(t)
 	dir := l.now.home.dir
 	if err := l.now.Close(); err != nil {

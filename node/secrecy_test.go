@@ -250,6 +250,7 @@ func removeWithoutRekey(t *testing.T, n *Node, g wire.GroupID, a wire.AccountID,
 // opens what was said before and nothing that was said after; where the
 // removal comes without a new epoch, it opens what was said after too.
 func TestRemovedReadsNothing(t *testing.T) {
+	t.Parallel()
 	for _, rekeyed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("rekey=%v", rekeyed), func(t *testing.T) {
 			homeA, homeC := t.TempDir(), t.TempDir()

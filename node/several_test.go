@@ -14,6 +14,7 @@ import (
 // it missed: it fetches each operation once, the newest first, and a task tells
 // how far it is.
 func TestFetchedOnce(t *testing.T) {
+	t.Parallel()
 	const missed = 4000
 	home := t.TempDir()
 	ann, bo := testNode(t, "Ann"), startNode(t, home, "Bo", nil)

@@ -16,6 +16,7 @@ import (
 // Members who are behind, whose operations wait for others, who come back over
 // and over and live at one address are blamed for nothing.
 func TestHonestAreNotBlamed(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	home := t.TempDir()
 	cy := startNode(t, home, "Cy", nil)

@@ -19,6 +19,7 @@ func sleepProof(t testing.TB, n *Node, g wire.GroupID, uses int) api.Invite {
 // was said since the code was made, and speaks; who wakes finds it all, with the
 // newcomer's name, and goes on with them.
 func TestJoinWhileAllSleep(t *testing.T) {
+	t.Parallel()
 	for _, history := range []string{"7d", "join"} {
 		for _, uses := range []int{1, 3} {
 			t.Run(fmt.Sprintf("history=%s,uses=%d", history, uses), func(t *testing.T) {

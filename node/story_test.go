@@ -115,6 +115,7 @@ func hears(t testing.TB, n *Node, g wire.GroupID, text string) {
 func code(err error) api.Code { return api.CodeOf(err) }
 
 func TestStory(t *testing.T) {
+	t.Parallel()
 	a, b, c, d := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy"), testNode(t, "Di")
 	follow(t, a, b)
 	within(t, b, patience, "Bo sees Ann's follow", func() bool {

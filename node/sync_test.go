@@ -46,6 +46,7 @@ func TestControlFirst(t *testing.T) {
 // A row on disk may be several times the message it is of: what fills a
 // segment with such messages is taken in all the same, in smaller steps.
 func TestHeavySegment(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	ann, bo := testNode(t, "Ann"), startNode(t, home, "Bo", nil)
 	g := newGroup(t, ann, api.GroupCreate{})

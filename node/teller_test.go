@@ -15,6 +15,7 @@ import (
 // anything of it, is told again: so does a device that has just been started
 // and has not opened the group yet.
 func TestToldAgain(t *testing.T) {
+	t.Parallel()
 	s := newSiege(t)
 	r := s.newRogue(t)
 	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), false) })

@@ -11,6 +11,7 @@ import (
 // A room listens on the topics that were left within a week, and on no more
 // than eight: an hour later on one less, though nothing happens.
 func TestTopicsByAge(t *testing.T) {
+	t.Parallel()
 	c := newStopped()
 	ann := startNode(t, t.TempDir(), "Ann", c.config)
 	g := newGroup(t, ann, api.GroupCreate{})

@@ -30,6 +30,7 @@ func leaves(t *testing.T, n *Node, g wire.GroupID) (left groups.Epoch) {
 // if somebody has it already, and for ever if its author is the only one. A day
 // after all have it the secret goes.
 func TestUnheardWordsKeepTheirSecret(t *testing.T) {
+	t.Parallel()
 	c, annHome, boHome, cyHome := newStopped(), t.TempDir(), t.TempDir(), t.TempDir()
 	ann, bo, cy := startNode(t, annHome, "Ann", c.config), startNode(t, boHome, "Bo", c.config), startNode(t, cyHome, "Cy", c.config)
 	g := newGroup(t, ann, api.GroupCreate{})
@@ -102,6 +103,7 @@ func heldBy(t *testing.T, n *Node, g wire.GroupID, text string) int {
 // A look for the unheard ends, however much nobody reports, and erases nothing
 // for not having come to it.
 func TestUnheardLooksEnd(t *testing.T) {
+	t.Parallel()
 	c := &clock{}
 	ann := startNode(t, t.TempDir(), "Ann", func(cfg *Config) { cfg.Now = c.now })
 	g := newGroup(t, ann, api.GroupCreate{})

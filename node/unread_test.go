@@ -9,6 +9,7 @@ import (
 
 // What was read stays read over a restart, and the last message is found again.
 func TestUnreadAndLatest(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := testNode(t, "Ann"), openNode(t, dir)
 	must[api.Identity](t)(b.CreateIdentity(t.Context(), api.IdentityCreate{Name: "Bo"}))

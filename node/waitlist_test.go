@@ -90,6 +90,7 @@ func (p *applicant) ask(ctx context.Context, sponsor *Node, passcode string) (v 
 // and sits down by itself when a seat is freed; in a group without a waitlist
 // it is told that the group is full.
 func TestHundredAndFirst(t *testing.T) {
+	t.Parallel()
 	a, waiting, refused := testNode(t, "Ann"), testNode(t, "Wes"), testNode(t, "Rob")
 	none := 0
 	patient := newGroup(t, a, api.GroupCreate{Name: "Patient"})

@@ -12,6 +12,7 @@ import (
 // first: were the author cut off between the two, what it said would lie there
 // and be read by nobody.
 func TestWrapsLeaveBeforeWords(t *testing.T) {
+	t.Parallel()
 	ann, bo, h := testNode(t, "Ann"), testNode(t, "Bo"), harborNode(t, t.TempDir())
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))
@@ -67,6 +68,7 @@ func TestWrapsLeaveBeforeWords(t *testing.T) {
 // The leaf of a sleep-proof code is for who came in by it: a member that came
 // otherwise gets it from nobody, though it knows its name.
 func TestLeafOfACodeIsForWhoCameByIt(t *testing.T) {
+	t.Parallel()
 	ann, bo, cy, h := testNode(t, "Ann"), testNode(t, "Bo"), testNode(t, "Cy"), harborNode(t, t.TempDir())
 	g := newGroup(t, ann, api.GroupCreate{})
 	join(t, bo, invite(t, ann, g, 1, ""))
