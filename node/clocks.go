@@ -244,25 +244,23 @@ func differs(c api.Clock) string {
 
 // clockFinding is what doctor says of the clock.
 func clockFinding(c api.Clock) api.Finding {
-	f := api.Finding{Check: "clock", Level: "ok", Hint: "set the clock of this machine, or let it be set from the network"}
-	side := "ahead of"
-	if c.AheadMs < 0 {
-		side = "behind"
-	}
+	ahead := c.AheadMs >= 0
 	switch c.State {
 	case api.ClockIsWrong:
-		f.Level = "error"
-		f.Title = "this clock is " + differs(c) + " " + side + " the median of other members': nothing is written until it is set"
-	case api.ClockDoubtful:
-		f.Level = "warning"
-		f.Title = "what others write is dated ahead of this clock: it is probably slow, or theirs are fast"
-		if time.Duration(c.AheadMs)*time.Millisecond > clockOff || time.Duration(-c.AheadMs)*time.Millisecond > clockOff {
-			f.Title = "this clock is " + differs(c) + " " + side + " those of the members heard: one side is wrong"
+		if ahead {
+			return api.NewFinding(api.FoundClockAhead, differs(c))
 		}
+		return api.NewFinding(api.FoundClockBehind, differs(c))
+	case api.ClockDoubtful:
+		switch far := (time.Duration(c.AheadMs) * time.Millisecond).Abs() > clockOff; {
+		case far && ahead:
+			return api.NewFinding(api.FoundClockMaybeAhead, differs(c))
+		case far:
+			return api.NewFinding(api.FoundClockMaybeBehind, differs(c))
+		}
+		return api.NewFinding(api.FoundClockMaybeSlow)
 	case api.ClockRight:
-		f.Title, f.Hint = "this clock agrees with other members'", ""
-	default:
-		f.Title, f.Hint = "fewer than three members were heard to compare this clock with", ""
+		return api.NewFinding(api.FoundClockAgrees)
 	}
-	return f
+	return api.NewFinding(api.FoundClockAlone)
 }

@@ -160,19 +160,11 @@ func (r *room) foundTwin(op *groups.Op) {
 	}
 	r.self.twin = true
 	r.log.Warn("another copy of this home writes as this device", "op", op.ID.Short(), "chain", op.Chain, "seq", op.Seq)
-	object, err := json.Marshal(cloneFinding())
+	object, err := json.Marshal(api.NewFinding(api.FoundHomeCopied))
 	if err != nil {
 		panic("internal error: encoding a finding: " + err.Error())
 	}
 	r.n.hub.tell(api.Event{Type: api.EventDoctorWarning, At: r.n.now().UTC(), Group: r.group, Object: object})
-}
-
-func cloneFinding() api.Finding {
-	return api.Finding{
-		Check: "clone", Level: "error", Title: "another copy of this home runs, or ran: two nodes write as one device",
-		Detail: "this one has stopped writing in the groups where that showed",
-		Hint:   "end one of the two for good and delete its home; then restart the other, and if a group still refuses it, take the account up from its words in a new home",
-	}
 }
 
 // cloned tells whether a copy of this home was found out in some group: lately,

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -38,32 +37,19 @@ func diskOf(d store.Disk) api.Disk {
 // diskFinding is what doctor says of the disk.
 func diskFinding(d store.Disk) api.Finding {
 	const mib = 1 << 20
-	f := api.Finding{Check: "disk", Level: "error"}
 	switch d.State {
 	case store.DiskFull:
-		f.Title = fmt.Sprintf("the disk is full: %d MiB are free, below %d nothing is written", d.Free/mib, store.MinSpaceBytes/mib)
-		f.Detail = "what is here can be read, and what others write meanwhile comes once there is room"
-		f.Hint = "free some space; writing goes on by itself"
+		return api.NewFinding(api.FoundDiskIsFull, d.Free/mib, store.MinSpaceBytes/mib)
 	case store.DiskReadOnly:
-		f.Title = "the disk takes no writes: its file system is read-only"
-		f.Detail = "what is here can be read; a system makes a file system read-only when its disk fails"
-		f.Hint = "look into the system's log, then make it writable; writing goes on by itself"
+		return api.NewFinding(api.FoundDiskIsReadOnly)
 	case store.DiskUnknown:
-		f.Title = "the system does not tell how much room the disk has, so nothing is written"
-		f.Hint = "look into the system's log"
+		return api.NewFinding(api.FoundDiskIsUnknown)
 	case store.DiskLow:
-		f.Level = "warning"
-		f.Title = fmt.Sprintf("little space is left on this disk: %d MiB", d.Free/mib)
-		f.Detail = fmt.Sprintf("of whoever said more than %d things while this node was away nothing is fetched until there is room", crowdedOps)
-		f.Hint = fmt.Sprintf("free some space: below %d MiB little is fetched, below %d nothing is written", store.LowSpaceBytes/mib, store.MinSpaceBytes/mib)
+		return api.NewFinding(api.FoundDiskIsLow, d.Free/mib, crowdedOps, store.LowSpaceBytes/mib, store.MinSpaceBytes/mib)
 	case store.DiskSlow:
-		f.Level = "warning"
-		f.Title = fmt.Sprintf("this disk is slow: a write took %v", d.Took.Round(100*time.Millisecond))
-		f.Hint = "see what else uses it, or whether it fails"
-	default:
-		f.Level, f.Title = "ok", "there is space on this disk"
+		return api.NewFinding(api.FoundDiskIsSlow, d.Took.Round(100*time.Millisecond))
 	}
-	return f
+	return api.NewFinding(api.FoundDiskHasRoom)
 }
 
 // diskWatch notices when the disk stands differently than before.

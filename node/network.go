@@ -3,7 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -177,19 +176,17 @@ func (n *Node) networkChanged() {
 }
 
 // networkFindings is what doctor says of it.
-func (n *Node) networkFindings(ctx context.Context, add func(check, level, title, hint string)) error {
+func (n *Node) networkFindings(ctx context.Context) ([]api.Finding, error) {
 	now, err := n.Network(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	out := []api.Finding{api.NewFinding(api.FoundNetworkStands, len(now.Addrs), now.Peers, "reach_"+now.Reachability, "nat_"+now.NAT, n.places())}
 	if len(now.Addrs) == 0 && now.Relay != api.RelayOnly {
-		add("network", "error", "this node listens nowhere", "check --listen")
-	} else {
-		add("network", "ok", fmt.Sprintf("told at %d addresses, linked to %d peers, from outside %s, NAT %s, a place at %d relays",
-			len(now.Addrs), now.Peers, now.Reachability, now.NAT, n.places()), "")
+		out[0] = api.NewFinding(api.FoundListensNowhere)
 	}
 	for _, a := range now.Advice {
-		add("network", "warning", a.Text, "run \"mutuals network\" for what was tried")
+		out = append(out, api.AdviceFinding(a.Code))
 	}
-	return nil
+	return out, nil
 }

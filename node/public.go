@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -38,12 +37,12 @@ func (n *Node) publicFinding() (f api.Finding, ok bool) {
 	if err != nil || !n.cfg.Harbor && r.Service != api.On {
 		return f, false
 	}
-	as := "a harbor"
+	as := "harbor"
 	switch {
 	case r.Service == api.On && n.cfg.Harbor:
-		as = "a harbor and a relay"
+		as = "harbor_relay"
 	case r.Service == api.On:
-		as = "a relay"
+		as = "relay"
 	}
 	return publicWords(as, r.Relay, n.reachability(), n.mesh.Addrs()), true
 }
@@ -52,24 +51,16 @@ func (n *Node) publicFinding() (f api.Finding, ok bool) {
 // it is an error: a harbor on the local network, or behind a relay, is one to
 // whom that is enough.
 func publicWords(as, relay, reachability string, addrs []string) api.Finding {
-	f := api.Finding{Check: "public", Level: "warning"}
 	public := slices.IndexFunc(addrs, func(a string) bool { return reachWord(a) == "public" })
 	switch {
 	case relay == api.RelayOnly:
-		f.Title = fmt.Sprintf("this node is %s, and others come to it by relays only", as)
-		f.Hint = "start it with --relay auto or off"
+		return api.NewFinding(api.FoundPublicByRelay, as)
 	case reachability == api.Private:
-		f.Title = fmt.Sprintf("this node is %s, and others who tried could not dial it: its port is closed", as)
-		f.Hint = "open the ports of --listen, UDP and TCP, in the machine's firewall, the provider's and on the router"
+		return api.NewFinding(api.FoundPublicClosed, as)
 	case public < 0:
-		f.Title = fmt.Sprintf("this node is %s, and has no public address", as)
-		f.Detail = "others find it at " + strings.Join(addrs, ", ")
-		f.Hint = "run it where it has a public address, or forward a fixed port (--listen) on the router; in a container use the host's network"
+		return api.NewFinding(api.FoundPublicNoAddress, as, strings.Join(addrs, ", "))
 	case reachability == api.Unguessed:
-		f.Title = fmt.Sprintf("this node is %s at %s; nobody has tried yet whether others can dial it", as, addrs[public])
-		f.Hint = "look again when somebody was linked to it for a minute"
-	default:
-		f.Level, f.Title = "ok", fmt.Sprintf("this node is %s, and others dial it at %s", as, addrs[public])
+		return api.NewFinding(api.FoundPublicUntried, as, addrs[public])
 	}
-	return f
+	return api.NewFinding(api.FoundPublicReached, as, addrs[public])
 }

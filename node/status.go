@@ -66,40 +66,41 @@ func jsonOf(v any) json.RawMessage {
 // Doctor looks at what commonly goes wrong.
 func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 	var out []api.Finding
-	add := func(check, level, title, hint string) {
-		out = append(out, api.Finding{Check: check, Level: level, Title: title, Hint: hint})
-	}
-	add("keys", "warning", "the keys of this device are protected by the file permission only",
-		"keep this home on an encrypted disk")
+	add := func(code api.FindingCode, args ...any) { out = append(out, api.NewFinding(code, args...)) }
+	add(api.FoundKeysUnsealed)
 	if words, err := n.ConfirmWords(ctx, false); err == nil && !words.Confirmed {
-		add("words", "warning", "the 24 words were not written down yet", "run \"mutuals id words\" and keep them on paper")
+		add(api.FoundWordsMissing)
 	} else {
-		add("words", "ok", "the 24 words were written down", "")
+		add(api.FoundWordsKept)
 	}
 	out = append(out, diskFinding(n.store.Disk()))
-	if err := n.networkFindings(ctx, add); err != nil {
+	network, err := n.networkFindings(ctx)
+	if err != nil {
 		return nil, err
 	}
+	out = append(out, network...)
 	if f, ok := n.publicFinding(); ok {
 		out = append(out, f)
 	}
 	if n.ended() {
-		add("device", "error", "this device was revoked by its account: it reads what it has and writes nothing",
-			"delete this home, and link the machine anew, or take the account up from its words in a new one")
+		add(api.FoundDeviceEnded)
 	}
 	if n.cloned() {
-		out = append(out, cloneFinding())
+		add(api.FoundHomeCopied)
 	}
 	if said := len(n.people.list((*person).said)); said > 0 && n.restored.unconfirmed() {
-		add("restore", "warning", fmt.Sprintf("this device was made from the words; others say that you follow %d people, which was not confirmed", said),
-			"run \"mutuals follows\", then \"mutuals follows --confirm\"")
+		add(api.FoundFollowsUnsure, said)
 	}
 	out = append(out, clockFinding(n.clocks.compare(n.nowMs())))
-	if out := n.mesh.ShutOut(); len(out) > 0 {
-		add("peers", "warning", shutOutTitle(len(out), n.shutOutNames(out)), "if it is somebody you know, their copy may be too old or broken: ask them to update it")
+	if shut := n.mesh.ShutOut(); len(shut) > 0 {
+		if names := n.shutOutNames(shut); len(names) > 0 {
+			add(api.FoundPeersShutOut, len(shut), strings.Join(names, ", "))
+		} else {
+			add(api.FoundStrangersShutOut, len(shut))
+		}
 	}
 	if lost := n.stats.dropped.Load(); lost > 0 {
-		add("gossip", "warning", fmt.Sprintf("%d arrivals overflowed and were fetched by sync instead", lost), "")
+		add(api.FoundGossipOverflowed, lost)
 	}
 	return out, nil
 }
@@ -115,14 +116,6 @@ func (n *Node) shutOutNames(out []mesh.ShutOut) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func shutOutTitle(peers int, names []string) string {
-	title := fmt.Sprintf("%d peers sent what no honest peer sends, and are shut out for a while", peers)
-	if len(names) > 0 {
-		title += ": " + strings.Join(names, ", ")
-	}
-	return title
 }
 
 // inspectPasscode says what a passcode says of itself; unverified.

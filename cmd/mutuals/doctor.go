@@ -23,13 +23,18 @@ func newDoctor(c *cli) *cobra.Command {
 				return err
 			}
 			err = showList(c, findings, func(all []api.Finding) {
+				next := "next: "
+				if c.lang == api.Chinese {
+					next = "下一步："
+				}
 				for _, f := range all {
+					f = f.In(c.lang)
 					c.say("%-8s%s", f.Level, oneLine(f.Title))
 					if f.Detail != "" {
 						c.say("        %s", oneLine(f.Detail))
 					}
 					if f.Hint != "" && f.Level != "ok" {
-						c.say("        next: %s", oneLine(f.Hint))
+						c.say("        %s%s", next, oneLine(f.Hint))
 					}
 				}
 			})
@@ -38,7 +43,11 @@ func newDoctor(c *cli) *cobra.Command {
 			}
 			for _, f := range findings {
 				if f.Level == "error" {
-					return &failure{api.ExitFailure, f.Hint, errors.New("the doctor found something wrong: " + f.Title)}
+					f, found := f.In(c.lang), "the doctor found something wrong: "
+					if c.lang == api.Chinese {
+						found = "检查发现问题："
+					}
+					return &failure{api.ExitFailure, f.Hint, errors.New(found + f.Title)}
 				}
 			}
 			return nil

@@ -92,15 +92,6 @@ type Peer struct {
 	Faults    int            `json:"faults,omitempty" doc:"what it sent in the last hour that no honest peer sends; who goes on is shut out for a while"`
 }
 
-// Finding is one line of doctor.
-type Finding struct {
-	Check  string `json:"check" doc:"what was looked at, one word"`
-	Level  string `json:"level" enum:"ok,warning,error"`
-	Title  string `json:"title"`
-	Detail string `json:"detail,omitempty"`
-	Hint   string `json:"hint,omitempty" doc:"the one next action"`
-}
-
 // Shutdown is the answer to a request to stop: the daemon stops after it.
 type Shutdown struct {
 	Stopping bool `json:"stopping"`
