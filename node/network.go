@@ -49,6 +49,21 @@ func (n *Node) Network(context.Context) (api.Network, error) {
 	return out, nil
 }
 
+// probeTime bounds Probe: what answers at all answers in less.
+const probeTime = 10 * time.Second
+
+// Probe dials all of the groups that are not linked, now, and says how the node
+// stands when each was tried.
+func (n *Node) Probe(ctx context.Context) (api.Network, error) {
+	try, done := context.WithTimeout(ctx, probeTime)
+	defer done()
+	n.mesh.TryAll(try)
+	if err := ctx.Err(); err != nil {
+		return api.Network{}, err
+	}
+	return n.Network(ctx)
+}
+
 func (n *Node) directory() api.Directory {
 	d, s := n.mesh.Directory(), n.mesh.Stats()
 	return api.Directory{Keeper: d.Serving, Servers: d.Servers, Listed: int(s.Listed), Refused: int(s.Undialled)}

@@ -12,25 +12,34 @@ import (
 )
 
 func newNetwork(c *cli) *cobra.Command {
-	return &cobra.Command{
+	probe := false
+	cmd := &cobra.Command{
 		Use:   "network",
 		Short: "How this node is reached, whom it reaches and how, and what failed",
 		Long: `How this node is reached from outside (others try it), what its router does, which
 relays have a place for it, and of each group who is linked by what way, who is
-being dialled and why that failed last. What you can do about it stands below.`,
+being dialled and why that failed last. What you can do about it stands below.
+With --probe everybody who is not linked is dialled at once, and you see how that went.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			now, err := client.Network(cmd.Context())
+			ask := client.Network
+			if probe {
+				c.note("%s", c.inWords("trying everybody; this takes up to 10 seconds…", "正在逐一尝试，最多 10 秒……"))
+				ask = client.Probe
+			}
+			now, err := ask(cmd.Context())
 			if err != nil {
 				return err
 			}
 			return show(c, now, c.tellNetwork)
 		},
 	}
+	cmd.Flags().BoolVar(&probe, "probe", false, "dial everybody who is not linked now, and wait for it")
+	return cmd
 }
 
 func (c *cli) tellNetwork(now api.Network) {

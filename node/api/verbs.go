@@ -47,6 +47,12 @@ func (c *Client) Network(ctx context.Context) (Network, error) {
 	return get[Network](ctx, c, "/network")
 }
 
+// Probe: POST network/probe.
+func (c *Client) Probe(ctx context.Context) (out Network, err error) {
+	err = c.Do(ctx, Call{Method: http.MethodPost, Path: "/network/probe", Out: &out})
+	return out, err
+}
+
 // Peers: GET peers.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) { return list[Peer](ctx, c, "/peers") }
 

@@ -22,8 +22,9 @@ type redial struct {
 	mu     sync.Mutex
 	closed bool
 	kept   map[wire.PeerKey]*keeper
-	spread time.Time // when one peer's return last made us try all
-	alone  time.Time // since when nobody at all is linked; zero: somebody is, or never was
+	spread time.Time     // when one peer's return last made us try all
+	alone  time.Time     // since when nobody at all is linked; zero: somebody is, or never was
+	turn   chan struct{} // closed, and made anew, when a dial ended or a peer came
 }
 
 // keeper holds the link to one peer.
@@ -84,7 +85,15 @@ func whyNot(err error) string {
 	return strings.Join(out, "; ")
 }
 
-func newRedial(m *Mesh) *redial { return &redial{m: m, kept: map[wire.PeerKey]*keeper{}} }
+func newRedial(m *Mesh) *redial {
+	return &redial{m: m, kept: map[wire.PeerKey]*keeper{}, turn: make(chan struct{})}
+}
+
+// turned tells who waits that a dial ended or a peer came; r.mu is held.
+func (r *redial) turned() {
+	close(r.turn)
+	r.turn = make(chan struct{})
+}
 
 // Keep holds a link to peer open until Forget: it dials at once, and again,
 // with a growing and jittered wait between 0.5 s and 2 minutes, whenever there
@@ -110,6 +119,26 @@ func (m *Mesh) Forget(peer wire.PeerKey) {
 // RedialAll dials every kept peer that is not linked, now: for a caller that
 // knows the machine woke up.
 func (m *Mesh) RedialAll() { m.redial.wakeAll() }
+
+// TryAll is RedialAll that returns when each kept peer is linked or was tried,
+// or ctx has ended.
+func (m *Mesh) TryAll(ctx context.Context) {
+	began := time.Now()
+	m.RedialAll()
+	for {
+		m.redial.mu.Lock()
+		turn := m.redial.turn
+		m.redial.mu.Unlock()
+		if !slices.ContainsFunc(m.Tries(), func(t Try) bool { return t.At.Before(began) }) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-turn:
+		}
+	}
+}
 
 func (r *redial) keep(peer wire.PeerKey, addrs func() []string) {
 	if addrs == nil {
@@ -162,6 +191,9 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 		cancel()
 		if err == nil {
 			wait = redialFirst
+			r.mu.Lock()
+			r.turned()
+			r.mu.Unlock()
 			continue // a lost link nudges
 		}
 		if ctx.Err() != nil {
@@ -172,6 +204,7 @@ func (r *redial) hold(ctx context.Context, k *keeper) {
 		now, next := time.Now(), pause/2+rand.N(pause/2+1)
 		r.mu.Lock()
 		k.last = Try{At: now, Next: now.Add(next), Why: whyNot(err)}
+		r.turned()
 		r.mu.Unlock()
 		if r.m.cfg.OnAbsent != nil {
 			r.m.cfg.OnAbsent(k.peer)
@@ -247,6 +280,7 @@ func (r *redial) connected(peer wire.PeerKey) {
 	if k := r.kept[peer]; k != nil {
 		k.push(true)
 	}
+	r.turned()
 	now := time.Now()
 	if now.Sub(r.spread) < spreadEvery {
 		return

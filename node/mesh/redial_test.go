@@ -1,9 +1,13 @@
 package mesh
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"mutuals/identity/wire"
 )
@@ -119,4 +123,31 @@ func TestMDNSIsNotNeeded(t *testing.T) {
 	if len(a.Addrs()) == 0 {
 		t.Error("no addresses")
 	}
+}
+
+// Who asks for it waits until everybody was tried, and sees why it failed; a
+// peer that came meanwhile needs no try.
+func TestTryAll(t *testing.T) {
+	a, here, gone := start(t, nil), start(t, nil), start(t, nil)
+	// A closed port of TCP refuses at once; of QUIC's nobody tells.
+	dead := slices.DeleteFunc(gone.Addrs(), func(a string) bool { return !strings.Contains(a, "/tcp/") })
+	gone.Close()
+	a.Keep(here.Self(), here.Addrs)
+	a.Keep(gone.Self(), func() []string { return dead })
+	began := time.Now()
+	a.TryAll(t.Context())
+	if !a.Connected(here.Self()) {
+		t.Error("who is here is not linked")
+	}
+	tries := a.Tries()
+	if len(tries) != 1 || tries[0].Peer != gone.Self() || tries[0].At.Before(began) || tries[0].Why == "" {
+		t.Errorf("%+v", tries)
+	}
+	a.Forget(gone.Self())
+	a.TryAll(t.Context()) // nobody to wait for
+
+	ended, end := context.WithCancel(t.Context())
+	end()
+	a.Keep(gone.Self(), func() []string { <-t.Context().Done(); return nil }) // a try without end
+	a.TryAll(ended)
 }

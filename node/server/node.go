@@ -18,6 +18,7 @@ type Node interface {
 	Status(ctx context.Context) api.Status
 	Peers(ctx context.Context) ([]api.Peer, error)
 	Network(ctx context.Context) (api.Network, error)
+	Probe(ctx context.Context) (api.Network, error)
 	// Metrics gives what can be measured, as of when it is gathered; no label
 	// names anybody.
 	Metrics() prometheus.Gatherer

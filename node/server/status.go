@@ -29,6 +29,10 @@ func (s *Server) statusVerbs() {
 		func(ctx context.Context, _ *none) (*body[api.Network], error) {
 			return reply(s.node.Network(ctx))
 		})
+	handle(s, verb{method: "POST", path: "/network/probe", id: "probe", doc: "Dial all of the groups that are not linked, now; answers how the node stands when each was tried, after 10 s at most"},
+		func(ctx context.Context, _ *none) (*body[api.Network], error) {
+			return reply(s.node.Probe(ctx))
+		})
 	handle(s, verb{method: "GET", path: "/peers", id: "peers", doc: "Connected peers"},
 		func(ctx context.Context, _ *none) (*body[api.List[api.Peer]], error) {
 			return replyList(s.node.Peers(ctx))
