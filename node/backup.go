@@ -245,7 +245,7 @@ func (n *Node) writeBackup(ctx context.Context, t *task, to io.Writer) (made api
 				return err
 			}
 			for _, h := range heads {
-				total += int(h.Seq - min(h.Floor, h.Seq))
+				total += int(h.Kept())
 			}
 		}
 		t.set(func(k *api.Task) { k.Progress = api.Progress{Total: total, Unit: "operations"} })

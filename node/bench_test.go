@@ -48,6 +48,7 @@ func benchCatchUp(b *testing.B, missed int) {
 			})
 			return got == head.Seq && older == 0
 		})
+		ok(b, bo.store.Sync(b.Context()))
 		wall, cpu = wall+time.Since(wallBefore), cpu+processorTime(b)-cpuBefore
 	}
 	ops := float64(b.N * missed)

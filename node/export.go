@@ -143,7 +143,7 @@ func (e *exporter) write(ctx context.Context, tx *store.Tx, t *task) error {
 	}
 	total := 0
 	for _, h := range heads {
-		total += int(h.Seq - min(h.Floor, h.Seq))
+		total += int(h.Kept())
 	}
 	count := func() {
 		t.set(func(k *api.Task) { k.Progress = api.Progress{Done: e.lines, Total: max(total, e.lines), Unit: "lines"} })

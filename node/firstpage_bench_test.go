@@ -15,7 +15,7 @@ var pageMessages = flag.Int("page-messages", 10_000, "how many messages the grou
 
 // BenchmarkFirstPage is C2: a newcomer to a group of 100 that said much, from the
 // moment it counts itself in until the newest page of 50 is in its timeline,
-// decrypted, synced and the same as the sponsor's. Beside it, from the same
+// decrypted and the same as the sponsor's. Beside it, from the same
 // sponsor to the same newcomer: a stream opened, hello and vector, and 50
 // operations asked for and read. With -fill-home the group is that of TestFillHome.
 func BenchmarkFirstPage(b *testing.B) {

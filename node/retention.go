@@ -177,29 +177,19 @@ func (r *room) prune(c *commit) error {
 		names[ref.Op] = true
 	}
 	for at, head := range r.heads {
-		from, to := r.bodies.dropped[at.inc]+1, head.Seq
-		if hole := r.olders[at]; hole != nil {
-			from = max(from, hole.above.Seq) // what is below is looked at when it came
-		}
+		to := head.Seq
 		if at.inc == r.me && r.onlyHere(r.view.Load()) > 0 {
 			to = min(to, r.safety(r.view.Load()).elsewhere[groups.Content])
 		}
-		if at.chain != groups.Content || from > to {
+		if at.chain != groups.Content {
 			continue
 		}
-		ops, err := r.heldFrom(at, from, min(to, from+uint64(left)-1))
-		if err != nil {
-			return err
-		}
-		for _, op := range ops {
-			if op.HLC >= before {
-				break
+		for _, part := range r.parts(at, span{r.bodies.dropped[at.inc] + 1, to}) {
+			looked, err := r.pruneChain(c, at, part, before, left, names)
+			if err != nil {
+				return err
 			}
-			left--
-			r.bodies.dropped[at.inc] = op.Seq
-			if !names[op.ID] {
-				r.dropBody(c, op)
-			}
+			left -= looked
 		}
 		if left <= 0 {
 			c.then(func() { r.tell(r.prune) })
@@ -211,6 +201,43 @@ func (r *room) prune(c *commit) error {
 		r.recount = true
 	}
 	return nil
+}
+
+// parts is what is here of a run of a chain: two of them, if there is a hole in it.
+func (r *room) parts(at chainOf, of span) (out []span) {
+	list := []span{of}
+	if hole := r.olders[at]; hole != nil {
+		list = []span{{of.from, min(of.to, hole.base)}, {max(of.from, hole.above.Seq), of.to}}
+	}
+	for _, s := range list {
+		if s.from <= s.to {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pruneChain drops what is too old of a run of a chain, most at once, oldest
+// first; it returns how many it found to be so.
+func (r *room) pruneChain(c *commit, at chainOf, part span, before uint64, most int, names map[wire.OpID]bool) (looked int, err error) {
+	if most <= 0 {
+		return 0, nil
+	}
+	ops, err := r.heldFrom(at, part.from, min(part.to, part.from+uint64(most)-1))
+	if err != nil {
+		return 0, err
+	}
+	for _, op := range ops {
+		if op.HLC >= before {
+			break
+		}
+		looked++
+		r.bodies.dropped[at.inc] = op.Seq
+		if op.Whole() && !names[op.ID] { // what filled a hole has others above it that went before
+			r.dropBody(c, op)
+		}
+	}
+	return looked, nil
 }
 
 // dropBody takes out of the disk what was said in a message; its place in its

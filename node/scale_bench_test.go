@@ -72,6 +72,7 @@ func benchAway(b *testing.B, missed int) {
 		b.StartTimer()
 		bo = startNode(b, home, "Bo", nil)
 		within(b, bo, patience, "all that was missed", func() bool { return hasAll(b, bo, g, far) })
+		ok(b, bo.store.Sync(b.Context())) // what others said is shown before it is
 		wall, cpu = wall+time.Since(wallBefore), cpu+processorTime(b)-cpuBefore
 	}
 	ops := float64(b.N * missed)

@@ -293,6 +293,14 @@ type Head struct {
 	Base uint64
 }
 
+// Kept is how many operations of the chain are here, if it did not fork.
+func (h Head) Kept() uint64 {
+	if h.Seq == 0 {
+		return 0
+	}
+	return h.Seq - max(h.Floor, 1) + 1 + h.Base
+}
+
 // HeadRow is the head of one chain of a group.
 type HeadRow struct {
 	Inc   W.OpID
