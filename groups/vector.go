@@ -160,6 +160,9 @@ func missingOfChain(mine, theirs Vector) (Want, bool) {
 		w.From = floor
 		return w, true
 	}
+	if len(mine) == 1 && len(theirs) == 1 && mine[0].Seq == theirs[0].Seq && mine[0].Head == theirs[0].Head {
+		return w, false // of most chains: members are mostly of one mind
+	}
 	isIn := func(v Vector, e VectorEntry) bool {
 		return slices.ContainsFunc(v, func(o VectorEntry) bool { return o.Seq == e.Seq && o.Head == e.Head })
 	}

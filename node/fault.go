@@ -27,9 +27,9 @@ func (r *room) moveHead(op *groups.Op) {
 		if old.Seq > 0 && old.Head != groups.HeadOf(op.ID) {
 			others = append(others, old)
 		}
-		r.branches[at] = others
+		r.branches[at] = others // the head that follows makes it show
 	}
-	r.heads[at] = groups.VectorEntry{Inc: at.inc, Chain: uint64(op.Chain), Seq: op.Seq, Head: groups.HeadOf(op.ID), Floor: old.Floor}
+	r.setHead(at, groups.VectorEntry{Inc: at.inc, Chain: uint64(op.Chain), Seq: op.Seq, Head: groups.HeadOf(op.ID), Floor: old.Floor})
 }
 
 // meetFork looks at an operation that stands where another of its chain is

@@ -389,9 +389,24 @@ type chainOf struct {
 	chain groups.ChainKind
 }
 
-// vectorNow is what this device has written, and holds once it is synced; on the
-// room's goroutine.
+// setHead and dropHead change how far this device has a chain.
+func (r *room) setHead(at chainOf, e groups.VectorEntry) {
+	r.heads[at] = e
+	r.holding = nil
+}
+
+func (r *room) dropHead(at chainOf) {
+	delete(r.heads, at)
+	r.holding = nil
+}
+
+// vectorNow is what this device has written, and holds once it is synced; it is
+// not to be changed. On the room's goroutine, where it is asked for at each report
+// and each question of each linked member, and changes seldom between them.
 func (r *room) vectorNow() groups.Vector {
+	if r.holding != nil {
+		return r.holding
+	}
 	v := make(groups.Vector, 0, len(r.heads))
 	for _, e := range r.heads {
 		v = append(v, e)
@@ -399,7 +414,8 @@ func (r *room) vectorNow() groups.Vector {
 	for _, others := range r.branches {
 		v = append(v, others...)
 	}
-	return v.Sort()
+	r.holding = v.Sort()
+	return r.holding
 }
 
 // pulled is told after everything a peer had was fetched.

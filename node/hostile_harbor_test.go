@@ -128,7 +128,7 @@ func TestLyingHarbor(t *testing.T) {
 		for at, head := range r.heads {
 			if at.chain == groups.Content {
 				head.Seq = 1
-				r.heads[at] = head
+				r.setHead(at, head)
 			}
 		}
 	})

@@ -24,6 +24,13 @@ const (
 	// pullRetry is how long after a failed pull the next is tried while the
 	// peer stays connected.
 	pullRetry = 2 * time.Second
+	// pullsAtOnce is how many linked members are asked at once. Who comes back to a
+	// large group gets some twenty links in a moment, all of whom have what it
+	// lacks: asked together, each would say all that it has (75 KB in a group of
+	// 500); after the first few, digests are equal. turnWait is how long the others
+	// wait for them, of whom some may be slow, or gone without a word.
+	pullsAtOnce = 3
+	turnWait    = 500 * time.Millisecond
 	// resync and resyncMost bound how long a member is not asked though it said
 	// nothing: what it said may have been lost with a stream. Between them it is
 	// as long as the group was silent, and a quarter more or less, so that not
@@ -154,7 +161,9 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		case <-l.ask:
 		case <-time.After(r.resyncWait(began)):
 		}
+		leave := r.turnToPull(ctx)
 		err := r.pull(ctx, l.peer)
+		leave()
 		pause := pullPause
 		switch {
 		case errors.Is(err, errCrowded):
@@ -174,6 +183,20 @@ func (r *room) keepPulling(ctx context.Context, l *link) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// turnToPull waits for one of a few places from which members are asked, for
+// turnWait at most; leave gives it up.
+func (r *room) turnToPull(ctx context.Context) (leave func()) {
+	wait := time.NewTimer(turnWait)
+	defer wait.Stop()
+	select {
+	case r.pulls <- struct{}{}:
+		return func() { <-r.pulls }
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return func() {}
 }
 
 // hearTeller reads what a member tells unasked. The first have names the

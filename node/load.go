@@ -24,9 +24,9 @@ func (n *Node) newRoom(group wire.GroupID) *room {
 	return &room{
 		n: n, group: group, log: n.log.With("group", group.Short()),
 		calls: make(chan func()), words: make(chan word), later: later{bell: make(chan struct{}, 1)}, arrivals: make(chan *arrival, arrivalQueue), receipts: make(chan *reader, maxReceipts), done: make(chan struct{}),
-		keysAsked: make(chan struct{}, 1),
-		self:      selfcheck{ready: make(chan struct{})},
-		links:     map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
+		keysAsked: make(chan struct{}, 1), pulls: make(chan struct{}, pullsAtOnce),
+		self:  selfcheck{ready: make(chan struct{})},
+		links: map[wire.PeerKey]*link{}, topics: map[[32]byte]*topic{}, refused: map[refusal]bool{}, held: newHeld(),
 	}
 }
 
@@ -37,6 +37,7 @@ func (r *room) load() error {
 	r.parked = parking{}
 	r.heads = map[chainOf]groups.VectorEntry{}
 	r.branches = map[chainOf]groups.Vector{}
+	r.holding = nil
 	r.strays = map[wire.OpID]bool{}
 	r.forks, r.below = map[wire.OpID]*fork{}, map[chainOf]uint64{}
 	r.upward = map[chainOf]bool{}
@@ -74,7 +75,7 @@ func (r *room) load() error {
 		for _, h := range heads {
 			// Of control chains the disk names one head; below, all are found.
 			if groups.ChainKind(h.Chain) != groups.Control {
-				r.heads[chainOf{h.Inc, groups.ChainKind(h.Chain)}] = groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor}
+				r.setHead(chainOf{h.Inc, groups.ChainKind(h.Chain)}, groups.VectorEntry{Inc: h.Inc, Chain: uint64(h.Chain), Seq: h.Seq, Head: groups.HeadOf(h.ID), Floor: h.Floor})
 				r.g.Restore(h.Inc, groups.ChainKind(h.Chain), h.Seq, h.ID)
 			}
 		}

@@ -468,7 +468,7 @@ func (r *room) dropOp(c *commit, op *groups.Op) error {
 	at := chainOf{op.IncID(), groups.Content}
 	head := r.heads[at]
 	head.Floor = op.Seq + 1
-	r.heads[at] = head
+	r.setHead(at, head)
 	r.weigh(-len(op.Frame()))
 	c.dirty = true
 	id, ok := r.chainHead(at)

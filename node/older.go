@@ -103,16 +103,16 @@ func (r *room) takeTail(c *commit, from wire.PeerKey, first *groups.Op) bool {
 	_, id, _ := r.g.ChainHead(at.inc, at.chain)
 	r.olders[at] = hole
 	r.g.Restore(at.inc, at.chain, first.Seq-1, prev)
-	r.heads[at] = groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: first.Seq - 1, Head: groups.HeadOf(prev), Floor: first.Seq}
+	r.setHead(at, groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: first.Seq - 1, Head: groups.HeadOf(prev), Floor: first.Seq})
 	if v := r.judge(c, from, first, true); v == groups.Accept || v == groups.Void {
 		return true
 	}
 	// From the future, say.
 	r.upward[at] = true
 	delete(r.olders, at)
-	delete(r.heads, at)
+	r.dropHead(at)
 	if had {
-		r.heads[at] = before
+		r.setHead(at, before)
 	}
 	r.g.Restore(at.inc, at.chain, before.Seq, id)
 	return false
@@ -162,7 +162,7 @@ func (r *room) takeOlder(c *commit, op *groups.Op) {
 	at := chainOf{op.IncID(), op.Chain}
 	head := r.heads[at]
 	head.Floor = op.Seq
-	r.heads[at] = head
+	r.setHead(at, head)
 	c.taken = append(c.taken, op)
 	c.dirty = true
 	r.noteHead(c, at)
@@ -190,7 +190,7 @@ func (r *room) closeHole(c *commit, at chainOf) {
 	delete(r.olders, at)
 	head := r.heads[at]
 	head.Floor = 1
-	r.heads[at] = head
+	r.setHead(at, head)
 	r.noteHead(c, at)
 	r.haveDue = true // that all is here now is worth telling
 }
@@ -240,7 +240,7 @@ func (r *room) dropHole(c *commit, at chainOf) error {
 	delete(c.heads, at)
 	if hole.base == 0 {
 		r.g.Restore(at.inc, at.chain, 0, wire.OpID{})
-		delete(r.heads, at)
+		r.dropHead(at)
 		c.row(func(tx *store.Tx) error { return tx.DeleteHead(r.group, at.inc, uint8(at.chain)) })
 		return nil
 	}
@@ -252,7 +252,7 @@ func (r *room) dropHole(c *commit, at chainOf) error {
 		return fmt.Errorf("%w: operation %d of inc %s is not there", store.ErrDamaged, hole.base, at.inc.Short())
 	}
 	r.g.Restore(at.inc, at.chain, hole.base, ops[0].ID)
-	r.heads[at] = groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: hole.base, Head: groups.HeadOf(ops[0].ID), Floor: 1}
+	r.setHead(at, groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: hole.base, Head: groups.HeadOf(ops[0].ID), Floor: 1})
 	r.noteHead(c, at)
 	return nil
 }

@@ -42,6 +42,7 @@ type room struct {
 	history  atomic.Pointer[task] // while what was said before a join arrives
 
 	keysAsked chan struct{} // capacity one: a member is being asked for keys
+	pulls     chan struct{} // capacity pullsAtOnce: members are being asked for what they have
 
 	// owned by run
 	g          *groups.Log
@@ -60,6 +61,7 @@ type room struct {
 	sharedAt   time.Time // when an own admission was given an epoch of its own
 	heads      map[chainOf]groups.VectorEntry
 	branches   map[chainOf]groups.Vector // other heads of forked control chains
+	holding    groups.Vector             // all these in order, as last asked for; nil once they changed
 	forks      map[wire.OpID]*fork       // contradictions to be proved, by inc
 	below      map[chainOf]uint64        // where to ask again: what came builds on another branch
 	olders     map[chainOf]*older        // chains whose newest came first, and what they lack below

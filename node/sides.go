@@ -94,10 +94,10 @@ func (r *room) letGo(c *commit, at chainOf, from uint64) error {
 			return err
 		}
 	} else if from == 1 {
-		delete(r.heads, at)
+		r.dropHead(at)
 		c.row(func(tx *store.Tx) error { return tx.DeleteHead(r.group, at.inc, uint8(at.chain)) })
 	} else {
-		r.heads[at] = groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: from - 1, Head: groups.HeadOf(below), Floor: head.Floor}
+		r.setHead(at, groups.VectorEntry{Inc: at.inc, Chain: uint64(at.chain), Seq: from - 1, Head: groups.HeadOf(below), Floor: head.Floor})
 		c.row(func(tx *store.Tx) error {
 			return tx.PutHead(r.group, at.inc, uint8(at.chain), store.Head{Seq: from - 1, ID: below, Floor: head.Floor, Base: r.baseOf(at)})
 		})

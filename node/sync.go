@@ -94,6 +94,21 @@ func (r *room) pull(ctx context.Context, peer wire.PeerKey) error {
 // key for it is asked for by a KEM key that may be new.
 func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
 	all := groups.Missing(mine, theirs) // control first
+	if len(all) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(theirs, func(e groups.VectorEntry) bool { return e.Floor > 1 }) {
+		all = beforeGaps(all, mine, theirs)
+	}
+	if next := slices.IndexFunc(all, func(w groups.Want) bool { return w.Chain != all[0].Chain }); next > 0 {
+		return all[:next]
+	}
+	return all
+}
+
+// beforeGaps leaves what can be judged: behind a gap, which a harbor makes where it
+// is short of room, nothing can; somebody else has what is missing.
+func beforeGaps(all []groups.Want, mine, theirs groups.Vector) []groups.Want {
 	floors, seqs := map[chainOf]uint64{}, map[chainOf]uint64{}
 	for _, e := range theirs {
 		floors[chainOf{e.Inc, groups.ChainKind(e.Chain)}] = e.Floor
@@ -101,16 +116,10 @@ func (r *room) wants(mine, theirs groups.Vector) []groups.Want {
 	for _, e := range mine {
 		seqs[chainOf{e.Inc, groups.ChainKind(e.Chain)}] = e.Seq
 	}
-	// Behind a gap, which a harbor makes where it is short of room, nothing can
-	// be judged: somebody else has what is missing.
-	all = slices.DeleteFunc(all, func(w groups.Want) bool {
+	return slices.DeleteFunc(all, func(w groups.Want) bool {
 		at := chainOf{w.Inc, groups.ChainKind(w.Chain)}
 		return at.chain == groups.Content && floors[at] > seqs[at]+1
 	})
-	if next := slices.IndexFunc(all, func(w groups.Want) bool { return w.Chain != all[0].Chain }); next > 0 {
-		return all[:next]
-	}
-	return all
 }
 
 const (
@@ -612,7 +621,7 @@ func (r *room) vector(ctx context.Context) (v groups.Vector, err error) {
 // lackingNow is what this device holds, as far as it asks by it: a chain that
 // came on another branch is asked for again from where the two part.
 func (r *room) lackingNow() groups.Vector {
-	v := r.vectorNow()
+	v := slices.Clone(r.vectorNow())
 	for i, e := range v {
 		if seq := r.below[chainOf{e.Inc, groups.ChainKind(e.Chain)}]; seq > 0 && seq <= e.Seq {
 			v[i].Seq, v[i].Head = seq-1, [16]byte{}

@@ -3,6 +3,8 @@ package node
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mutuals/groups"
 	"mutuals/identity/wire"
@@ -42,6 +44,35 @@ func TestKeysByTurns(t *testing.T) {
 	if err := <-asked; err != nil {
 		t.Errorf("somebody was asked for a key that had come: %v", err)
 	}
+}
+
+// Of the members that are linked a few are asked at once what they have. The
+// others wait until one of those has answered, and not for long if none does.
+func TestPullsByTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &room{pulls: make(chan struct{}, pullsAtOnce)}
+		var leave []func()
+		for range pullsAtOnce {
+			leave = append(leave, r.turnToPull(t.Context()))
+		}
+		began := time.Now()
+		r.turnToPull(t.Context())() // all of them are slow
+		if waited := time.Since(began); waited != turnWait {
+			t.Errorf("waited %v for slow members, want %v", waited, turnWait)
+		}
+		began = time.Now()
+		time.AfterFunc(turnWait/4, leave[0])
+		leave[0] = r.turnToPull(t.Context())
+		if waited := time.Since(began); waited != turnWait/4 {
+			t.Errorf("waited %v for a member that had answered after %v", waited, turnWait/4)
+		}
+		for _, l := range leave {
+			l()
+		}
+		if len(r.pulls) != 0 {
+			t.Errorf("%d places are never given up", len(r.pulls))
+		}
+	})
 }
 
 // What a have cannot be behind of is not compared: that must be so whatever
