@@ -11,6 +11,8 @@ SOAKCHECKS ?= 20000
 SOAKTIME   ?= 30m
 # Random histories of groups in make soak: about twenty minutes on two cores.
 HISTORIES  ?= 100000
+# Members of the large group in make soak.
+CROWD      ?= 100
 # Processes killed at random moments in make soak, and a tenth as many power cuts.
 KILLS      ?= 200
 # Pinned and kept out of go.mod: checking the code is no part of the product.
@@ -100,7 +102,7 @@ soak:
 	$(GO) test -count=1 -timeout 0 -v ./groups -run '^TestEveryOrder$$' -everyorder 8
 	$(GO) test -count=1 -timeout 0 -v ./node -run '^(TestKilledAtRandom|TestPowerCut)$$' -kills $(KILLS)
 	$(GO) test -count=1 -timeout 0 -v ./node -run '^TestSiege$$' -siegetime 2m -siegefoes 200
-	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME)
+	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME) -size $(CROWD)
 
 # One deliberate mistake for each numbered rule of groups/SPEC.md; each must be
 # caught by some test. About ten minutes.

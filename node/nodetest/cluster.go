@@ -41,11 +41,12 @@ type Cluster struct {
 	Group  wire.GroupID
 	Said   map[string]*Person // what was said, by whom
 
-	parts [][]*Person // of a network that is cut
-	log   io.Writer
-	dir   string
-	wall  time.Time
-	cpu   time.Duration
+	parts  [][]*Person // of a network that is cut
+	behind *Person     // who was compared last
+	log    io.Writer
+	dir    string
+	wall   time.Time
+	cpu    time.Duration
 }
 
 // Person is somebody with one node.
@@ -64,7 +65,7 @@ type Person struct {
 // It prints the seed and what the story took.
 func Play(t *testing.T, o Options, story func(*Cluster)) {
 	t.Helper()
-	dir := t.TempDir() // outside the bubble: it outlives what is inside
+	dir := homesOf(t) // outside the bubble: it outlives what is inside
 	t.Logf("seed %d", o.Seed)
 	if err := compressOutside(filepath.Join(dir, "outside")); err != nil {
 		t.Fatal(err)

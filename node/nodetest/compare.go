@@ -51,7 +51,12 @@ func (c *Cluster) Difference() string {
 	if d := c.heardAll(first); d != "" {
 		return people[0].Name + " " + d
 	}
+	// Who differed when it was last looked is likely to differ still.
+	if i := slices.Index(people, c.behind); i > 0 {
+		people[1], people[i] = people[i], people[1]
+	}
 	for _, p := range people[1:] {
+		c.behind = p
 		other, err := c.see(p)
 		if err != nil {
 			return fmt.Sprintf("%s: %v", p.Name, err)

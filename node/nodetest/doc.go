@@ -1,6 +1,6 @@
 // Package nodetest plays groups between whole nodes in one process: each has
-// its own home, a real database on disk, real rooms, sync and gossip, and a
-// real QUIC stack; only the packets between them travel a simulated network
+// its own home (in memory where there is room, homes.go), a real database in it,
+// real rooms, sync and gossip, and a real QUIC stack; only the packets between them travel a simulated network
 // (node/mesh/meshtest), and time is virtual (testing/synctest). Partitions,
 // losses and restarts happen when a test says so. Tests only.
 //

@@ -70,7 +70,7 @@ func TestGroupOfTwenty(t *testing.T) {
 			troubles = troubles[:1]
 		}
 		for _, what := range troubles {
-			cutAndHeal(c, what)
+			cutAndHeal(c, what, c.Members())
 		}
 		c.Logf("%v", c.Tally())
 	})
@@ -93,9 +93,9 @@ func change(c *nodetest.Cluster, what string, here []*nodetest.Person) {
 	}
 }
 
-// cutAndHeal parts a group into halves for a minute, during which the
-// founder's half changes the group, and measures how it becomes whole again.
-func cutAndHeal(c *nodetest.Cluster, what string) {
+// cutAndHeal parts a group into halves for a minute, during which speakers speak
+// and the founder's half changes the group, and measures how it becomes whole again.
+func cutAndHeal(c *nodetest.Cluster, what string, speakers []*nodetest.Person) {
 	people := c.Members()
 	sides := [2][]*nodetest.Person{{people[0]}}
 	for _, i := range c.Rand.Perm(len(people) - 1) {
@@ -106,7 +106,7 @@ func cutAndHeal(c *nodetest.Cluster, what string) {
 		sides[side] = append(sides[side], people[i+1])
 	}
 	c.Cut(sides[0], sides[1])
-	c.Chatter(people, 2, time.Minute, func() { change(c, what, sides[0]) })
+	c.Chatter(speakers, 2, time.Minute, func() { change(c, what, sides[0]) })
 	if c.Difference() == "" {
 		c.T.Error("the cut cut nothing: both halves have everything")
 	}
@@ -135,12 +135,13 @@ func TestChurn(t *testing.T) {
 		}
 		gather(c, size)
 		c.Settle(healing)
-		churn(c, restarts)
+		churn(c, restarts, c.Members())
 	})
 }
 
-// churn restarts nodes at random for a minute, and waits until all is well.
-func churn(c *nodetest.Cluster, restarts int) {
+// churn restarts nodes at random for a minute, while speakers speak, and waits
+// until all is well.
+func churn(c *nodetest.Cluster, restarts int, speakers []*nodetest.Person) {
 	people := c.Members()
 	acts := make([]func(), restarts)
 	for i := range acts {
@@ -157,7 +158,7 @@ func churn(c *nodetest.Cluster, restarts int) {
 			}
 		}
 	}
-	c.Chatter(people, 3, time.Minute, acts...)
+	c.Chatter(speakers, 3, time.Minute, acts...)
 	for _, p := range people {
 		if p.Node == nil {
 			c.Start(p)

@@ -9,7 +9,10 @@ import (
 	"mutuals/node/nodetest"
 )
 
-var size = flag.Int("size", 100, "members of the large group that -soak plays")
+var (
+	size     = flag.Int("size", 100, "members of the large group that -soak plays")
+	speakers = flag.Int("speakers", 20, "how many of a large group's members speak")
+)
 
 // loss is the share of all packets that never arrive, from when a large group
 // has come together until its story is over.
@@ -27,9 +30,17 @@ func TestLargeGroups(t *testing.T) {
 	nodetest.Play(t, options(t, max(*seed, 1)), func(c *nodetest.Cluster) { crowd(c, *size) })
 }
 
-// assemble makes a group of n who come in one at a time, while only the founder
-// is there, and are then all switched on: with everybody on from the first, each
-// join would be work for all.
+// introduction is how long a newcomer has its node on at least before it leaves
+// again: within it, it tells its name and makes a key.
+const introduction = 3 * time.Second
+
+// assemble makes a group of n who come in one at a time, each while only the
+// founder is there, stay until their node says that it is safe to close, and are
+// then all switched on. That is a short cut in when things happen, in nothing
+// else: each has a seat by the same passcode, dialogue and admission as anybody.
+// With everybody on from the first, each join would be work for all; and had they
+// left before they said their names, all would say them at once, to all, when they
+// come back. So when they do, each catches up with those that came after it.
 func assemble(c *nodetest.Cluster, n int) {
 	founder := c.Add("p0")
 	c.Found(founder, n)
@@ -40,6 +51,8 @@ func assemble(c *nodetest.Cluster, n int) {
 		}
 		p := c.Add(fmt.Sprintf("p%d", i+1))
 		c.Join(p, code)
+		time.Sleep(introduction)
+		c.Handed(p)
 		c.Stop(p)
 	}
 	c.Logf("all have joined")
@@ -54,9 +67,17 @@ func crowd(c *nodetest.Cluster, size int) {
 	assemble(c, size)
 	c.Logf("%d gathered in %v", size, time.Since(start))
 	c.Net.Lose(loss)
-	c.Chatter(c.People, 1, 20*time.Second)
+	some := pick(c, *speakers)
+	c.Chatter(some, 2, 20*time.Second)
 	c.Logf("talked; the same for all after %v", c.Settle(healing))
-	cutAndHeal(c, "removal")
-	churn(c, size/4)
+	cutAndHeal(c, "removal", some)
+	churn(c, size/4, some)
 	c.Logf("%d members, %v, order keys equal: %v", size, c.Tally(), !c.T.Failed())
+}
+
+// pick draws n of the members, or fewer if there are not as many.
+func pick(c *nodetest.Cluster, n int) []*nodetest.Person {
+	people := c.Members()
+	c.Rand.Shuffle(len(people), func(i, j int) { people[i], people[j] = people[j], people[i] })
+	return people[:min(n, len(people))]
 }

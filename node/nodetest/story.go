@@ -141,6 +141,18 @@ func (c *Cluster) await(p *Person, task api.Task) {
 	}
 }
 
+// Handed waits until somebody's node says that it may be switched off: what it
+// wrote is on another disk too.
+func (c *Cluster) Handed(p *Person) {
+	c.T.Helper()
+	if took, ok := c.Within(patience, func() bool {
+		g, err := p.Node.Group(c.ctx(), c.Group)
+		return err == nil && g.SafeToClose
+	}); !ok {
+		c.T.Fatalf("%s may not be switched off after %v", p.Name, took)
+	}
+}
+
 func (c *Cluster) seated(p *Person) bool {
 	g, err := p.Node.Group(c.ctx(), c.Group)
 	return err == nil && g.Status == api.MemberSeated
