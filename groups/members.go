@@ -127,6 +127,18 @@ func (s *State) ByPeer(p wire.PeerKey) []IncInfo {
 	return out
 }
 
+// Peers lists the peer keys of an account's live and uncut incarnations, in no
+// order: what Member tells, for who asks often.
+func (s *State) Peers(a wire.AccountID) []wire.PeerKey {
+	var out []wire.PeerKey
+	for _, i := range s.r.of(a).incs {
+		if s.r.live.has(i) && !s.r.stopped(i) {
+			out = append(out, s.r.nodes[i].leaf.PeerKey)
+		}
+	}
+	return out
+}
+
 // Members lists the seated in seat order, the waitlist in its order, then who
 // left or was removed, by admission. Who was never let in validly is not
 // listed.

@@ -31,9 +31,8 @@ type Op struct {
 	HLC     uint64      // ms
 
 	// Control.
-	Kind    Kind
-	Body    any // *GenesisBody, *AdmitBody, …; nil when Update
-	RawBody wire.Raw
+	Kind Kind
+	Body any // *GenesisBody, *AdmitBody, …; nil when Update
 
 	// Content.
 	EID    [32]byte
@@ -270,7 +269,7 @@ func (o *Op) decodeControl(unmarshal func([]byte, any) error) *Refusal {
 		return refuse(ReasonMalformed, "%v", err)
 	}
 	o.Chain, o.Inc, o.Seq, o.Prev, o.Heads, o.HLC = Control, c.Inc, c.Seq, c.Prev, c.Parents, c.HLC
-	o.Kind, o.RawBody = Kind(c.Kind), c.Body
+	o.Kind = Kind(c.Kind)
 	if o.Kind == KindGenesis {
 		if len(c.Inc) != 0 || c.Seq != 0 || len(c.Prev) != 0 || len(c.Parents) != 0 {
 			return refuse(ReasonMalformed, "a genesis that follows something")

@@ -432,7 +432,7 @@ func tellProofs(t testing.TB, add func(name string, b []byte)) {
 	}(), w.NowMs))
 	// The same, with a clock its author's log would not write.
 	dated := func(of string, o *groups.Op, hlc uint64) []byte {
-		core := wire.Marshal(rawControl{V: 1, Inc: o.Inc, Seq: o.Seq, Prev: o.Prev, Parents: o.Heads, HLC: hlc, Kind: uint64(o.Kind), Body: o.RawBody, Ext: wire.Raw{0x40}})
+		core := wire.Marshal(rawControl{V: 1, Inc: o.Inc, Seq: o.Seq, Prev: o.Prev, Parents: o.Heads, HLC: hlc, Kind: uint64(o.Kind), Body: wire.Marshal(o.Body), Ext: wire.Raw{0x40}})
 		sig := wire.Sign(wire.DomainOp, ann.Keys.Op, wire.Context(l.Group()), core)
 		return proof(of, func(p *groups.Proof) {
 			p.Frames[len(p.Frames)-1], p.Admit = slices.Concat(core, sig[:]), wire.Hash(core)

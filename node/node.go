@@ -371,14 +371,10 @@ func (n *Node) devicesOf(a wire.AccountID) []wire.PeerKey {
 		seen[p] = true
 	}
 	for _, r := range n.openRooms() {
-		m, ok := r.view.Load().state.Member(a)
-		if !ok {
-			continue
-		}
-		for _, inc := range m.Incs {
-			if inc.Live && !inc.Cut && !seen[inc.Peer] && inc.Peer != n.dev.peer() {
-				seen[inc.Peer] = true
-				out = append(out, inc.Peer)
+		for _, p := range r.view.Load().state.Peers(a) {
+			if !seen[p] && p != n.dev.peer() {
+				seen[p] = true
+				out = append(out, p)
 			}
 		}
 	}

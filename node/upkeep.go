@@ -28,8 +28,8 @@ const (
 // once there is an epoch, an acknowledgement, a sign of life, a fresh epoch.
 func (r *room) tickGroup() {
 	v := r.view.Load()
-	e, ok := r.sendEpoch()
-	if !v.seated() || !ok || r.mayWrite() != nil {
+	e := v.epoch
+	if !v.seated() || e.Gen == 0 || r.mayWrite() != nil {
 		return
 	}
 	if p := r.n.ownProfile(); p != nil && r.meta.ProfileN < p.Profile.N {
