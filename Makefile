@@ -9,6 +9,9 @@ TESTFLAGS  ?= -timeout 900s
 FUZZTIME   ?= 10s
 SOAKCHECKS ?= 20000
 SOAKTIME   ?= 30m
+# How long a node of a million messages is used in make soak-memory, after a
+# quarter of an hour in which those are written.
+USETIME    ?= 1h
 # Random histories of groups in make soak: about twenty minutes on two cores.
 HISTORIES  ?= 100000
 # Members of the large group in make soak.
@@ -20,7 +23,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION    ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS     = -s -w -X main.version=$(VERSION)
 
-.PHONY: help run demo build test check bench bench-quick bench-rooms test-net test-disks fuzz fuzz-long soak fmt clean mutants
+.PHONY: help run demo build test check bench bench-quick bench-rooms test-net test-disks fuzz fuzz-long soak soak-memory fmt clean mutants
 
 help:
 	@echo 'make run          build and start a node in the foreground (Ctrl-C ends it)'
@@ -35,6 +38,7 @@ help:
 	@echo 'make bench-rooms  the benchmarks inside each package'
 	@echo 'make fuzz         every fuzz target for FUZZTIME ($(FUZZTIME)); fuzz-long: an hour each'
 	@echo 'make soak         the randomized tests, long'
+	@echo 'make soak-memory  a node used for USETIME ($(USETIME)); fails if its memory grows'
 	@echo 'make fmt          gofmt'
 
 run: build
@@ -103,6 +107,10 @@ soak:
 	$(GO) test -count=1 -timeout 0 -v ./node -run '^(TestKilledAtRandom|TestPowerCut)$$' -kills $(KILLS)
 	$(GO) test -count=1 -timeout 0 -v ./node -run '^TestSiege$$' -siegetime 2m -siegefoes 200
 	$(GO) test -count=1 -timeout 0 -v ./node/nodetest -soak -soaktime $(SOAKTIME) -size $(CROWD)
+
+# Prints what memory a node takes after each round of a day's use.
+soak-memory:
+	$(GO) run ./node/nodetest/bench -soak $(USETIME)
 
 # One deliberate mistake for each numbered rule of groups/SPEC.md; each must be
 # caught by some test. About ten minutes.

@@ -21,11 +21,12 @@ import (
 var (
 	fillHome     = flag.String("fill-home", "", "folder that TestFillHome makes a home in; make bench starts a daemon there")
 	fillMessages = flag.Int("fill-messages", 10_000, "how many messages each of its groups holds")
-	fillGroups   = flag.Int("fill-groups", 1, "how many groups of 100 it is in")
+	fillGroups   = flag.Int("fill-groups", 1, "how many groups it is in")
+	fillMembers  = flag.Int("fill-members", 100, "how many members each of them has")
 )
 
-// TestFillHome writes the home of somebody whose group of 100 has said much in
-// four months, for those who measure what a daemon does with it.
+// TestFillHome writes the home of somebody whose groups have said much in four
+// months, for those who measure what a daemon does with it.
 func TestFillHome(t *testing.T) {
 	if *fillHome == "" {
 		t.Skip("no -fill-home")
@@ -34,12 +35,12 @@ func TestFillHome(t *testing.T) {
 	c := &clock{}
 	c.shift(-span)
 	n := startNode(t, *fillHome, "Ann", func(cfg *Config) { cfg.Now = c.now })
-	seats := 128
+	seats := max(*fillMembers, 128)
 	began := time.Now()
 	for range *fillGroups {
 		g := newGroup(t, n, api.GroupCreate{Name: "Much", Cap: &seats})
 		step := span / time.Duration(*fillMessages**fillGroups)
-		fill(t, n, g, crowdOf(t, n, g, 99), *fillMessages, func() { c.shift(step) })
+		fill(t, n, g, crowdOf(t, n, g, *fillMembers-1), *fillMessages, func() { c.shift(step) })
 	}
 	ok(t, n.Close())
 	t.Logf("%d messages in each of %d groups in %v", *fillMessages, *fillGroups, time.Since(began))

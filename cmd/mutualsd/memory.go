@@ -22,6 +22,9 @@ const (
 	// worthBytes is how much must have been allocated since the last time: a
 	// collection costs about 10 ms.
 	worthBytes = 4 << 20
+	// mappedBytes is the same for letting go of what is mapped, of which what is in
+	// use at rest is mapped again at once, by some hundred faults.
+	mappedBytes = 16 << 20
 )
 
 // giveBack returns the memory that work has left behind to the system, once
@@ -31,7 +34,7 @@ const (
 func giveBack(ctx context.Context, n *node.Node, log *slog.Logger) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
-	given, before := uint64(0), allocated()
+	given, dropped, before := uint64(0), uint64(0), allocated()
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,10 +44,13 @@ func giveBack(ctx context.Context, n *node.Node, log *slog.Logger) {
 		now := allocated()
 		if now-before < quietBytes && now-given > worthBytes {
 			debug.FreeOSMemory()
-			if err := errors.Join(n.Rest(), mapped.DropProgram()); err != nil && ctx.Err() == nil {
-				log.Debug("letting go of what is mapped failed", "err", err)
-			}
 			given = now
+			if now-dropped > mappedBytes {
+				if err := errors.Join(n.Rest(), mapped.DropProgram()); err != nil && ctx.Err() == nil {
+					log.Debug("letting go of what is mapped failed", "err", err)
+				}
+				dropped = now
+			}
 		}
 		before = now
 	}

@@ -150,6 +150,30 @@ func processor(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
 }
 
+// wakes counts how often the threads of a process have waited for something.
+func wakes(pid int) (sum float64, err error) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range tasks {
+		b, err := os.ReadFile(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // that thread ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(b)) {
+			if text, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				n, _ := strconv.ParseFloat(strings.TrimSpace(text), 64)
+				sum += n
+			}
+		}
+	}
+	return sum, nil
+}
+
 // disk is what a folder takes on the disk, in bytes: blocks, since Badger's
 // files are longer than what is written of them.
 func disk(dir string) (float64, error) {

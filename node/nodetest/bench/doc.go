@@ -23,4 +23,5 @@
 //	make bench         all; homes of a million messages are written for it, so
 //	                   about a quarter of an hour
 //	make bench-quick   under three
+//	make soak-memory   M2 over time: fails if a node that is used grows
 package main

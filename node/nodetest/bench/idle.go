@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -99,29 +101,120 @@ func (b *bench) measureIdle(ctx context.Context) error {
 // measureIdleGroups is M1 of a daemon in ten groups of 100 that have said a
 // thousand messages each; nobody of them is there.
 func (b *bench) measureIdleGroups(ctx context.Context, bareWhole, bareAnon []float64) error {
-	d, err := b.filled(ctx, 10, 1000)
-	if err != nil {
-		return err
-	}
-	if err := d.start(ctx); err != nil {
-		return err
-	}
-	if err := pause(ctx, b.scale.Settle); err != nil {
-		return err
-	}
-	whole, anon, err := memories([]int{d.cmd.Process.Pid})
+	rest, err := b.restOf(ctx, fillOf{groups: 10, members: 100, messages: 1000})
 	if err != nil {
 		return err
 	}
 	b.report.add(figure{
 		ID: "M1/10", What: "idle resident memory (RSS), ten groups of 100", Unit: "MB",
-		Of: whole, Limit: bareWhole, LimitIs: "a bare libp2p host with one link", Goal: "≤ 70", Pass: median(whole) <= 70,
+		Of: []float64{rest.whole}, Limit: bareWhole, LimitIs: "a bare libp2p host with one link", Goal: "≤ 70", Pass: rest.whole <= 70,
 	})
 	b.report.add(figure{
 		ID: "M1/10 anon", What: "the same, anonymous (RssAnon)", Unit: "MB",
-		Of: anon, Limit: bareAnon, LimitIs: "a bare libp2p host with one link", Pass: true,
+		Of: []float64{rest.anon}, Limit: bareAnon, LimitIs: "a bare libp2p host with one link", Pass: true,
 	})
-	return d.stop()
+	b.report.add(figure{ID: "M1/10 cpu", What: "processor time meanwhile", Unit: "% of a core", Of: []float64{rest.busy}, Pass: true})
+	b.report.add(figure{ID: "M1/10 wakes", What: "how often a thread of it woke", Unit: "a second", Of: []float64{rest.wakes}, Pass: true})
+	return b.measureIdleGrowth(ctx)
+}
+
+// measureIdleGrowth is what a member costs a daemon at rest, and what a group
+// does: lines through what homes of several sizes take.
+func (b *bench) measureIdleGrowth(ctx context.Context) error {
+	if b.scale.Quick {
+		return nil // each home takes a minute
+	}
+	line := func(id, what string, sizes []int, home func(int) fillOf) error {
+		var x, y []float64
+		for _, size := range sizes {
+			d, err := b.settled(ctx, home(size))
+			if err != nil {
+				return err
+			}
+			_, anon, err := memories([]int{d.cmd.Process.Pid})
+			if err := errors.Join(err, d.stop()); err != nil {
+				return err
+			}
+			x, y = append(x, float64(size)), append(y, anon[0])
+			b.report.add(figure{ID: fmt.Sprintf("%s/%d", id, size), What: fmt.Sprintf(what, size) + ", anonymous", Unit: "MB", Of: anon, Pass: true})
+		}
+		each, first, off := fit(x, y)
+		b.report.add(figure{ID: id + " each", What: fmt.Sprintf("one more, by a line from %.1f MB that no home is further from than %.1f", first, off), Unit: "kB", Of: []float64{each * 1000}, Pass: true})
+		return nil
+	}
+	err := line("M1 members", "one group of %d that said 1 000 messages", b.scale.Members, func(n int) fillOf { return fillOf{groups: 1, members: n, messages: 1000} })
+	if err != nil {
+		return err
+	}
+	return line("M1 groups", "%d groups of 100 that said 100 messages each", b.scale.Groups, func(n int) fillOf { return fillOf{groups: n, members: 100, messages: 100} })
+}
+
+// fit lays the straight line of least squares through points: what one more of x
+// adds to y, y at none, and how far the furthest point is from the line.
+func fit(x, y []float64) (each, none, off float64) {
+	n, sx, sy, sxx, sxy := float64(len(x)), 0.0, 0.0, 0.0, 0.0
+	for i := range x {
+		sx, sy, sxx, sxy = sx+x[i], sy+y[i], sxx+x[i]*x[i], sxy+x[i]*y[i]
+	}
+	each = (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	none = (sy - each*sx) / n
+	for i := range x {
+		off = max(off, math.Abs(y[i]-none-each*x[i]))
+	}
+	return each, none, off
+}
+
+// atRest is what a daemon takes that has nothing to do.
+type atRest struct {
+	whole, anon float64 // MB
+	busy        float64 // per cent of a core
+	wakes       float64 // of its threads, a second
+}
+
+// settled makes a home, starts a daemon in it and lets it come to rest.
+func (b *bench) settled(ctx context.Context, f fillOf) (*daemon, error) {
+	d, err := b.filled(ctx, f)
+	if err == nil {
+		err = d.start(ctx)
+	}
+	if err == nil {
+		err = pause(ctx, b.scale.Settle)
+	}
+	return d, err
+}
+
+// restOf looks at a daemon that has come to rest in a home, for a while.
+func (b *bench) restOf(ctx context.Context, f fillOf) (r atRest, err error) {
+	d, err := b.settled(ctx, f)
+	if err != nil {
+		return r, err
+	}
+	pid := d.cmd.Process.Pid
+	whole, anon, err := memories([]int{pid})
+	if err != nil {
+		return r, err
+	}
+	r.whole, r.anon = whole[0], anon[0]
+	began, spent, woke := time.Now(), time.Duration(0), 0.0
+	for _, sign := range []time.Duration{-1, 1} {
+		t, err := processor(pid)
+		if err != nil {
+			return r, err
+		}
+		w, err := wakes(pid)
+		if err != nil {
+			return r, err
+		}
+		spent, woke = spent+sign*t, woke+float64(sign)*w
+		if sign < 0 {
+			if err := pause(ctx, b.scale.Settle/2); err != nil {
+				return r, err
+			}
+		}
+	}
+	took := time.Since(began)
+	r.busy, r.wakes = 100*spent.Seconds()/took.Seconds(), woke/took.Seconds()
+	return r, d.stop()
 }
 
 // memories reads several processes' memory, in MB of 10⁶ bytes.

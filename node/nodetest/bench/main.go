@@ -24,6 +24,8 @@ type scale struct {
 	Sizes    []int         // of groups
 	Rooms    int           // runs of the packages' benchmarks
 	Stored   []int         // messages in homes that are opened
+	Members  []int         // of the one group of homes at rest
+	Groups   []int         // that such homes have
 }
 
 func main() {
@@ -32,6 +34,9 @@ func main() {
 	daemon := flag.String("daemon", "", "mutualsd to measure (default: built from cmd/mutualsd)")
 	out := flag.String("out", "bench", "folder of the JSON result")
 	doc := flag.String("doc", "", "markdown file to write; empty writes none")
+	length := flag.Duration("soak", 0, "use one node for so long as people do in a day, and fail if its memory grows; measure nothing else")
+	stored := flag.Int("soak-messages", 1_000_000, "how many messages it has when -soak begins")
+	home := flag.String("soak-home", "", "home for -soak that TestFillHome has made; what it needs is written to it (default: a new one)")
 	bare := flag.Bool("bare", false, "be a bare host on pipes (the program starts itself with it)")
 	flag.Parse()
 	if *bare {
@@ -42,7 +47,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *quick, *only, *daemon, *out, *doc)
+	err := run(ctx, *quick, *only, *daemon, *out, *doc, soaking{*length, *stored, *home})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench: error:", err)
@@ -50,8 +55,9 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
-	s := scale{Messages: 400, Posts: 1000, Burst: 10_000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5, Stored: []int{10_000, 100_000, 1_000_000}}
+func run(ctx context.Context, quick bool, only, daemon, out, doc string, long soaking) error {
+	s := scale{Messages: 400, Posts: 1000, Burst: 10_000, CatchUp: []int{500, 5000}, Starts: 10, Settle: 60 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 5, Stored: []int{10_000, 100_000, 1_000_000},
+		Members: []int{2, 100, 500}, Groups: []int{1, 10, 50}}
 	if quick {
 		s = scale{Quick: true, Messages: 100, Posts: 200, Burst: 1000, CatchUp: []int{500}, Starts: 5, Settle: 25 * time.Second, Sizes: []int{2, 3, 10}, Rooms: 1, Stored: []int{10_000}}
 	}
@@ -70,6 +76,9 @@ func run(ctx context.Context, quick bool, only, daemon, out, doc string) error {
 	}
 	b := &bench{scale: s, dir: dir, program: daemon, report: newReport(quick)}
 	defer b.close()
+	if long.length > 0 {
+		return b.soak(ctx, long)
+	}
 	steps := []struct {
 		letter string
 		name   string

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
 
@@ -26,7 +27,7 @@ func (b *bench) measureSizes(ctx context.Context) error {
 }
 
 func (b *bench) measureSize(ctx context.Context, size int) error {
-	d, err := b.filled(ctx, 1, size)
+	d, err := b.filled(ctx, fillOf{groups: 1, members: 100, messages: size})
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,11 @@ func (b *bench) measureSize(ctx context.Context, size int) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	pages, jumps, ids, err := d.leaf(ctx)
+	g, err := d.onlyGroup(ctx)
+	if err != nil {
+		return err
+	}
+	pages, jumps, ids, err := d.leaf(ctx, g, 100)
 	if err != nil {
 		return err
 	}
@@ -94,32 +99,39 @@ func (b *bench) measureSize(ctx context.Context, size int) error {
 	return nil
 }
 
-// filled makes a home of groups of 100, each of which has said so much, and the
-// daemon that is to start there.
-func (b *bench) filled(ctx context.Context, groups, messages int) (*daemon, error) {
+// fillOf is a home to be made: how many groups of how many members, each of which
+// has said how much.
+type fillOf struct{ groups, members, messages int }
+
+// filled makes a home, and the daemon that is to start there.
+func (b *bench) filled(ctx context.Context, f fillOf) (*daemon, error) {
 	b.homes++
 	d := &daemon{program: b.program, home: filepath.Join(b.dir, fmt.Sprintf("home%d", b.homes))}
 	b.started = append(b.started, d)
 	fill := exec.CommandContext(ctx, "go", "test", "./node", "-run", "^TestFillHome$", "-count", "1", "-timeout", "1h",
-		"-fill-home", d.home, "-fill-groups", strconv.Itoa(groups), "-fill-messages", strconv.Itoa(messages))
+		"-fill-home", d.home, "-fill-groups", strconv.Itoa(f.groups), "-fill-members", strconv.Itoa(f.members), "-fill-messages", strconv.Itoa(f.messages))
 	if out, err := fill.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("filling a home: %w: %s", err, out)
 	}
 	return d, nil
 }
 
-// leaf reads in a home's one group as a person would: the newest page, and
-// pages around moments and messages all over it.
-func (d *daemon) leaf(ctx context.Context) (pages, jumps, ids []time.Duration, err error) {
-	const often = 100
+// onlyGroup finds a home's one group.
+func (d *daemon) onlyGroup(ctx context.Context) (wire.GroupID, error) {
 	list, err := d.client.Groups(ctx)
 	if err != nil || len(list) != 1 {
-		return nil, nil, nil, fmt.Errorf("finding the one group among %d: %w", len(list), err)
+		return wire.GroupID{}, fmt.Errorf("finding the one group among %d: %w", len(list), err)
 	}
+	return list[0].ID, nil
+}
+
+// leaf reads in a group as a person would, so often: the newest page, and pages
+// around moments and messages all over it.
+func (d *daemon) leaf(ctx context.Context, g wire.GroupID, often int) (pages, jumps, ids []time.Duration, err error) {
 	timed := func(to *[]time.Duration, p api.Page) (api.MessagePage, error) {
 		p.Limit = api.DefaultPage
 		began := time.Now()
-		page, err := d.client.Messages(ctx, list[0].ID, p)
+		page, err := d.client.Messages(ctx, g, p)
 		*to = append(*to, time.Since(began))
 		if err == nil && len(page.Items) != p.Limit {
 			err = fmt.Errorf("%d messages on a page", len(page.Items))
