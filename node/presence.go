@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"maps"
 	"slices"
 	"time"
 
@@ -270,12 +269,13 @@ func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 func (n *Node) tuneKeeps() {
 	want := map[wire.PeerKey]bool{}
 	self := n.mesh.Self()
+	var ring choice // of one group after the other: this runs each second while nobody is there
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
 		if !v.seated() && !v.me.IsZero() && !v.waits() {
 			continue
 		}
-		for _, p := range n.somePeers(self, v) {
+		for _, p := range n.somePeers(self, v, &ring) {
 			want[p] = true
 		}
 		for p := range v.harbors {
@@ -320,8 +320,10 @@ func (n *Node) tuneKeeps() {
 // next to this device on the ring of peer keys, at distances 1, 2, 4, …, so that
 // the choices of all together connect everybody in few hops. When some of them
 // are away and none is linked it is simply the next ones, and more.
-func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
-	var all, there []wire.PeerKey
+// What it returns is in c, for as long as nobody chooses again.
+func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
+	all, there, chosen := c.all[:0], c.there[:0], c.chosen[:0]
+	defer func() { c.all, c.there, c.chosen = all, there, chosen }()
 	now, linked := n.now(), false
 	for p := range v.peers {
 		if p == self {
@@ -342,13 +344,14 @@ func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
 	if !linked && len(there) < len(all) {
 		steps, most = ones, searchLinks
 	}
-	chosen := map[wire.PeerKey]bool{}
 	choose := func(among []wire.PeerKey) {
 		for p := range around(self, among, steps) {
 			if len(chosen) >= most {
 				return
 			}
-			chosen[p] = true
+			if !slices.Contains(chosen, p) {
+				chosen = append(chosen, p)
+			}
 		}
 	}
 	choose(there)
@@ -356,8 +359,11 @@ func (n *Node) somePeers(self wire.PeerKey, v *view) []wire.PeerKey {
 		most = maxLinks
 		choose(all) // nobody is known to be there: they are tried at their own pace
 	}
-	return slices.Collect(maps.Keys(chosen))
+	return chosen
 }
+
+// choice is what somePeers looks through, and chooses.
+type choice struct{ all, there, chosen []wire.PeerKey }
 
 // powers and ones are how the distance on the ring grows.
 func powers(step int) int { return 2 * step }

@@ -16,9 +16,10 @@ const (
 	// quietFor is how long little must be allocated before memory is given
 	// back: to do so while there is work would only make that slower.
 	quietFor = 10 * time.Second
-	// quietBytes is what a node at rest allocates in that time, ten times
-	// over: heartbeats of gossip and of event streams.
-	quietBytes = 8 << 20
+	// quietBytes is what a node at rest allocates in that time, some times over:
+	// heartbeats of gossip and of event streams, dials of many members who are
+	// away.
+	quietBytes = 16 << 20
 	// worthBytes is how much must have been allocated since the last time: a
 	// collection costs about 10 ms.
 	worthBytes = 4 << 20
