@@ -105,6 +105,7 @@ func (r *room) publish(ops []*groups.Op) {
 	}
 	onTopic := map[wire.PeerKey]bool{}
 	if t != nil {
+		peers := t.t.Peers()
 		for _, run := range groups.SplitRuns(ops) {
 			last, on := run[len(run)-1], t
 			if last.Chain == groups.Control && before != nil {
@@ -112,12 +113,12 @@ func (r *room) publish(ops []*groups.Op) {
 			}
 			if err := on.t.Publish(r.n.ctx, groups.EncodeGossip(run)); err != nil {
 				r.log.Debug("publishing failed", "err", err)
-			} else if last.Chain == groups.Content && len(on.t.Peers()) > 0 {
+			} else if last.Chain == groups.Content && len(peers) > 0 {
 				r.noteSent(last.IncID(), last.Seq)
 			}
 		}
 		if t == before && r.n.now().Sub(t.joined) > meshForms {
-			for _, p := range t.t.Peers() {
+			for _, p := range peers {
 				onTopic[p] = true
 			}
 		}

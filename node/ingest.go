@@ -28,11 +28,12 @@ const (
 	// frame on disk, and a transaction holds 2 MB.
 	arrivalBatch      = 512
 	arrivalBatchBytes = 512 << 10
-	// restTimes and restMost say how long a room lets arrivals gather after it
-	// stored several at once: in a burst the syncs are most of what they cost,
-	// and of half as many each brings twice as much. A message that comes alone
-	// never waits.
+	// restTimes, restLeast and restMost say how long a room lets arrivals gather
+	// after it stored several at once: in a burst a transaction, and telling its
+	// readers, cost more than what is in it, and of half as many each brings twice
+	// as much. A message that comes alone never waits.
 	restTimes = 2
+	restLeast = 20 * time.Millisecond
 	restMost  = 50 * time.Millisecond
 )
 
@@ -153,7 +154,7 @@ func (r *room) takeArrivals(first *arrival) (rest time.Duration) {
 	if ops == 1 {
 		return 0
 	}
-	return min(restTimes*time.Since(began), restMost)
+	return min(max(restTimes*time.Since(began), restLeast), restMost)
 }
 
 // ingest takes operations through the ladder, then those that waited for

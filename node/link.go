@@ -349,10 +349,10 @@ func (r *room) askBack(peer wire.PeerKey) {
 	r.later.ring()
 }
 
-// haveSlow is how long a member waits to hear what somebody holds of a third
-// one's words: the author is told within a second, and of everybody else's
-// haves it needs one to find out what it lacks.
-const haveSlow = 5 * time.Second
+// haveSlow is how long a member waits to hear what somebody holds of others'
+// words: the author is told within a second, and whoever lacks one needs to hear
+// of it once. Most who do were told by gossip's own IHAVE.
+const haveSlow = 10 * time.Second
 
 // owe tells linked members what changed, at most once a second to each.
 func (r *room) owe() {
@@ -363,8 +363,8 @@ func (r *room) owe() {
 }
 
 // tellHave sends each linked member the entries that changed since it was
-// told last, if they are its or our business or it was told some time ago; all
-// if these are the last words.
+// told last, if they are its business or it was told some time ago; all if these
+// are the last words.
 func (r *room) tellHave(last bool) {
 	if !r.haveDue {
 		return
@@ -385,12 +385,12 @@ func (r *room) tellHave(last bool) {
 }
 
 // concerns tells whether a member waits for one of the entries: of its account's
-// words, of what this device wrote, and of what decides.
+// words, and of what decides.
 func (r *room) concerns(peer wire.PeerKey, entries groups.Vector) bool {
 	v := r.view.Load()
 	of := v.holders[v.peers[peer]].account
 	return slices.ContainsFunc(entries, func(e groups.VectorEntry) bool {
-		if groups.ChainKind(e.Chain) != groups.Content || e.Inc == r.me {
+		if groups.ChainKind(e.Chain) != groups.Content {
 			return true
 		}
 		author, ok := v.state.Inc(e.Inc)

@@ -8,10 +8,12 @@ import (
 )
 
 // degree is the shape of a topic's mesh: small, because groups are. Every
-// link more is a copy more of every message.
+// link more is a copy more of every message, and an author hands his to all who
+// are linked with him besides. Three links keep a mesh whole; what one loses all
+// the same is fetched (IHAVE at the next heartbeat, sync).
 func degree() pubsub.GossipSubParams {
 	p := pubsub.DefaultGossipSubParams()
-	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = 4, 3, 8, 1, 2, 4
+	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = 3, 2, 4, 0, 1, 4
 	return p
 }
 
