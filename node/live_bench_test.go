@@ -33,7 +33,7 @@ const (
 
 // BenchmarkLive is a message's way with all members in one process, which a
 // profile shows whole: from Send until the others' event
-// streams have it, which means that it is on their disks. The nodes talk over
+// streams have it, which means that it is in their logs. The nodes talk over
 // loopback; only HTTP is left out. One message is on its way
 // at a time, by everybody in turn, 300 bytes. Beside it the limit: as many bare
 // hosts, linked as the nodes were, which pass on frames as large and look at

@@ -4,7 +4,8 @@
 // It owns the figures: it starts real daemons, each in its own process and
 // home on loopback, and speaks to them over the HTTP API alone, as an app
 // would. A message counts as delivered when it is on the other node's event
-// stream, and what is there is on that node's disk. It refuses to look inside:
+// stream, and what is there is in that node's log: it outlives the process, and is
+// synced within 200 ms (store/SPEC.md U5). It refuses to look inside:
 // what needs a node's insides is a benchmark of that package, which rooms.go
 // runs for the table.
 //

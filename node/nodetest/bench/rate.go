@@ -89,7 +89,7 @@ func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw fl
 	}
 	rate := float64(b.scale.Burst) / took.Seconds()
 	b.report.add(figure{
-		ID: "T1" + name, What: fmt.Sprintf("%s, %d members, burst of %d, %d requests at once, until all are on all disks, 0 lost", who, len(ds), b.scale.Burst, atOnce), Unit: "messages/s",
+		ID: "T1" + name, What: fmt.Sprintf("%s, %d members, burst of %d, %d requests at once, until all are on all event streams, 0 lost", who, len(ds), b.scale.Burst, atOnce), Unit: "messages/s",
 		Of: []float64{rate}, Limit: []float64{raw}, LimitIs: fmt.Sprintf("raw GossipSub, %d processes (%d lost)", len(ds), lost), More: true,
 		Goal: "≥ 0.6× at 10 members (quality.md)", Pass: rate >= 0.6*raw,
 	})
