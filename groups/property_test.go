@@ -242,6 +242,20 @@ func guaranteed(t *testing.T, w *groupstest.World, l *groups.Log) {
 	withinCap(t, s)
 	byInvite := map[wire.OpID]int{}
 	for _, m := range s.Members() {
+		peers := map[wire.PeerKey]int{}
+		for _, i := range m.Incs {
+			if i.Live && !i.Cut {
+				peers[i.Peer]++
+			}
+		}
+		for _, p := range s.Peers(m.Account) {
+			peers[p]--
+		}
+		for p, n := range peers {
+			if n != 0 {
+				t.Errorf("%s has %d more devices of %s than are told", m.Account.Short(), n, p.Short())
+			}
+		}
 		if m.Status > groups.StatusWaitlisted {
 			continue
 		}
