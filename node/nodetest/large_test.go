@@ -21,8 +21,9 @@ const loss = 0.05
 // Many come together and talk while packets are lost, are cut in half, and one
 // is removed meanwhile; then nodes are switched off and on all the time. Within
 // 15 virtual seconds after there are links again, and after all are on again,
-// everybody has everything, once, in one order. What it takes grows with the
-// square of the members; make test plays twenty (TestGroupOfTwenty).
+// everybody has everything, once, in one order. What it takes grows with more than
+// the square of the members: to gather 40 takes 18 s of processor time, 70 82, 100
+// 169 (and 443 until the story is over); so make test plays twenty (TestGroupOfTwenty), which take 25.
 func TestLargeGroups(t *testing.T) {
 	if !*soak {
 		t.Skip("takes many minutes: -soak")
