@@ -1,6 +1,6 @@
 package invites
 
-// Bounds of what a passcode and its lobby carry (SPEC.md V1, V5, V12–V14).
+// Bounds of what a passcode and its lobby carry (SPEC.md V1, V5, V12–V17).
 const (
 	// MaxHints is how many addresses a passcode names: with three the code
 	// still fits a QR code a phone reads from a screen.
@@ -19,6 +19,12 @@ const (
 	// MaxLobbyPreview bounds a sealed preview, in bytes: picture, name and
 	// three certificates, with room to spare.
 	MaxLobbyPreview = 40 << 10
+	// maxLobbySeek bounds a sealed record of somebody who looks: there is nothing
+	// in it but a tag.
+	maxLobbySeek = 64
+	// MaxLobbyFrame bounds what is said on a lobby's topic, in bytes: an address,
+	// or a preview without a picture. Strangers pass it on.
+	MaxLobbyFrame = 2 << 10
 	// maxShownName is how many characters of a name stand in a message: two of
 	// them are shorter than any passcode, so no name can hold one.
 	maxShownName = 40

@@ -56,9 +56,10 @@ type Keys struct {
 	KEMSeed [32]byte
 	// Rdv blinds the DHT key of each day ([RendezvousKey]).
 	Rdv [32]byte
-	// Lobby is the root of the lobby's boxes ([SealLobby]).
+	// Lobby is the root of the lobby's previews ([SealLobby]).
 	Lobby [32]byte
-	// Topic names the lobby's gossip topic.
+	// Topic is the secret of the lobby's gossip topic ([LobbyTopic]), and the root
+	// of the addresses said there.
 	Topic [32]byte
 }
 

@@ -17,6 +17,7 @@ type BoxKind uint8
 const (
 	BoxPreview BoxKind = 1 // a [SignedPreview]
 	BoxAddress BoxKind = 2 // a signed peer record, judged by the mesh
+	BoxSeek    BoxKind = 3 // nothing: somebody looks for who lets them in
 )
 
 // ErrBadBox is the one answer to every lobby record that does not open.
@@ -32,12 +33,13 @@ type box struct {
 	Box  []byte
 }
 
-// SealLobby seals plain for the holders of a code. lobby is Keys().Lobby; salt
+// SealLobby seals plain for the holders of a code. root is Keys().Lobby for a
+// preview, and Keys().Topic, which harbors have too, for the other kinds; salt
 // must be fresh random bytes at each call, since the nonce is zero. It panics
 // on a plain text that no holder would open, being too long.
-func SealLobby(lobby [32]byte, kind BoxKind, day uint32, salt [16]byte, plain []byte) []byte {
+func SealLobby(root [32]byte, kind BoxKind, day uint32, salt [16]byte, plain []byte) []byte {
 	b := box{V: 1, Kind: uint64(kind), Day: uint64(day), Salt: salt}
-	b.Box = lobbyAEAD(lobby, kind, day, salt).seal(plain)
+	b.Box = lobbyAEAD(root, kind, day, salt).seal(plain)
 	out := W.Marshal(b)
 	if len(out) > maxBox(kind) {
 		panic("internal error: sealing a lobby record out of bounds")
@@ -48,14 +50,14 @@ func SealLobby(lobby [32]byte, kind BoxKind, day uint32, salt [16]byte, plain []
 // OpenLobby opens a sealed record of the kind wanted and returns the day it
 // was sealed for: an address record of another day than yesterday, today or
 // tomorrow is stale. The error is ErrBadBox.
-func OpenLobby(lobby [32]byte, kind BoxKind, sealed []byte) (plain []byte, day uint32, err error) {
+func OpenLobby(root [32]byte, kind BoxKind, sealed []byte) (plain []byte, day uint32, err error) {
 	var b box
 	if len(sealed) > maxBox(kind) || W.Unmarshal(sealed, &b) != nil ||
 		b.V != 1 || b.Kind != uint64(kind) || b.Day > 1<<32-1 {
 		return nil, 0, ErrBadBox
 	}
 	day = uint32(b.Day)
-	plain, err = lobbyAEAD(lobby, kind, day, b.Salt).open(b.Box)
+	plain, err = lobbyAEAD(root, kind, day, b.Salt).open(b.Box)
 	if err != nil {
 		return nil, 0, ErrBadBox
 	}
@@ -68,6 +70,8 @@ func maxBox(kind BoxKind) int {
 		return MaxLobbyPreview
 	case BoxAddress:
 		return MaxLobbyAddress
+	case BoxSeek:
+		return maxLobbySeek
 	}
 	return 0
 }
@@ -75,10 +79,10 @@ func maxBox(kind BoxKind) int {
 // lobbyKey is a key for one record.
 type lobbyKey [32]byte
 
-// lobbyAEAD derives K = Expand(lobby, "mutuals/1/invite-lobby" || kind ||
+// lobbyAEAD derives K = Expand(root, "mutuals/1/invite-lobby" || kind ||
 // u32be day || salt16).
-func lobbyAEAD(lobby [32]byte, kind BoxKind, day uint32, salt [16]byte) lobbyKey {
-	return W.Expand(lobby, W.LabelInviteLob, []byte{byte(kind)}, binary.BigEndian.AppendUint32(nil, day), salt[:])
+func lobbyAEAD(root [32]byte, kind BoxKind, day uint32, salt [16]byte) lobbyKey {
+	return W.Expand(root, W.LabelInviteLob, []byte{byte(kind)}, binary.BigEndian.AppendUint32(nil, day), salt[:])
 }
 
 func (k lobbyKey) seal(plain []byte) []byte {

@@ -33,6 +33,7 @@ const (
 	DomainBackup       Domain = "mutuals/1/backup"
 	DomainExport       Domain = "mutuals/1/export"
 	DomainReceipt      Domain = "mutuals/1/receipt"
+	DomainLobbyFrame   Domain = "mutuals/1/lobby-frame"
 )
 
 // Context is the group id, or NoContext where the domain has none.

@@ -268,7 +268,7 @@ var domains = []Domain{
 	DomainOp, DomainDeviceCert, DomainDevicePop, DomainPeerPop, DomainDeviceRevoke, DomainAccountMove,
 	DomainFollow, DomainFollowList, DomainProfile, DomainCard, DomainJoinHello, DomainJoinRequest,
 	DomainInviteUse, DomainOwnerAccept, DomainSucceed, DomainHarborPop, DomainHarborReq, DomainKeyReq,
-	DomainLobby, DomainBackup, DomainExport, DomainReceipt,
+	DomainLobby, DomainBackup, DomainExport, DomainReceipt, DomainLobbyFrame,
 }
 
 // labels is the whole list of W5, in its order.
