@@ -46,9 +46,14 @@ type Config struct {
 	// DHTServe keeps the records of others in the private directory: for harbors.
 	// A device that others can dial (Reachable) does so too.
 	DHTServe bool
-	// DHTPeers gives addresses with /p2p of peers that may keep the directory, to
-	// begin with, besides linked ones and Relays. It may be nil.
+	// DHTPeers gives addresses with /p2p of peers that may keep the directory, or
+	// carry the lobby, to begin with, besides linked ones and Relays. It may be nil.
 	DHTPeers func() []string
+	// Lobby judges what is said on a topic of the lobby, by the topic's name alone:
+	// what it rejects no honest peer passes on. It must not block. Nil: this device
+	// takes no part ([Mesh.EnterLobby]). Who has DHTServe, serves as a relay, or can
+	// be dialled by others carries topics for whoever is linked.
+	Lobby func(topic [32]byte, frame []byte) Verdict
 	// Log receives a few lines a session, never content or addresses at info.
 	// Nil discards.
 	Log *slog.Logger

@@ -244,18 +244,23 @@ func (d *directory) entries() []peer.AddrInfo {
 	if d.m.cfg.DHT == DHTPublic {
 		return dht.GetDefaultBootstrapPeerAddrInfos()
 	}
+	return d.m.entries()
+}
+
+// entries are peers that may be there for others: named by the caller, or relays.
+func (m *Mesh) entries() []peer.AddrInfo {
 	by := map[wire.PeerKey][]string{}
 	add := func(full string) {
-		if key, addr, err := ParseAddr(full); err == nil && key != d.m.self {
+		if key, addr, err := ParseAddr(full); err == nil && key != m.self {
 			by[key] = append(by[key], addr)
 		}
 	}
-	if d.m.cfg.DHTPeers != nil {
-		for _, a := range d.m.cfg.DHTPeers() {
+	if m.cfg.DHTPeers != nil {
+		for _, a := range m.cfg.DHTPeers() {
 			add(a)
 		}
 	}
-	for _, a := range d.m.cfg.Relays {
+	for _, a := range m.cfg.Relays {
 		add(a)
 	}
 	var out []peer.AddrInfo

@@ -1,6 +1,10 @@
 package mesh
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
 
 // Bounds of the room, each with its reason.
 const (
@@ -216,4 +220,46 @@ const (
 	// directory keeps: 4 MiB; three days of 200 groups and as many codes; the
 	// devices of a large group.
 	maxRecords, maxRecordsOfPeer, maxRecordsOfKey = 16384, 1024, 1024
+
+	// maxShortAddrs is how many addresses a short record names: two of each kind.
+	maxShortAddrs = 8
+	// maxLobbyFrame is the longest frame on a lobby topic, in bytes: an address, or
+	// a preview without a picture (invites.MaxLobbyFrame).
+	maxLobbyFrame = 2 << 10
+	// maxLobbyRPC and maxLobbyControl bound a packet of the lobby: the names of all
+	// topics that one carries, at 53 bytes each.
+	maxLobbyRPC, maxLobbyControl = 64 << 10, 32 << 10
+	// lobbyQueue bounds what waits to be sent to one peer or to be judged, in packets:
+	// what is lost is asked again.
+	lobbyQueue = 128
+	// lobbySeen is how long a frame's hash is remembered; within it a repetition costs
+	// nobody anything, past it the bounds below are what it can use up.
+	lobbySeen = 20 * time.Minute
+	// maxLobbyTopics is how many topics one peer may name: that of each code of one
+	// device, twice around midnight, and those of a join.
+	maxLobbyTopics = 64
+	// maxCarried is how many one device carries: some hundred devices' codes.
+	maxCarried = 1024
+	// maxGuests is how many peers may hold a lobby stream: members' links, and those
+	// of passers-by at a relay.
+	maxGuests = maxLinks + maxPasserLinks + relayMost
+	// lobbyNeighbours is how many on a topic get a frame at once.
+	lobbyNeighbours = 64
+	// guestSaysBurst and guestSaysEvery bound frames of one peer: somebody who carries
+	// brings those of its guests, and a join takes about six.
+	guestSaysBurst, guestSaysEvery = 64, rate.Limit(4)
+	// lobbySaysBurst and lobbySaysEvery bound those of one topic, which only holders of
+	// its code can write: some who look at once.
+	lobbySaysBurst, lobbySaysEvery = 64, rate.Limit(2)
+	// carryBurst and carryEvery bound topics taken up for others, since each is told
+	// to every guest; carryPause is when those are looked at that found no room, and
+	// carryLinger how long a topic stays that nobody wants.
+	carryBurst, carryEvery  = 256, rate.Limit(2)
+	carryPause, carryLinger = 2 * time.Second, time.Minute
+	// maxCarriers is at how many that carry a device names its topics, and
+	// lobbyCarriers how many linked ones are enough not to dial others.
+	maxCarriers, lobbyCarriers = 4, 2
+	// lobbyRest and lobbyRestMost bound the wait before others are dialled that may
+	// carry.
+	lobbyRest, lobbyRestMost = time.Minute, time.Hour
 )

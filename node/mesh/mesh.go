@@ -45,6 +45,7 @@ type Mesh struct {
 	ports   ports
 	// directory is where strangers tell who is listed under a key.
 	directory *directory
+	lobby     *lobby // nil: off
 	// sightings are of peers on the local network.
 	sightings sightings
 	// relayAddrs are the peers of Config.Relays.
@@ -109,6 +110,13 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		m.host.Close()
 		return nil, fmt.Errorf("starting gossip: %w", err)
 	}
+	if cfg.Lobby != nil {
+		if m.lobby, err = newLobby(m); err != nil {
+			m.Close()
+			return nil, fmt.Errorf("starting the lobby: %w", err)
+		}
+		m.wg.Go(m.lobby.tend)
+	}
 	if err := m.watch(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("watching peers: %w", err)
@@ -118,6 +126,7 @@ func New(ctx context.Context, cfg Config) (*Mesh, error) {
 		return nil, err
 	}
 	m.directory.serve(cfg.DHTServe)
+	m.lobby.role()
 	// Last, so that nobody meets a device that does not speak everything yet:
 	// protocols are told once, when a link is made.
 	if err := m.listen(); err != nil {
@@ -218,6 +227,7 @@ func (m *Mesh) Close() error {
 		m.directory.stop()
 		m.streams.close()
 		m.gossip.close()
+		m.lobby.close()
 		m.punch.close()
 		err = m.host.Close()
 		m.wg.Wait()

@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/record"
@@ -38,6 +39,47 @@ func (m *Mesh) sealRecord(addrs []ma.Multiaddr) []byte {
 		panic("internal error: encoding peer record: " + err.Error())
 	}
 	return b
+}
+
+// ShortRecord is Record made anew, with a number of this moment, of at most most
+// bytes: of addresses that are too many the best of each kind stay.
+func (m *Mesh) ShortRecord(most int) []byte {
+	for n := maxShortAddrs; n > 0; n-- {
+		var addrs []ma.Multiaddr
+		for _, a := range m.Hints(n) {
+			if _, plain, err := ParseAddr(a); err == nil {
+				addrs = append(addrs, ma.StringCast(plain))
+			}
+		}
+		if b := m.sealRecord(addrs); len(b) <= most {
+			return b
+		}
+	}
+	return m.sealRecord(nil)
+}
+
+// FoundBy reads a signed record that a stranger handed on: who signed it, and of
+// its addresses those that may be dialled. It is an error if there are none, or if
+// the record is not of the last age, by the signer's clock.
+func (m *Mesh) FoundBy(record []byte, now time.Time, age time.Duration) (Found, error) {
+	key, addrs, seq, err := ParseRecord(record)
+	if err != nil {
+		return Found{}, err
+	}
+	if at := time.Unix(0, int64(seq)); key == m.self || now.Sub(at) > age || at.Sub(now) > age {
+		return Found{}, fmt.Errorf("reading peer record: own, or of another day: %v", at)
+	}
+	var told []ma.Multiaddr
+	for _, a := range addrs {
+		if a, err := ma.NewMultiaddr(a); err == nil {
+			told = append(told, a)
+		}
+	}
+	f := Found{Peer: key, Addrs: texts(m.worthDialling(told))}
+	if len(f.Addrs) == 0 || !m.gater.allows(idOf(key)) {
+		return Found{}, fmt.Errorf("reading peer record: no address that may be dialled")
+	}
+	return f, nil
 }
 
 // ParseRecord verifies a signed peer record and returns whose it is, where it

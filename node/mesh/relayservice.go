@@ -27,6 +27,7 @@ type RelayService struct {
 // carries end with it. With RelayOnly it does nothing, for others could not come
 // here. The error is of libp2p.
 func (m *Mesh) ServeAsRelay(s *RelayService) error {
+	defer m.lobby.role() // after the lock is free
 	m.relayingMu.Lock()
 	defer m.relayingMu.Unlock()
 	if m.unRelay != nil {

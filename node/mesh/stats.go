@@ -24,6 +24,8 @@ type Stats struct {
 	Shunned                          uint64 // times a peer was shut out for that
 	Turned                           uint64 // links refused to who is shut out or blocked
 	Crowded                          uint64 // strangers' links closed for being too many
+	LobbyFrames                      uint64 // heard on lobby topics, and passed on
+	LobbyRefused                     uint64 // frames, topics and streams of the lobby that were too much, or forged
 }
 
 type stats struct {
@@ -34,6 +36,7 @@ type stats struct {
 	undialled, relayRefused            atomic.Uint64
 	listed, unmet                      atomic.Uint64
 	faults, shunned, turned, crowded   atomic.Uint64
+	lobbyFrames, lobbyRefused          atomic.Uint64
 
 	log    *slog.Logger
 	missed func(topic string)
@@ -71,6 +74,7 @@ func (m *Mesh) Stats() Stats {
 		Undialled: s.undialled.Load(), RelayRefused: s.relayRefused.Load(),
 		Listed: s.listed.Load(), Unmet: s.unmet.Load(),
 		Faults: s.faults.Load(), Shunned: s.shunned.Load(), Turned: s.turned.Load(), Crowded: s.crowded.Load(),
+		LobbyFrames: s.lobbyFrames.Load(), LobbyRefused: s.lobbyRefused.Load(),
 	}
 }
 

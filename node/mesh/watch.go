@@ -49,6 +49,7 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 	case event.EvtPeerIdentificationCompleted:
 		m.relays.ring()
 		m.gossip.identified(ev)
+		m.lobby.meet(ev.Peer)
 		m.punch.saw(ev.Peer, ev.Conn, ev.ObservedAddr)
 		m.punch.again(ev.Peer)
 		m.leaveRelay(ev.Peer)
@@ -72,6 +73,7 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		conns := m.links(ev.Peer)
 		if ev.Connectedness == network.NotConnected && len(conns) == 0 {
 			m.gossip.gone(ev.Peer)
+			m.lobby.gone(ev.Peer)
 			m.relays.lost(ev.Peer)
 			m.punch.gone(ev.Peer)
 			key, _ := keyOf(ev.Peer)
@@ -81,12 +83,14 @@ func (m *Mesh) handle(ev any, here map[peer.ID][]network.Conn) {
 		m.lost(ev.Peer, conns, here)
 	case event.EvtPeerProtocolsUpdated:
 		m.punch.protocols(ev.Peer, ev.Added)
+		m.lobby.meet(ev.Peer)
 	case event.EvtHostReachableAddrsChanged:
 		m.relays.reachable(ev.Reachable, ev.Unreachable)
 		if m.cfg.OnAddrs != nil {
 			m.cfg.OnAddrs()
 		}
 		m.directory.serve(m.cfg.DHTServe || len(ev.Reachable) > 0)
+		m.lobby.role()
 	case event.EvtLocalAddressesUpdated:
 		m.redial.wakeAll() // another network: whoever was out of reach may not be now
 		if m.cfg.OnAddrs != nil {

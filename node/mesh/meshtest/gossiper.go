@@ -22,6 +22,9 @@ import (
 // the source for everybody to read, and the public ones.
 var gossipProtocols = []protocol.ID{"/mutuals/meshsub/1.2.0", pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
 
+// lobbyProtocols is what a stranger in the lobby speaks.
+var lobbyProtocols = []protocol.ID{"/mutuals/lobby/1.2.0"}
+
 // sendStep bounds the writing of one packet.
 const sendStep = 5 * time.Second
 
@@ -34,6 +37,7 @@ const maxPacket = 1 << 20
 // any goroutine.
 type Gossiper struct {
 	*Raw
+	protos []protocol.ID
 
 	mu    sync.Mutex
 	wake  chan struct{} // closed and replaced at each packet
@@ -44,13 +48,18 @@ type Gossiper struct {
 }
 
 // NewGossiper starts one on loopback, linked to nobody.
-func NewGossiper(key ed25519.PrivateKey) (*Gossiper, error) {
+func NewGossiper(key ed25519.PrivateKey) (*Gossiper, error) { return newGossiper(key, gossipProtocols) }
+
+// NewLobbyist starts one that speaks on the topics of the lobby instead.
+func NewLobbyist(key ed25519.PrivateKey) (*Gossiper, error) { return newGossiper(key, lobbyProtocols) }
+
+func newGossiper(key ed25519.PrivateKey, protos []protocol.ID) (*Gossiper, error) {
 	r, err := NewRaw(key)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gossiper{Raw: r, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
-	for _, p := range gossipProtocols {
+	g := &Gossiper{Raw: r, protos: protos, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
+	for _, p := range protos {
 		r.host.SetStreamHandler(p, g.listen)
 	}
 	return g, nil
@@ -166,7 +175,7 @@ func (g *Gossiper) send(ctx context.Context, to wire.PeerKey, rpc *pb.RPC) error
 	defer g.mu.Unlock()
 	s := g.out[to]
 	if s == nil || s.Conn().IsClosed() {
-		if s, err = g.host.NewStream(ctx, id, gossipProtocols...); err != nil {
+		if s, err = g.host.NewStream(ctx, id, g.protos...); err != nil {
 			return fmt.Errorf("opening a gossip stream: %w", err)
 		}
 		g.out[to] = s

@@ -1,0 +1,215 @@
+package mesh
+
+import (
+	"context"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"golang.org/x/time/rate"
+)
+
+// hall is the host that the lobby's GossipSub sees. GossipSub tells its topics to
+// everybody it meets: so it is shown only those who carry topics, and only while
+// there is a topic to tell of; and who carries is shown whoever comes to it.
+type hall struct {
+	host.Host
+	l    *lobby
+	bus  event.Bus
+	emit event.Emitter
+}
+
+// guest is a peer with a lobby stream to us.
+type guest struct {
+	streams int
+	// topics are those it wants to hear, each with how many it wanted before it.
+	topics map[string]int
+	says   *rate.Limiter
+}
+
+func newHall(l *lobby) (*hall, error) {
+	h := &hall{Host: l.m.host, l: l, bus: eventbus.NewBus()}
+	var err error
+	h.emit, err = h.bus.Emitter(new(event.EvtPeerIdentificationCompleted))
+	return h, err
+}
+
+// ConnManager hides the real one: GossipSub would protect its neighbours' links.
+func (h *hall) ConnManager() connmgr.ConnManager { return connmgr.NullConnMgr{} }
+
+// EventBus is GossipSub's only news of peers.
+func (h *hall) EventBus() event.Bus { return h.bus }
+
+// carries tells whether a linked peer carries topics for others.
+func (l *lobby) carries(id peer.ID) bool {
+	has, err := l.m.host.Peerstore().SupportsProtocols(id, carryProtocol)
+	return err == nil && len(has) > 0
+}
+
+// mayMeet tells whether GossipSub may open a stream to a peer.
+func (l *lobby) mayMeet(id peer.ID) bool {
+	carries := l.carries(id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.carrier {
+		return l.guests[id] != nil || carries && len(l.corners) > 0
+	}
+	return carries && len(l.corners) > 0 && (l.shown[id] || len(l.shown) < maxCarriers)
+}
+
+// mayCome tells whether a peer may open one to us.
+func (l *lobby) mayCome(id peer.ID) bool {
+	carries := l.carries(id)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.carrier || l.shown[id] || carries && len(l.corners) > 0
+}
+
+// meet shows GossipSub a linked peer, if it may be; one it knows it passes over.
+func (l *lobby) meet(id peer.ID) {
+	if l == nil || l.m.ctx.Err() != nil || l.m.host.Network().Connectedness(id) != network.Connected || !l.mayMeet(id) {
+		return
+	}
+	protos, err := l.m.host.Peerstore().GetProtocols(id)
+	if err != nil || len(protos) == 0 {
+		return // it will be identified
+	}
+	l.mu.Lock()
+	l.shown[id] = true
+	l.mu.Unlock()
+	_ = l.hall.emit.Emit(event.EvtPeerIdentificationCompleted{Peer: id, Protocols: protos})
+}
+
+// NewStream opens GossipSub's stream to a peer. GossipSub does not try again.
+func (h *hall) NewStream(ctx context.Context, id peer.ID, protos ...protocol.ID) (network.Stream, error) {
+	if !h.l.mayMeet(id) {
+		return nil, errNotWelcome
+	}
+	s, err := h.Host.NewStream(ctx, id, protos...)
+	if err != nil {
+		time.AfterFunc(reopenAfter, func() { h.l.meet(id) })
+	}
+	return s, err
+}
+
+// SetStreamHandler counts who comes.
+func (h *hall) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
+	l := h.l
+	h.Host.SetStreamHandler(id, func(s network.Stream) {
+		who := s.Conn().RemotePeer()
+		if s.Conn().Stat().Limited || !l.m.faults.opened(who, time.Now()) || !l.mayCome(who) || !l.come(who) {
+			s.Reset()
+			return
+		}
+		l.meet(who)
+		serve(newInbound(s, func() { l.m.faults.blame(who, time.Now()) }))
+		l.part(who)
+	})
+}
+
+// come counts a stream of a peer; false if there is no room for a guest more.
+func (l *lobby) come(id peer.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.guests[id]
+	if g == nil {
+		if len(l.guests) >= maxGuests {
+			l.m.stats.lobbyRefused.Add(1)
+			return false
+		}
+		g = &guest{topics: map[string]int{}, says: rate.NewLimiter(guestSaysEvery, guestSaysBurst)}
+		l.guests[id] = g
+	}
+	g.streams++
+	return true
+}
+
+// part forgets what a peer wanted whose last stream ended.
+func (l *lobby) part(id peer.ID) {
+	l.mu.Lock()
+	if g := l.guests[id]; g != nil {
+		if g.streams--; g.streams <= 0 {
+			delete(l.guests, id)
+		}
+	}
+	l.mu.Unlock()
+	l.ring()
+}
+
+// gone forgets a peer whose last link ended.
+func (l *lobby) gone(id peer.ID) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	delete(l.shown, id)
+	l.mu.Unlock()
+	l.ring()
+}
+
+// CanSubscribe: what we are on we decided ourselves.
+func (*hall) CanSubscribe(string) bool { return true }
+
+// FilterIncomingSubscriptions notes what a guest wants to hear, as much as one may
+// want: of somebody who carries all that it may carry, of others what one device
+// has codes for. GossipSub's loop calls it.
+func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts) ([]*pb.RPC_SubOpts, error) {
+	l := h.l
+	most := maxLobbyTopics
+	if l.carries(from) {
+		most = maxCarried
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.guests[from]
+	if g == nil {
+		return nil, nil // its stream has just ended
+	}
+	pass := asked[:0]
+	for _, s := range asked {
+		name := s.GetTopicid()
+		if _, has := g.topics[name]; !s.GetSubscribe() {
+			delete(g.topics, name)
+		} else if !has {
+			if _, ok := readLobbyName(name); !ok || len(g.topics) >= most {
+				l.m.stats.lobbyRefused.Add(1)
+				continue
+			}
+			g.topics[name] = len(g.topics)
+		}
+		pass = append(pass, s)
+	}
+	l.ring()
+	return pass, nil
+}
+
+// inspect takes out, before GossipSub looks at it, what is too long or too much.
+func (h *hall) inspect(from peer.ID, rpc *pubsub.RPC) error {
+	if len(rpc.Publish) == 0 {
+		return nil
+	}
+	l := h.l
+	l.mu.Lock()
+	g := l.guests[from]
+	l.mu.Unlock()
+	kept := rpc.Publish[:0]
+	for _, msg := range rpc.Publish {
+		switch {
+		case len(msg.Data) > maxLobbyFrame:
+			l.m.faults.blame(from, time.Now())
+		case g != nil && g.says.Allow():
+			kept = append(kept, msg)
+			continue
+		}
+		l.m.stats.lobbyRefused.Add(1)
+	}
+	rpc.Publish = kept
+	return nil
+}
