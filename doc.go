@@ -53,6 +53,8 @@
 //	                                  store/keys.go is the table of keys
 //	where members find each other    node/rendezvous.go (what is listed, who is looked for), node/lobby.go (codes),
 //	                                  node/mesh/dht.go (the directory); N19
+//	how a code with dead addresses    node/seek.go asks, node/ears.go answers, node/mesh/lobby.go and carry.go between;
+//	leads to the group                N21, invites/topic.go
 //	what a harbor does                node/harbor.go answers, office.go keeps; appoint.go is the owner's side, sleepproof.go
 //	                                  codes by which it lets people in; who is in office: groups/harbor.go (R44)
 //	what goes over the network        node/PROTOCOLS.md; sync messages in groups/SYNC.md

@@ -29,6 +29,10 @@ type Config struct {
 	// DHT is the directory in which devices find each other without addresses:
 	// private, public or off; empty is off.
 	DHT string
+	// Lobby takes part in the topics of passcodes, on which who holds one and who
+	// lets people in by it tell each other where they are, and carries them for
+	// others if this node is there for others.
+	Lobby bool
 	// NoMDNS turns off finding peers on the local network.
 	NoMDNS bool
 	// Harbor offers storage to groups of others; HarborQuota is how many bytes

@@ -26,7 +26,7 @@ const (
 	directSibling    = 14
 	directOwn        = 15
 	directAddMe      = 16
-	directLobby      = 17
+	directLobby      = 18 // 17 was without topics
 )
 
 // maxDirectFrame bounds one direct frame: a join request of 16 KiB or a

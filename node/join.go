@@ -98,12 +98,20 @@ type candidate struct {
 	addrs []string // to dial it anew; none if it was linked already
 	way   string
 	err   error
+	// shown is what the inviter said of the group on the code's topic; then nobody
+	// is meant.
+	shown *invites.Preview
 }
 
 func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 	t.set(func(a *api.Task) { a.Stage = api.StageFinding })
 	var last *api.Problem
+	var shown invites.Preview
 	for c := range n.candidates(ctx, code) {
+		if c.shown != nil {
+			shown = *c.shown
+			continue
+		}
 		t.tried(c.way, c.err)
 		if c.err != nil {
 			continue
@@ -123,6 +131,11 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 			continue
 		}
 		n.nameWaitlisted(ctx, answer, code)
+		if answer.problem == nil { // by somebody who has no preview to show, perhaps
+			if err := answer.room.callIt(ctx, shown.Name); err != nil {
+				n.log.Debug("naming a group failed", "err", err)
+			}
+		}
 		if n.settleJoin(ctx, t, answer) {
 			return
 		}
@@ -142,7 +155,8 @@ func (n *Node) join(ctx context.Context, t *task, code invites.Passcode) {
 
 // candidates yields whoever can be reached, as they answer: the hints of the
 // code, dialled side by side, whoever of them the local network may yet show,
-// peers linked already, and whom the directory lists for the code.
+// peers linked already, whom the directory lists for the code, and who answers on
+// its topic.
 func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan candidate {
 	ways := n.withKnown(n.hintWays(code.Hints), code.Hints)
 	named := map[wire.PeerKey]bool{}
@@ -157,16 +171,19 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 	}
 	linked := n.mesh.Peers()
 	// Nobody waits to be taken out: who has found a way reads no more.
-	out := make(chan candidate, len(ways)+len(linked)+joinPeers+1)
+	out := make(chan candidate, len(ways)+len(linked)+2*(joinPeers+1)+maxShown)
 	var dialling, searching sync.WaitGroup
-	searching.Add(2)
-	n.wg.Go(func() {
-		defer searching.Done()
-		if slices.ContainsFunc(ways, func(w hintWay) bool { return len(w.addrs) > 0 }) && !pause(ctx, lobbyAfter) {
-			return
-		}
-		n.lobbyCandidates(ctx, code, out)
-	})
+	searching.Add(3)
+	var once told
+	for way, search := range map[string]searcher{"dht": n.searchDirectory, "lobby": n.searchLobby} {
+		n.wg.Go(func() {
+			defer searching.Done()
+			if slices.ContainsFunc(ways, func(w hintWay) bool { return len(w.addrs) > 0 }) && !pause(ctx, lobbyAfter) {
+				return
+			}
+			n.searchCandidates(ctx, code, way, search, &once, out)
+		})
+	}
 	n.wg.Go(func() {
 		searching.Wait()
 		close(out)
@@ -190,23 +207,50 @@ func (n *Node) candidates(ctx context.Context, code invites.Passcode) <-chan can
 	return out
 }
 
-// lobbyCandidates yields whom the directory lists for a code and who is not
-// linked, then why there are no more. Whom the code names is looked for too: its
-// addresses are as old as it is.
-func (n *Node) lobbyCandidates(ctx context.Context, code invites.Passcode, out chan<- candidate) {
+// searcher looks for who lets people in by a code, gives each as found, and says
+// why there are no more.
+type searcher func(ctx context.Context, code invites.Passcode, found func(mesh.Found), shown func(invites.Preview)) error
+
+// told is whom several searches have found.
+type told struct {
+	mu    sync.Mutex
+	peers map[wire.PeerKey]bool
+}
+
+// first tells whether a peer was not told yet, and is no more than a join asks.
+func (t *told) first(p wire.PeerKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.peers[p] || len(t.peers) >= joinPeers {
+		return false
+	}
+	if t.peers == nil {
+		t.peers = map[wire.PeerKey]bool{}
+	}
+	t.peers[p] = true
+	return true
+}
+
+// searchCandidates yields whom a search finds and who is not linked, then why there
+// are no more. Whom the code names is looked for too: its addresses are as old as it
+// is.
+func (n *Node) searchCandidates(ctx context.Context, code invites.Passcode, way string, search searcher, once *told, out chan<- candidate) {
 	var dialling sync.WaitGroup
-	err := n.searchLobby(ctx, code, func(f mesh.Found) {
+	err := search(ctx, code, func(f mesh.Found) {
+		if !once.first(f.Peer) {
+			return
+		}
 		dialling.Add(1)
 		n.wg.Go(func() {
 			defer dialling.Done()
 			dial, cancel := context.WithTimeout(ctx, dialTime)
 			defer cancel()
-			out <- candidate{peer: f.Peer, way: "dht", err: n.mesh.Connect(dial, f.Peer, f.Addrs)}
+			out <- candidate{peer: f.Peer, way: way, err: n.mesh.Connect(dial, f.Peer, f.Addrs)}
 		})
-	})
+	}, func(p invites.Preview) { out <- candidate{way: way, shown: &p} })
 	dialling.Wait()
 	if err != nil && ctx.Err() == nil {
-		out <- candidate{way: "dht", err: err}
+		out <- candidate{way: way, err: err}
 	}
 }
 

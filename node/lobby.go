@@ -27,7 +27,13 @@ const lobbyPause, lobbyPauseMost = time.Second, 10 * time.Minute
 type lobbyRow struct {
 	_      struct{} `cbor:",toarray"`
 	Invite wire.OpID
-	Rdv    [32]byte
+	Rdv    [32]byte // in the directory
+	Topic  [32]byte // on the lobby's topic
+}
+
+func rowOf(invite wire.OpID, code invites.Passcode) lobbyRow {
+	k := code.Keys()
+	return lobbyRow{Invite: invite, Rdv: k.Rdv, Topic: k.Topic}
 }
 
 // lobbyMsg tells a member or harbor where the holders of codes look (N2).
@@ -37,7 +43,7 @@ type lobbyMsg struct {
 	Codes []lobbyRow
 }
 
-func (r *room) lobbyKey() string { return "lobby/" + r.group.String() }
+func (r *room) lobbyKey() string { return "lobby-2/" + r.group.String() }
 
 // loadLobby reads what was told of codes; nil if nothing was.
 func (r *room) loadLobby() (rows []lobbyRow) {
@@ -57,33 +63,33 @@ func (r *room) loadLobby() (rows []lobbyRow) {
 // knownCodes are the live invites of the group of which this device knows where
 // their holders look, newest first, with who made them; on the room's goroutine.
 func (r *room) knownCodes(s *groups.State) (out []lobbyRow, own map[wire.OpID]bool) {
-	rdv := map[wire.OpID][32]byte{}
+	known := map[wire.OpID]lobbyRow{}
 	for _, row := range r.loadLobby() {
-		rdv[row.Invite] = row.Rdv
+		known[row.Invite] = row
 	}
 	own = map[wire.OpID]bool{}
 	if rows, err := r.inviteRows(); err == nil {
 		for id, row := range rows {
 			if code, err := invites.Decode(row.Code); err == nil {
-				rdv[id], own[id] = code.Keys().Rdv, true
+				known[id], own[id] = rowOf(id, code), true
 			}
 		}
 	}
 	live := slices.DeleteFunc(s.Invites(), func(i groups.InviteInfo) bool {
-		_, known := rdv[i.ID]
-		return !known || !i.Live(r.n.nowMs())
+		_, told := known[i.ID]
+		return !told || !i.Live(r.n.nowMs())
 	})
 	slices.SortStableFunc(live, func(a, b groups.InviteInfo) int { return int(b.CreatedMs>>10) - int(a.CreatedMs>>10) })
 	for _, i := range live[:min(len(live), maxLobbyCodes)] {
-		out = append(out, lobbyRow{Invite: i.ID, Rdv: rdv[i.ID]})
+		out = append(out, known[i.ID])
 	}
 	return out, own
 }
 
-// lobbyCodes are the rendezvous secrets of the codes for which this device is
-// listed: a harbor's of all that it was told and may admit by, a member's as the
-// person set.
-func (r *room) lobbyCodes(v *view) (out [][32]byte) {
+// lobbyCodes are the codes for whose holders this device is there, in the directory
+// and on their topics: a harbor for all that it was told and may admit by, a member
+// as the person set.
+func (r *room) lobbyCodes(v *view) (out []lobbyRow) {
 	announce := r.n.announces()
 	if v.office.Appointed && !v.office.Sponsors() || !v.office.Appointed && announce == api.AnnounceOff {
 		return nil
@@ -102,12 +108,12 @@ func (r *room) lobbyCodes(v *view) (out [][32]byte) {
 		case !mayRedeem(v.state, self, i.Redeem, i.Incs):
 			continue
 		}
-		out = append(out, c.Rdv)
+		out = append(out, c)
 	}
 	return out
 }
 
-// announces tells for which passcodes this device is listed in the directory.
+// announces tells for which passcodes this device is there.
 func (n *Node) announces() string {
 	var out string
 	err := n.store.View(func(tx *store.Tx) error {
@@ -191,8 +197,12 @@ func (n *Node) takeLobby(ctx context.Context, from wire.PeerKey, body []byte) er
 	lacks := false
 	err := r.step(ctx, func(c *commit) error {
 		v := r.view.Load()
+		if !v.seated() && !v.office.Appointed {
+			lacks = true // who was just let in is known as a member before it knows itself
+			return nil
+		}
 		teller, ok := v.state.Inc(v.peers[from])
-		if !ok || !teller.Seated || !v.seated() && !v.office.Appointed {
+		if !ok || !teller.Seated {
 			return errDirectRefused
 		}
 		rows := r.loadLobby()
@@ -207,7 +217,7 @@ func (n *Node) takeLobby(ctx context.Context, from wire.PeerKey, body []byte) er
 			switch {
 			case at < 0:
 				rows, changed = append(rows, code), true
-			case rows[at].Rdv != code.Rdv && i.Inviter == teller.Account:
+			case rows[at] != code && i.Inviter == teller.Account:
 				rows[at], changed = code, true
 			}
 		}

@@ -21,7 +21,7 @@ func (n *Node) Network(context.Context) (api.Network, error) {
 	out := api.Network{
 		Peer: n.mesh.Self().String(), Listen: n.mesh.Bound(), Addrs: n.mesh.Addrs(), Peers: len(n.mesh.Peers()),
 		MDNS: !n.cfg.NoMDNS && n.reached.Relay != api.RelayOnly, DHT: cmp.Or(n.cfg.DHT, api.DHTOff), Relay: n.reached.Relay,
-		Reachability: n.reachability(), NAT: n.mesh.NAT().String(), RelayService: r.Service, PortMapping: n.mapping(), Directory: n.directory(),
+		Reachability: n.reachability(), NAT: n.mesh.NAT().String(), RelayService: r.Service, PortMapping: n.mapping(), Directory: n.directory(), Lobby: n.lobbyAPI(),
 	}
 	for _, s := range n.mesh.Relays() {
 		one := api.RelayUsed{Peer: s.Relay.String(), Until: someTime(s.Until), Problem: s.Why}

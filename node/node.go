@@ -56,7 +56,8 @@ type Node struct {
 	roomsMu sync.RWMutex
 	rooms   map[wire.GroupID]*room
 
-	rdv *rendezvous
+	rdv  *rendezvous
+	ears ears // of the goroutine that runs keepListed
 
 	keeping sync.Mutex
 	keeps   map[wire.PeerKey]bool
@@ -233,6 +234,9 @@ func (n *Node) startMesh() error {
 	cfg := n.meshConfig(n.dev.keys.Peer, r)
 	cfg.RelayBy, cfg.RelayFor = n.relayedBy, n.relayService(r)
 	cfg.DHT, cfg.DHTServe, cfg.DHTPeers = dhtMode(n.cfg.DHT), n.cfg.Harbor, n.dhtPeers
+	if n.cfg.Lobby {
+		cfg.Lobby = n.judgeLobby
+	}
 	cfg.OnPeer = func(peer wire.PeerKey, connected bool) {
 		if n.begun.Load() {
 			n.onPeer(peer, connected)

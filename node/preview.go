@@ -18,12 +18,17 @@ import (
 const previewTime = 10 * time.Second
 
 // preview seals what the group looks like for whoever holds the code of an own
-// invite. Of others' invites this device does not know the code, and gives
-// none.
+// invite; a harbor has what was left with it. Of others' invites this device does
+// not know the code, and gives none.
 func (r *room) preview(invite wire.OpID) []byte {
 	if r.view.Load().blind {
 		return r.leftPreview(invite)
 	}
+	return r.ownPreview(invite, groups.Day(r.n.nowMs()))
+}
+
+// ownPreview seals it for a day.
+func (r *room) ownPreview(invite wire.OpID, day uint32) []byte {
 	rows, err := r.inviteRows()
 	if err != nil {
 		r.log.Warn("reading own invites failed", "err", err)
@@ -48,7 +53,7 @@ func (r *room) preview(invite wire.OpID) []byte {
 		Group: r.group, InvitePk: keys.InvitePk(), Ms: now, Name: clipText(v.meta.Name, invites.MaxPreviewName),
 		Members: uint64(v.state.SeatCount()), Cap: uint64(v.state.Cap()), HistoryDays: v.state.Policy().HistoryDays,
 	})
-	return invites.SealPreview(keys, groups.Day(now), salt, signed)
+	return invites.SealPreview(keys, day, salt, signed)
 }
 
 // clipText bounds a text in bytes without cutting a letter.
@@ -68,6 +73,9 @@ func (n *Node) askPreview(ctx context.Context, out *api.Inspect, code invites.Pa
 	ctx, cancel := context.WithTimeout(ctx, previewTime)
 	defer cancel()
 	for c := range n.candidates(ctx, code) {
+		if c.shown != nil {
+			out.Preview = shownPreview(*c.shown)
+		}
 		if c.err != nil {
 			continue
 		}
@@ -81,10 +89,14 @@ func (n *Node) askPreview(ctx context.Context, out *api.Inspect, code invites.Pa
 		if err != nil {
 			continue // another member may be the one who made the code
 		}
-		out.Preview = &api.Preview{
-			Group: p.Group, Name: p.Name, Members: int(p.Members), Cap: int(p.Cap), History: historyText(p.HistoryDays), At: msTime(p.Ms),
-		}
+		out.Preview = shownPreview(p)
 		return
+	}
+}
+
+func shownPreview(p invites.Preview) *api.Preview {
+	return &api.Preview{
+		Group: p.Group, Name: p.Name, Members: int(p.Members), Cap: int(p.Cap), History: historyText(p.HistoryDays), At: msTime(p.Ms),
 	}
 }
 

@@ -86,15 +86,17 @@ type meeting struct {
 	room   *room
 	lost   bool // somebody is to be linked and nobody is
 	epochs [][32]byte
-	codes  [][32]byte
+	codes  []lobbyRow
 }
 
 // keepListed lists this device where its groups' members and the holders of its
-// codes look, and looks there for those it has lost, for all groups in turn.
+// codes look, in the directory and on the codes' topics, and looks there for those
+// it has lost, for all groups in turn.
 func (n *Node) keepListed() {
-	if n.mesh.Directory().Mode == mesh.DHTOff {
+	if n.mesh.Directory().Mode == mesh.DHTOff && !n.cfg.Lobby {
 		return
 	}
+	defer n.ears.close()
 	timer := time.NewTimer(meetFirst/2 + rand.N(meetFirst))
 	defer timer.Stop()
 	due := n.now().Add(meetFirst)
@@ -129,6 +131,10 @@ func (n *Node) meetOnce() time.Time {
 		if p, ok := r.meeting(); ok {
 			places = append(places, p)
 		}
+	}
+	n.listenFor(places, now, soon)
+	if n.mesh.Directory().Mode == mesh.DHTOff {
+		return next
 	}
 	for _, p := range places {
 		if !p.lost {
@@ -186,8 +192,8 @@ func (n *Node) dueKeys(places []meeting, now time.Time, soon func(time.Time)) []
 			for _, rdv := range p.epochs {
 				want = append(want, seal.DHTKey(rdv, d))
 			}
-			for _, rdv := range p.codes {
-				want = append(want, invites.RendezvousKey(rdv, d))
+			for _, c := range p.codes {
+				want = append(want, invites.RendezvousKey(c.Rdv, d))
 			}
 		}
 	}
@@ -317,16 +323,15 @@ func (n *Node) seekGroup(p meeting) {
 	}
 }
 
-// searchLobby looks in the directory for who lets people in by a code, and gives
+// searchDirectory looks in the directory for who lets people in by a code, and gives
 // each as found, then why there are no more.
-func (n *Node) searchLobby(ctx context.Context, code invites.Passcode, found func(mesh.Found)) error {
+func (n *Node) searchDirectory(ctx context.Context, code invites.Passcode, found func(mesh.Found), _ func(invites.Preview)) error {
 	rdv := code.Keys().Rdv
 	days := invites.RendezvousKeys(rdv, n.now())
 	told := 0
 	err := n.mesh.Find(ctx, days[:], func(p wire.PeerKey) bool { return !n.mesh.Connected(p) }, func(f mesh.Found) {
-		if told++; told <= joinPeers {
-			found(f)
-		}
+		told++
+		found(f)
 	})
 	switch {
 	case errors.Is(err, mesh.ErrDHTOff):

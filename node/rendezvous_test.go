@@ -15,7 +15,11 @@ import (
 // codesOf are the rendezvous secrets of the codes for which a node is listed.
 func codesOf(t testing.TB, n *Node, g wire.GroupID) (out [][32]byte) {
 	t.Helper()
-	inRoom(t, n, g, func(r *room) { out = r.lobbyCodes(r.view.Load()) })
+	inRoom(t, n, g, func(r *room) {
+		for _, c := range r.lobbyCodes(r.view.Load()) {
+			out = append(out, c.Rdv)
+		}
+	})
 	return out
 }
 
@@ -95,6 +99,13 @@ func TestLobbyCodes(t *testing.T) {
 	if err := b.takeLobby(t.Context(), a.mesh.Self(), wire.Marshal(lie)); !isRefusal(err) {
 		t.Errorf("too many: %v", err)
 	}
+	// Who has no seat, as who was let in a moment ago and does not know yet, is told
+	// again.
+	lie.Codes = nil
+	must[api.Group](t)(b.LeaveGroup(t.Context(), g))
+	if err := b.takeLobby(t.Context(), a.mesh.Self(), wire.Marshal(lie)); !errors.Is(err, errLacks) {
+		t.Errorf("without a seat: %v", err)
+	}
 }
 
 // Who was put out knows the secret of no epoch under which the others are still
@@ -128,7 +139,7 @@ func TestRdvEpochs(t *testing.T) {
 func TestDueKeys(t *testing.T) {
 	n := &Node{rdv: newRendezvous()}
 	noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	places := []meeting{{epochs: [][32]byte{{1}, {2}}}, {codes: [][32]byte{{3}}}}
+	places := []meeting{{epochs: [][32]byte{{1}, {2}}}, {codes: []lobbyRow{{Rdv: [32]byte{3}}}}}
 	var next time.Time
 	due := func(at time.Time) int {
 		next = at.Add(100 * time.Hour)

@@ -54,7 +54,7 @@ var formats = map[string]format{
 	"own-add-me":  {addMeVectors, readAddMe},
 	"own-digest":  {digestVectors, readDigest},
 	"own-request": {requestVectors, readRequest},
-	"lobby":       {lobbyVectors, readLobby},
+	"lobby-2":     {lobbyVectors, readLobby},
 
 	"receipt":      {receiptVectors, readReceiptVector},
 	"receipts":     {receiptsVectors, readReceiptsVector},
@@ -473,7 +473,7 @@ func readAddMe(_ cast, b []byte) (facts, error) {
 }
 
 func lobbyVectors(c cast) []vector {
-	m := lobbyMsg{Group: c.group, Codes: []lobbyRow{{Invite: wire.OpID{1}, Rdv: [32]byte{2}}, {Invite: wire.OpID{3}, Rdv: [32]byte{4}}}}
+	m := lobbyMsg{Group: c.group, Codes: []lobbyRow{{Invite: wire.OpID{1}, Rdv: [32]byte{2}, Topic: [32]byte{5}}, {Invite: wire.OpID{3}, Rdv: [32]byte{4}, Topic: [32]byte{6}}}}
 	return append([]vector{good("two codes", m), good("none", lobbyMsg{Group: c.group, Codes: []lobbyRow{}})}, damaged(m)...)
 }
 
@@ -482,7 +482,7 @@ func readLobby(_ cast, b []byte) (facts, error) {
 	err := wire.Unmarshal(b, &m)
 	out := facts{"group": m.Group.String()}
 	for i, c := range m.Codes {
-		out[fmt.Sprint("code", i)] = c.Invite.String() + " " + hex.EncodeToString(c.Rdv[:])
+		out[fmt.Sprint("code", i)] = c.Invite.String() + " " + hex.EncodeToString(c.Rdv[:]) + " " + hex.EncodeToString(c.Topic[:])
 	}
 	return out, err
 }

@@ -45,7 +45,8 @@ With --probe everybody who is not linked is dialled at once, and you see how tha
 func (c *cli) tellNetwork(now api.Network) {
 	c.facts("from outside", outsideWords(now.Reachability, c.lang), "NAT", now.NAT, "relay", now.Relay,
 		"relays for others", now.RelayService, "port mapping", strings.TrimSpace(strings.ReplaceAll(now.PortMapping.State, "_", " ")+" "+strings.Join(now.PortMapping.Addrs, " ")),
-		"local network", map[bool]string{true: api.On, false: api.Off}[now.MDNS], "DHT", now.DHT)
+		"local network", map[bool]string{true: api.On, false: api.Off}[now.MDNS], "DHT", now.DHT,
+		"lobby", lobbyWords(now.Lobby, c.lang))
 	for _, a := range now.Addrs {
 		c.facts("address", a)
 	}
@@ -96,6 +97,24 @@ func pathWords(p api.GroupPeer) string {
 		return "dialling"
 	}
 	return fmt.Sprintf("dialled again in %v", time.Until(*p.Next).Round(time.Second))
+}
+
+// lobbyWords tells how a node stands in the lobby.
+func lobbyWords(l api.Lobby, lang api.Lang) string {
+	zh := lang == api.Chinese
+	switch {
+	case !l.On && zh:
+		return "已关闭"
+	case !l.On:
+		return api.Off
+	case l.Carrying && zh:
+		return fmt.Sprintf("为自己的 %d 个口令应答，替别人转发 %d 个话题", l.Topics, l.Carried)
+	case l.Carrying:
+		return fmt.Sprintf("answers for %d codes, carries %d topics of others", l.Topics, l.Carried)
+	case zh:
+		return fmt.Sprintf("为 %d 个口令应答，已连上 %d 个转发节点", l.Topics, l.Carriers)
+	}
+	return fmt.Sprintf("answers for %d codes, linked to %d that carry", l.Topics, l.Carriers)
 }
 
 // outsideWords tells how a node is reached from outside.

@@ -17,7 +17,7 @@ import (
 // or something breaks.
 func serve(ctx context.Context, s settings, h api.Home, log *slog.Logger) error {
 	n, err := node.Open(ctx, node.Config{
-		Home: h.Data, Listen: s.listen, Bootstrap: s.bootstrap, DHT: s.dht, NoMDNS: s.mdns == "off", Relaying: s.asked, Version: version, Log: log,
+		Home: h.Data, Listen: s.listen, Bootstrap: s.bootstrap, DHT: s.dht, Lobby: s.lobby == "on", NoMDNS: s.mdns == "off", Relaying: s.asked, Version: version, Log: log,
 		Harbor: s.harbor, HarborQuota: uint64(s.harborQuota), Serve: s.serving, Ballast: true,
 	})
 	if err != nil {

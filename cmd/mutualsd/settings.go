@@ -31,6 +31,7 @@ type settings struct {
 	listen    []string
 	bootstrap []string
 	dht       string
+	lobby     string
 	mdns      string
 	logLevel  string
 
@@ -54,6 +55,7 @@ type settings struct {
 // choices are the values of settings that have a closed list.
 var choices = map[string][]string{
 	"dht":          {"off", "private", "public"},
+	"lobby":        {"on", "off"},
 	"mdns":         {"on", "off"},
 	"relay":        {api.RelayAuto, api.RelayOnly, api.RelayOff},
 	"relay-for":    {api.RelayForKnown, api.RelayForAnyone},
@@ -73,6 +75,7 @@ func (s *settings) flags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&s.listen, "listen", nil, "multiaddr to listen on for other nodes; repeat for more (default QUIC and TCP on all interfaces)")
 	fs.StringSliceVar(&s.bootstrap, "bootstrap", nil, "multiaddr with /p2p of a node to connect to at start, and to begin in the directory with; repeat for more")
 	fs.StringVar(&s.dht, "dht", "private", "directory (DHT) in which nodes find each other whose addresses are not known: private, of nodes of mutuals, begun by --bootstrap and harbors; public, that of IPFS; or off")
+	fs.StringVar(&s.lobby, "lobby", "on", "tell those who hold a passcode where you are, on its topic, and look there for whom a passcode leads to;\na harbor, a relay or a node that anybody can dial carries such topics for others, and cannot read them: on or off")
 	fs.StringVar(&s.mdns, "mdns", "on", "find nodes on the local network: on or off")
 	fs.StringVar(&s.relaying.Relay, "relay", api.RelayAuto, "auto: relays carry what finds no direct way; only: this node has no other address and\ndials nobody but --relays; off: none")
 	fs.StringSliceVar(&s.relaying.Relays, "relays", nil, "multiaddr with /p2p of a relay to use; repeat for more")

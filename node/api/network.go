@@ -52,6 +52,7 @@ type Network struct {
 	RelayService string              `json:"relay_service" enum:"on,off" doc:"whether this node relays for others"`
 	Relays       Array[RelayUsed]    `json:"relays" doc:"relays that gave a place or refused one"`
 	Directory    Directory           `json:"directory"`
+	Lobby        Lobby               `json:"lobby"`
 	Groups       Array[GroupNetwork] `json:"groups"`
 	Advice       Array[Advice]       `json:"advice" doc:"what a person can do"`
 }
@@ -69,6 +70,16 @@ type Directory struct {
 	Servers int  `json:"servers" doc:"keepers known at this moment; 0 at rest"`
 	Listed  int  `json:"listed" doc:"times this device was listed under a key since the start"`
 	Refused int  `json:"refused" doc:"addresses that were told and must not be dialled"`
+}
+
+// Lobby is how the node stands on the topics on which who holds a passcode and who
+// lets people in by it tell each other where they are.
+type Lobby struct {
+	On       bool `json:"on" doc:"takes part"`
+	Carrying bool `json:"carrying" doc:"passes on what others say there, without knowing of what code: a harbor, a relay, or a node that anybody can dial"`
+	Topics   int  `json:"topics" doc:"codes' topics that it is on for itself"`
+	Carried  int  `json:"carried" doc:"topics that it is on for others"`
+	Carriers int  `json:"carriers" doc:"linked nodes that carry topics"`
 }
 
 // PortMapping is what the router was asked for.

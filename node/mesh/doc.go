@@ -40,6 +40,15 @@
 // own for what they tell; records kept for others are bounded (listing.go). It
 // is open only while it is used.
 //
+// # In the lobby
+//
+// EnterLobby enters a topic of a second GossipSub (lobby.go), on which the holders
+// of a passcode and those who let them in meet. It has no members and none of the
+// gates below: who is there for others carries topics for whoever is linked
+// (carry.go), passes on only what the topic's own key signed (Config.Lobby), and
+// bounds the rest. What stands in place of the gates is a host that shows GossipSub
+// only those who carry, and only while there is a topic to tell of (hall.go).
+//
 // # The four gates
 //
 // GossipSub has no membership: it hands its topic names to every peer that

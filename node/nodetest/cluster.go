@@ -30,6 +30,9 @@ type Options struct {
 	Seed uint64        // of everything a test draws, and of jitter and loss
 	Link meshtest.Link // its Seed is overwritten
 	Log  io.Writer     // what the nodes log, with levels from debug; nil: nothing
+	// Begin has each node dial, when it starts, the harbors that are there; Lobby lets
+	// the nodes take part in the lobby.
+	Begin, Lobby bool
 }
 
 // Cluster is people with a node each, on one network, and a group of theirs.
@@ -43,6 +46,8 @@ type Cluster struct {
 
 	parts  [][]*Person // of a network that is cut
 	behind *Person     // who was compared last
+	begin  bool
+	lobby  bool
 	log    io.Writer
 	dir    string
 	wall   time.Time
@@ -75,7 +80,7 @@ func Play(t *testing.T, o Options, story func(*Cluster)) {
 		o.Link.Seed = o.Seed
 		c := &Cluster{
 			T: t, Net: meshtest.NewNet(o.Link), Rand: rand.New(rand.NewPCG(o.Seed, 2)),
-			Said: map[string]*Person{}, log: o.Log, dir: dir, wall: began, cpu: cpu,
+			Said: map[string]*Person{}, begin: o.Begin, lobby: o.Lobby, log: o.Log, dir: dir, wall: began, cpu: cpu,
 		}
 		defer c.Net.Close()
 		defer func() {
@@ -177,6 +182,9 @@ func (c *Cluster) Start(p *Person) {
 			*m = c.Net.Config(*m)
 		},
 	}
+	if cfg.Lobby = c.lobby; c.begin {
+		cfg.Bootstrap = c.harbors()
+	}
 	if c.log != nil {
 		cfg.Log = slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", p.Name)
 	}
@@ -185,6 +193,21 @@ func (c *Cluster) Start(p *Person) {
 		c.T.Fatalf("%s: %v", p.Name, err)
 	}
 	p.Node = n
+}
+
+// harbors are the addresses of harbors that are on.
+func (c *Cluster) harbors() (addrs []string) {
+	for _, p := range c.People {
+		if !p.harbor || p.Node == nil {
+			continue
+		}
+		now, err := p.Node.Network(c.ctx())
+		if err != nil {
+			c.T.Fatalf("%s: asking for its addresses: %v", p.Name, err)
+		}
+		addrs = append(addrs, now.Addrs...)
+	}
+	return addrs
 }
 
 // Stop closes a person's node; its home stays.

@@ -46,6 +46,40 @@ func TestIdleTraffic(t *testing.T) {
 	})
 }
 
+// Being on the topics of their codes costs two who are linked to somebody who
+// carries them next to nothing while nobody looks. Time begins at midnight: so the
+// topics change within that hour.
+func TestIdleLobby(t *testing.T) {
+	const groups, most = 3, 5.0
+	rate := map[bool]float64{}
+	for _, on := range []bool{false, true} {
+		o := options(t, 1)
+		o.Begin, o.Lobby = true, on
+		nodetest.Play(t, o, func(c *nodetest.Cluster) {
+			hana, ann, bo := c.Harbor("Hana"), c.Add("Ann"), c.Add("Bo")
+			for range groups {
+				c.Found(ann, 2)
+				c.Join(bo, c.Invite(ann))
+				c.Invite(bo)
+			}
+			time.Sleep(5 * time.Minute)
+			if !c.Linked([]*nodetest.Person{hana}, []*nodetest.Person{ann}) || !c.Linked([]*nodetest.Person{hana}, []*nodetest.Person{bo}) {
+				t.Fatal("they are not linked to who carries")
+			}
+			if now, err := ann.Node.Network(t.Context()); err != nil || on != (now.Lobby.Topics == groups && now.Lobby.Carriers == 1) {
+				t.Fatalf("Ann stands at %+v, %v", now.Lobby, err)
+			}
+			before, window := c.Net.Sent(), time.Hour
+			time.Sleep(window)
+			rate[on] = float64(c.Net.Sent()-before) / window.Seconds()
+			c.Logf("lobby %v: %.2f bytes a second on three lines", on, rate[on])
+		})
+	}
+	if more := rate[true] - rate[false]; more > most {
+		t.Errorf("%.2f bytes a second more, at most %v", more, most)
+	}
+}
+
 var crowdSize = flag.Int("crowd", 12, "members of the group whose traffic is measured")
 
 // frameBytes is what a message of 300 bytes weighs on a topic.
