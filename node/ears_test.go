@@ -164,12 +164,16 @@ func TestLobbyFlood(t *testing.T) {
 	for range 60 {
 		eve.say(eve.frame(invites.BoxSeek, nil))
 	}
+	again := time.NewTicker(2 * time.Second) // what is said before all are neighbours is lost
+	defer again.Stop()
 	for answers == 0 {
 		select {
 		case f := <-eve.heard:
 			if f.Kind == invites.BoxAddress {
 				answers++
 			}
+		case <-again.C:
+			eve.say(eve.frame(invites.BoxSeek, nil))
 		case <-ctx.Done():
 			t.Fatal("no answer")
 		}
