@@ -281,6 +281,7 @@ func (r *room) bundle(ctx context.Context, req seal.Request) (b seal.Bundle, err
 			if wait, err = r.answerableEpoch(c, until); err == nil && wait == 0 {
 				b = r.bundleFor(req)
 			}
+			c.asks = wait > 0 // or two that wait wake each other without end
 			return err
 		})
 		if err != nil || wait == 0 {

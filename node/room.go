@@ -212,6 +212,7 @@ type commit struct {
 	bodies  bool                // which are gone is written with it
 	regroup bool                // readers are owed the group as it is now
 	others  bool                // it is what peers said: they say it again
+	asks    bool                // it looked, and waits: nobody is to look again for its sake
 	shown   func()              // once it is written and in the view, before it is published
 	after   []func()            // once it is on disk
 }
@@ -374,7 +375,9 @@ func (r *room) commit(fn func(*commit) error) error {
 		}
 	}
 	r.seen.stored(c.taken)
-	r.show()
+	if !c.asks || !c.empty() {
+		r.show()
+	}
 	over()
 	if c.shown != nil {
 		c.shown()
