@@ -31,7 +31,7 @@ import (
 //	accepted by one is accepted by all                       sameInAnyOrder (World.Rejected)
 //	no byte string panics or splits verdicts                 FuzzDecode, FuzzJudge, FuzzPrograms
 var (
-	histories = flag.Uint64("histories", 1000, "how many random histories to play")
+	histories = flag.Uint64("histories", 500, "how many random histories to play")
 	firstSeed = flag.Uint64("seed", 0, "the first of them")
 )
 
