@@ -14,6 +14,9 @@ const (
 	// straight to linked members: GossipSub's mesh is empty until its next
 	// heartbeat, a second, and a second more for the other side.
 	meshForms = 3 * time.Second
+	// topicGathers is how long after joining a topic haves repair what gossip
+	// missed: the others join it some seconds sooner or later.
+	topicGathers = 10 * time.Second
 	// topicKept is how long a room listens on a topic after members moved on from
 	// it: those who come back meanwhile speak there until they have heard.
 	topicKept = 7 * 24 * time.Hour

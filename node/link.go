@@ -354,6 +354,17 @@ func (r *room) askBack(peer wire.PeerKey) {
 // of it once. Most who do were told by gossip's own IHAVE.
 const haveSlow = 10 * time.Second
 
+// gathers tells whether members may still be on their way to the epoch's topic,
+// so that gossip cannot be counted on: what is missed there comes by haves.
+func (r *room) gathers() bool {
+	for _, t := range r.topics {
+		if r.n.now().Sub(t.joined) <= topicGathers {
+			return true
+		}
+	}
+	return false
+}
+
 // owe tells linked members what changed, at most once a second to each.
 func (r *room) owe() {
 	r.haveDue = true
@@ -363,17 +374,18 @@ func (r *room) owe() {
 }
 
 // tellHave sends each linked member the entries that changed since it was
-// told last, if they are its business or it was told some time ago; all if these
-// are the last words.
+// told last, if they are its business, it was told some time ago, or a topic is
+// new; all if these are the last words.
 func (r *room) tellHave(last bool) {
 	if !r.haveDue {
 		return
 	}
 	r.haveDue = false
 	now, at := r.vectorNow(), r.n.now()
+	all := last || r.gathers()
 	for _, l := range r.links {
 		changed := changedEntries(l.told, now)
-		if wait := haveSlow - at.Sub(l.toldAt); !last && wait > 0 && wait <= haveSlow && !r.concerns(l.peer, changed) {
+		if wait := haveSlow - at.Sub(l.toldAt); !all && wait > 0 && wait <= haveSlow && !r.concerns(l.peer, changed) {
 			r.haveDue = r.haveDue || len(changed) > 0
 			continue
 		}

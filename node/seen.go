@@ -7,9 +7,14 @@ import (
 	"mutuals/identity/wire"
 )
 
-// maxSeen is how many cores that came by gossip are remembered twice over,
-// beyond those that are stored: more than one author may send in a burst.
-const maxSeen = 1 << 14
+const (
+	// maxSeen is how many cores that came by gossip are remembered twice over,
+	// beyond those that are stored: more than one author may send in a burst.
+	maxSeen = 1 << 14
+	// maxStraight bounds those that came straight, as they do for some seconds
+	// while a mesh forms.
+	maxStraight = 1 << 10
+)
 
 // seen tells gossip which operations a room has had: those on its disk and the
 // newest that are on their way there. It is asked from other goroutines than
@@ -19,6 +24,9 @@ type seen struct {
 	control  map[wire.OpID]struct{}
 	content  map[chainOf]uint64 // the highest seq stored
 	now, old map[wire.OpID]struct{}
+	// straight came from a member and not by gossip yet: on disk or not, gossip
+	// has to pass them on, for the member may be linked to nobody else.
+	straight, straightOld map[wire.OpID]struct{}
 }
 
 // fresh counts the operations of one message, whose signatures were verified,
@@ -34,16 +42,39 @@ func (s *seen) fresh(ops []*groups.Op) (n int) {
 			continue
 		}
 		n++
-		if s.now == nil || len(s.now) >= maxSeen {
-			s.now, s.old = map[wire.OpID]struct{}{}, s.now
-		}
-		s.now[op.ID] = struct{}{}
+		delete(s.straight, op.ID)
+		delete(s.straightOld, op.ID)
+		remember(&s.now, &s.old, op.ID, maxSeen)
 	}
 	return n
 }
 
-// had tells whether an operation came before. The lock is held.
+// came notes operations that a member tells straight.
+func (s *seen) came(ops []*groups.Op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, op := range ops {
+		if !s.had(op) {
+			remember(&s.straight, &s.straightOld, op.ID, maxStraight)
+		}
+	}
+}
+
+// remember keeps an id in the newer of two generations, of which the older goes
+// when the newer is full.
+func remember(now, old *map[wire.OpID]struct{}, id wire.OpID, most int) {
+	if *now == nil || len(*now) >= most {
+		*now, *old = map[wire.OpID]struct{}{}, *now
+	}
+	(*now)[id] = struct{}{}
+}
+
+// had tells whether gossip has nothing to pass on of an operation. The lock is
+// held.
 func (s *seen) had(op *groups.Op) bool {
+	if s.owes(op.ID) {
+		return false
+	}
 	_, had := s.control[op.ID]
 	if op.Chain != groups.Control {
 		had = op.Seq <= s.content[chainOf{op.IncID(), op.Chain}]
@@ -51,6 +82,15 @@ func (s *seen) had(op *groups.Op) bool {
 	_, now := s.now[op.ID]
 	_, old := s.old[op.ID]
 	return had || now || old
+}
+
+// owes tells whether an operation came straight only. The lock is held.
+func (s *seen) owes(id wire.OpID) bool {
+	_, owes := s.straight[id]
+	if !owes {
+		_, owes = s.straightOld[id]
+	}
+	return owes
 }
 
 // stored notes operations that are on disk.

@@ -230,6 +230,7 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	if err != nil {
 		return 0, err
 	}
+	r.seen.came(one.ops)
 	return r.takeRuns(ctx, peer, []run{one}, false)
 }
 
