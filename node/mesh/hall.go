@@ -192,6 +192,7 @@ func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts
 
 // inspect takes out, before GossipSub looks at it, what is too long or too much.
 func (h *hall) inspect(from peer.ID, rpc *pubsub.RPC) error {
+	tamePrunes(rpc)
 	if len(rpc.Publish) == 0 {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 // seen: else a stranger who got hold of a frame could bring it first and have
 // the members' own copy dropped as a repetition.
 func (g *gossip) inspect(from peer.ID, rpc *pubsub.RPC) error {
+	tamePrunes(rpc)
 	if len(rpc.Publish) == 0 || g.m.cfg.open(GateValidator) {
 		return nil
 	}

@@ -93,6 +93,9 @@ const (
 	// a link, and one more for each race of two links. A link that breaks every
 	// other second, for as long as one likes, is a bad network and no attack.
 	opensBurst, opensEvery = 64, 2 * time.Second
+	// maxBackoff is the longest pause that a peer may ask for after a PRUNE: what
+	// GossipSub itself asks for.
+	maxBackoff = time.Minute
 	// scoresEvery is how often GossipSub's scores are looked at; they change by
 	// its heartbeat, a second.
 	scoresEvery = 2 * time.Second

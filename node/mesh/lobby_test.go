@@ -261,3 +261,35 @@ func shutOut(m *mesh.Mesh, who wire.PeerKey) bool {
 	}
 	return false
 }
+
+// Nobody is dialled because a stranger on a topic names it.
+func TestLobbyDialsNobodyNamed(t *testing.T) {
+	p := carrier(t)
+	ann, bo, named := inLobby(t, nil), inLobby(t, nil), inLobby(t, nil)
+	lobbyLink(t, ann, p)
+	lobbyLink(t, bo, p)
+	a, _ := enterLobby(t, ann, lobbyTopic(1))
+	_, heard := enterLobby(t, bo, lobbyTopic(1))
+	reaches(t, a, heard, "ann looks")
+	eve := lobbyist(t, p)
+	topic := topicText(lobbyTopic(1))
+	if err := eve.Subscribe(soon(t), p.Self(), topic); err != nil {
+		t.Fatal(err)
+	}
+	if err := eve.Prune(soon(t), p.Self(), topic, time.Hour, map[wire.PeerKey][]byte{named.Self(): named.Record()}); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, a, heard, "ann looks again")
+	if err := eve.Publish(soon(t), p.Self(), topic, []byte("eve is done")); err != nil {
+		t.Fatal(err)
+	}
+	for <-heard != "eve is done" { // so what she sent before was looked at
+	}
+	cai := inLobby(t, nil) // a link meanwhile takes longer than the one to whom was named
+	lobbyLink(t, cai, p)
+	_, cHears := enterLobby(t, cai, lobbyTopic(1))
+	reaches(t, a, cHears, "ann looks on")
+	if named.Connected(p.Self()) {
+		t.Error("somebody was dialled whom a stranger named")
+	}
+}

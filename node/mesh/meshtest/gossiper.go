@@ -152,6 +152,20 @@ func (g *Gossiper) Subscribe(ctx context.Context, to wire.PeerKey, topics ...str
 	return g.send(ctx, to, rpc)
 }
 
+// Prune leaves a linked peer's mesh for a topic, asks for a pause, and names others
+// to be dialled instead, by their signed records.
+func (g *Gossiper) Prune(ctx context.Context, to wire.PeerKey, topic string, pause time.Duration, others map[wire.PeerKey][]byte) error {
+	prune := &pb.ControlPrune{TopicID: proto.String(topic), Backoff: proto.Uint64(uint64(pause / time.Second))}
+	for key, record := range others {
+		id, err := idOf(key)
+		if err != nil {
+			return err
+		}
+		prune.Peers = append(prune.Peers, &pb.PeerInfo{PeerID: []byte(id), SignedPeerRecord: record})
+	}
+	return g.send(ctx, to, &pb.RPC{Control: &pb.ControlMessage{Prune: []*pb.ControlPrune{prune}}})
+}
+
 // Publish sends a linked peer frames on a topic.
 func (g *Gossiper) Publish(ctx context.Context, to wire.PeerKey, topic string, frames ...[]byte) error {
 	rpc := &pb.RPC{}
