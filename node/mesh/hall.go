@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -190,27 +191,60 @@ func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts
 	return pass, nil
 }
 
-// inspect takes out, before GossipSub looks at it, what is too long or too much.
+// inspect takes out what is too long, too much, repeated or forged before GossipSub
+// looks at it, which remembers the hash of each frame that it is given for two
+// minutes: strangers have frames of another day, and keys of their own, without end.
 func (h *hall) inspect(from peer.ID, rpc *pubsub.RPC) error {
 	tamePrunes(rpc)
-	if len(rpc.Publish) == 0 {
-		return nil
-	}
-	l := h.l
-	l.mu.Lock()
-	g := l.guests[from]
-	l.mu.Unlock()
 	kept := rpc.Publish[:0]
 	for _, msg := range rpc.Publish {
-		switch {
-		case len(msg.Data) > maxLobbyFrame:
-			l.m.faults.blame(from, time.Now())
-		case g != nil && g.says.Allow():
+		if h.l.passes(from, msg.GetTopic(), msg.Data, time.Now()) {
 			kept = append(kept, msg)
-			continue
 		}
-		l.m.stats.lobbyRefused.Add(1)
 	}
 	rpc.Publish = kept
 	return nil
+}
+
+// passes tells whether a frame is taken in. Who brings what is not signed by the
+// topic's key did not look, which no honest peer omits.
+func (l *lobby) passes(from peer.ID, topic string, frame []byte, now time.Time) bool {
+	l.mu.Lock()
+	g, c := l.guests[from], l.corners[topic]
+	l.mu.Unlock()
+	if g == nil || c == nil {
+		return false // its stream has just ended; or nobody is on that topic here
+	}
+	if len(frame) > maxLobbyFrame {
+		l.m.faults.blame(from, now)
+		l.m.stats.lobbyRefused.Add(1)
+		return false
+	}
+	id := sha256.Sum256(frame)
+	if c.knows(id) {
+		return false // several bring each
+	}
+	// Who carries brings what all its guests say: of its frames only those are counted
+	// that are refused, or who says much there would keep others from being heard here.
+	carries := l.carries(from)
+	if carries && g.says.TokensAt(now) < 1 || !carries && !g.says.AllowN(now, 1) {
+		l.m.stats.lobbyRefused.Add(1)
+		return false
+	}
+	v := l.m.cfg.Lobby(c.name, frame)
+	if v == Accept && c.says.AllowN(now, 1) {
+		c.note(id)
+		l.m.stats.lobbyFrames.Add(1)
+		return true
+	}
+	if carries {
+		g.says.AllowN(now, 1)
+	}
+	if v == Reject {
+		l.m.faults.blame(from, now)
+	}
+	if v != Ignore {
+		l.m.stats.lobbyRefused.Add(1)
+	}
+	return false
 }

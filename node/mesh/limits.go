@@ -232,12 +232,12 @@ const (
 	// maxLobbyRPC and maxLobbyControl bound a packet of the lobby: the names of all
 	// topics that one carries, at 53 bytes each.
 	maxLobbyRPC, maxLobbyControl = 64 << 10, 32 << 10
-	// lobbyQueue bounds what waits to be sent to one peer or to be judged, in packets:
-	// what is lost is asked again.
+	// lobbyQueue bounds what waits to be sent to one peer, in packets, and to be heard,
+	// in frames: what is lost is asked again.
 	lobbyQueue = 128
-	// lobbySeen is how long a frame's hash is remembered; within it a repetition costs
-	// nobody anything, past it the bounds below are what it can use up.
-	lobbySeen = 20 * time.Minute
+	// lobbyHeard is how many frames of a topic are remembered twice over: more than are
+	// said in a day on most.
+	lobbyHeard = 256
 	// maxLobbyTopics is how many topics one peer may name: that of each code of one
 	// device, twice around midnight, and those of a join.
 	maxLobbyTopics = 64
@@ -248,8 +248,8 @@ const (
 	maxGuests = maxLinks + maxPasserLinks + relayMost
 	// lobbyNeighbours is how many on a topic get a frame at once.
 	lobbyNeighbours = 64
-	// guestSaysBurst and guestSaysEvery bound frames of one peer: somebody who carries
-	// brings those of its guests, and a join takes about six.
+	// guestSaysBurst and guestSaysEvery bound frames of one peer, of somebody who carries
+	// those that are refused: a join takes about six.
 	guestSaysBurst, guestSaysEvery = 64, rate.Limit(4)
 	// lobbySaysBurst and lobbySaysEvery bound those of one topic, which only holders of
 	// its code can write: some who look at once.

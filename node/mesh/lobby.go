@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ type corner struct {
 	unrelay pubsub.RelayCancelFunc // nil: not carried for others
 	wanted  time.Time              // when somebody was last seen to want it carried
 	says    *rate.Limiter          // frames that are passed on
+
+	mu            sync.Mutex
+	heard, before map[[32]byte]bool // the newest frames: what is repeated costs nobody anything
 }
 
 // LobbyTopic is a topic of the lobby that was entered.
@@ -80,7 +84,6 @@ func newLobby(m *Mesh) (*lobby, error) {
 	if l.hall, err = newHall(l); err != nil {
 		return nil, err
 	}
-	params, limits := score()
 	shape := pubsub.DefaultGossipSubParams()
 	// Everybody on a topic is a neighbour of who carries it: a stranger that
 	// crowds in takes nobody's place.
@@ -93,11 +96,11 @@ func newLobby(m *Mesh) (*lobby, error) {
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(frameID),
 		pubsub.WithMaxMessageSize(maxLobbyRPC), pubsub.WithMaxControlMessageSize(maxLobbyControl),
-		pubsub.WithPeerOutboundQueueSize(lobbyQueue), pubsub.WithValidateQueueSize(lobbyQueue),
-		pubsub.WithValidateWorkers(1), pubsub.WithSeenMessagesTTL(lobbySeen),
+		pubsub.WithPeerOutboundQueueSize(lobbyQueue),
 		pubsub.WithFloodPublish(true), // to the few who carry
 		pubsub.WithPeerExchange(false),
-		pubsub.WithPeerScore(params, limits),
+		// No scores: they are kept for each topic that ever was and, for a while, of each
+		// stranger that ever came. Who brings forged frames is shut out (shun.go).
 		pubsub.WithSubscriptionFilter(l.hall),
 		pubsub.WithAppSpecificRpcInspector(l.hall.inspect),
 		pubsub.WithLogger(slog.New(slog.DiscardHandler)),
@@ -198,6 +201,7 @@ func (t *LobbyTopic) Say(ctx context.Context, frame []byte) error {
 	if t.left.Load() {
 		return ErrLeft
 	}
+	t.c.note(sha256.Sum256(frame))
 	if err := t.c.topic.Publish(ctx, frame); err != nil {
 		return fmt.Errorf("saying in the lobby: %w", err)
 	}
@@ -232,16 +236,8 @@ func (l *lobby) corner(name [32]byte) (*corner, error) {
 		return c, nil
 	}
 	c = &corner{name: name, says: rate.NewLimiter(lobbySaysEvery, lobbySaysBurst)}
-	if err := l.ps.RegisterTopicValidator(text, l.judge(c), pubsub.WithValidatorInline(true)); err != nil {
-		return nil, err
-	}
 	var err error
 	if c.topic, err = l.ps.Join(text); err != nil {
-		_ = l.ps.UnregisterTopicValidator(text)
-		return nil, err
-	}
-	if err := c.topic.SetScoreParams(topicScore()); err != nil {
-		l.release(c)
 		return nil, err
 	}
 	l.mu.Lock()
@@ -262,35 +258,27 @@ func (l *lobby) release(c *corner) {
 		l.m.log.Debug("mesh: leaving a lobby topic", "err", err)
 		return // it stays joined, with nobody on it, for whoever enters it next
 	}
-	_ = l.ps.UnregisterTopicValidator(lobbyName(c.name))
 	l.mu.Lock()
 	delete(l.corners, lobbyName(c.name))
 	l.mu.Unlock()
 }
 
-// judge is a topic's validator: whoever passes on what is not signed by the topic's
-// key did not look, which no honest peer omits.
-func (l *lobby) judge(c *corner) func(context.Context, peer.ID, *pubsub.Message) pubsub.ValidationResult {
-	return func(_ context.Context, from peer.ID, msg *pubsub.Message) pubsub.ValidationResult {
-		if from == l.m.host.ID() {
-			return pubsub.ValidationAccept
-		}
-		switch l.m.cfg.Lobby(c.name, msg.Data) {
-		case Accept:
-			if !c.says.Allow() {
-				l.m.stats.lobbyRefused.Add(1)
-				return pubsub.ValidationIgnore
-			}
-			l.m.stats.lobbyFrames.Add(1)
-			return pubsub.ValidationAccept
-		case Ignore:
-			return pubsub.ValidationIgnore
-		default:
-			l.m.stats.lobbyRefused.Add(1)
-			l.m.faults.blame(from, time.Now())
-			return pubsub.ValidationReject
-		}
+// knows tells whether a frame was said already.
+func (c *corner) knows(id [32]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard[id] || c.before[id]
+}
+
+// note remembers a frame: two generations, of which the older goes when the newer
+// is full.
+func (c *corner) note(id [32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard == nil || len(c.heard) >= lobbyHeard {
+		c.heard, c.before = map[[32]byte]bool{}, c.heard
 	}
+	c.heard[id] = true
 }
 
 func (l *lobby) close() {

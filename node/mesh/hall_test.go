@@ -1,0 +1,144 @@
+package mesh
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"testing"
+	"time"
+
+	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/proto"
+)
+
+// hallOf is a device that carries the topics of one guest, and knows a peer that
+// carries too. Frames that begin with bad are forged, with old of another day.
+func hallOf(t *testing.T, topics int) (n *node, guest, carrier peer.ID, names []string) {
+	t.Helper()
+	n = start(t, func(c *Config) {
+		c.DHTServe, c.Lobby = true, func(_ [32]byte, frame []byte) Verdict {
+			switch {
+			case bytes.HasPrefix(frame, []byte("bad")):
+				return Reject
+			case bytes.HasPrefix(frame, []byte("old")):
+				return Ignore
+			}
+			return Accept
+		}
+	})
+	other := start(t, func(c *Config) { c.DHTServe, c.Lobby = true, func([32]byte, []byte) Verdict { return Accept } })
+	link2(t, n, other)
+	l := n.lobby
+	guest, carrier = "a guest", idOf(other.Self())
+	for _, id := range []peer.ID{guest, carrier} {
+		if !l.come(id) {
+			t.Fatal("no room for a guest")
+		}
+	}
+	for i := range topics {
+		seed := [32]byte{1, byte(i), byte(i >> 8)}
+		names = append(names, lobbyName([32]byte(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))))
+	}
+	if _, err := l.hall.FilterIncomingSubscriptions(guest, subscribes(names...)); err != nil {
+		t.Fatal(err)
+	}
+	l.carry(time.Now())
+	if n.Lobby().Carried != topics {
+		t.Fatalf("%d topics are carried", n.Lobby().Carried)
+	}
+	return n, guest, carrier, names
+}
+
+func subscribes(names ...string) (out []*pb.RPC_SubOpts) {
+	for _, name := range names {
+		out = append(out, &pb.RPC_SubOpts{Topicid: proto.String(name), Subscribe: proto.Bool(true)})
+	}
+	return out
+}
+
+// said is how many of some frames go on to GossipSub.
+func said(n *node, from peer.ID, topic string, frames ...[]byte) int {
+	rpc := &pubsub.RPC{}
+	for _, f := range frames {
+		rpc.Publish = append(rpc.Publish, &pb.Message{Topic: proto.String(topic), Data: f})
+	}
+	_ = n.lobby.hall.inspect(from, rpc)
+	return len(rpc.Publish)
+}
+
+func manyFrames(what string, count int) (out [][]byte) {
+	for i := range count {
+		out = append(out, fmt.Appendf(nil, "%s %d", what, i))
+	}
+	return out
+}
+
+// What is forged, of another day, too much or repeated is not given to GossipSub,
+// which would remember it.
+func TestHallRefuses(t *testing.T) {
+	n, guest, _, names := hallOf(t, 1)
+	topic := names[0]
+	if got := said(n, "nobody", topic, manyFrames("x", 1)...); got != 0 {
+		t.Error("who has no stream is heard")
+	}
+	if got := said(n, guest, lobbyName([32]byte{1}), manyFrames("x", 1)...); got != 0 {
+		t.Error("a topic that nobody is on is heard")
+	}
+	for what, most := range map[string]int{"bad": 0, "old": 0, "good": 8} {
+		if got := said(n, guest, topic, manyFrames(what, 8)...); got != most {
+			t.Errorf("%d of 8 %s frames go on", got, what)
+		}
+	}
+	if got := said(n, guest, topic, manyFrames("good", 8)...); got != 0 {
+		t.Errorf("%d of 8 frames go on again", got)
+	}
+	if got := said(n, guest, topic, manyFrames("much", 500)...); got > guestSaysBurst {
+		t.Errorf("%d of 500 frames of one guest go on", got)
+	}
+	if n.faults.countOf(guest) != 8 {
+		t.Errorf("a guest who forged 8 frames is blamed %d times", n.faults.countOf(guest))
+	}
+}
+
+// A topic's newest frames are remembered however long ago they were said, and not
+// more of them than that.
+func TestTopicRemembers(t *testing.T) {
+	var c corner
+	for i := range 10 * lobbyHeard {
+		c.note([32]byte{byte(i), byte(i >> 8)})
+		if i >= lobbyHeard {
+			if old := i - lobbyHeard; !c.knows([32]byte{byte(old), byte(old >> 8)}) {
+				t.Fatalf("frame %d is forgotten at %d", old, i)
+			}
+		}
+		if got := len(c.heard) + len(c.before); got > 2*lobbyHeard {
+			t.Fatalf("%d frames are remembered", got)
+		}
+	}
+}
+
+// What some say on their topics through somebody who carries takes nothing of what
+// others' topics may say by the same way; but what of its frames is refused does.
+func TestHallHearsWhoCarries(t *testing.T) {
+	n, _, carrier, names := hallOf(t, 40)
+	total := 0
+	for i, name := range names {
+		total += said(n, carrier, name, manyFrames(fmt.Sprint(i), 10)...)
+	}
+	if total != 400 {
+		t.Errorf("%d of 400 frames on 40 topics go on", total)
+	}
+	if got := said(n, carrier, names[0], manyFrames("much", 500)...); got > lobbySaysBurst {
+		t.Errorf("%d frames on one topic go on", got)
+	}
+	if got := said(n, carrier, names[1], manyFrames("more", 1)...); got != 0 {
+		t.Error("who carries may bring what is refused without end")
+	}
+	n.lobby.guests[carrier].says = rate.NewLimiter(guestSaysEvery, guestSaysBurst)
+	if got := said(n, carrier, names[1], manyFrames("more", 1)...); got != 1 {
+		t.Error("another topic is not heard")
+	}
+}
