@@ -35,7 +35,7 @@ func (b *bench) measureCatchUp(ctx context.Context) error {
 			return err
 		}
 		ds[1].kill()
-		if _, err := b.burst(ctx, g, ds[:1], &words, missed); err != nil {
+		if _, err := b.burst(ctx, g, ds[:1], &words, missed, atOnce); err != nil {
 			return err
 		}
 		began := time.Now()

@@ -10,33 +10,58 @@ import (
 	"mutuals/node/api"
 )
 
-// atOnce is how many requests are under way at once, over all senders: what
-// an app that imports a history would do.
+// atOnce is how many requests are under way at once: what an app that imports a
+// history would do.
 const atOnce = 64
 
 // burstTime bounds a burst.
 const burstTime = 3 * time.Minute
 
+// burst is who says how much at once.
+type burst struct {
+	members, senders int
+	requests         int // under way at once, over all senders
+}
+
+// name is the burst in the id of a figure.
+func (u burst) name() string {
+	switch {
+	case u.senders == 1:
+		return fmt.Sprintf("/%d", u.members)
+	case u.requests == atOnce:
+		return fmt.Sprintf("/%d by %d", u.members, u.senders)
+	}
+	return fmt.Sprintf("/%d by %d×%d", u.members, u.senders, u.requests/u.senders)
+}
+
+func (u burst) who() string {
+	if u.senders == 1 {
+		return "one sender"
+	}
+	return fmt.Sprintf("%d senders", u.senders)
+}
+
 // measureRate is T1: bursts in a group of two and in one of ten, by one sender
-// and by all; P1 beside each, and in the smallest D1.
+// and by all, who have as many requests under way together as the one has, and then
+// each as many; P1 beside each, and in the smallest D1.
 func (b *bench) measureRate(ctx context.Context) error {
-	for _, of := range []struct{ members, senders int }{{2, 1}, {10, 1}, {10, 10}} {
-		if err := b.gather(ctx, of.members); err != nil {
+	for _, u := range []burst{{2, 1, atOnce}, {10, 1, atOnce}, {10, 10, atOnce}, {10, 10, 10 * atOnce}} {
+		if err := b.gather(ctx, u.members); err != nil {
 			return err
 		}
-		raw, lost, err := b.bareRate(ctx, of.members, of.senders, b.scale.Burst)
+		raw, lost, err := b.bareRate(ctx, u.members, u.senders, b.scale.Burst)
 		if err != nil {
-			return fmt.Errorf("%d bare hosts: %w", of.members, err)
+			return fmt.Errorf("%d bare hosts: %w", u.members, err)
 		}
-		if err := b.groupRate(ctx, b.crowd[:of.members], of.senders, raw, lost); err != nil {
-			return fmt.Errorf("group of %d: %w", of.members, err)
+		if err := b.groupRate(ctx, b.crowd[:u.members], u, raw, lost); err != nil {
+			return fmt.Errorf("group of %d: %w", u.members, err)
 		}
 	}
 	return nil
 }
 
-func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw float64, lost int) error {
-	g, _, err := group(ctx, fmt.Sprintf("Rate %d by %d", len(ds), senders), ds)
+func (b *bench) groupRate(ctx context.Context, ds []*daemon, u burst, raw float64, lost int) error {
+	g, _, err := group(ctx, "Rate "+u.name(), ds)
 	if err != nil {
 		return err
 	}
@@ -54,17 +79,17 @@ func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw fl
 		return err
 	}
 	warm := words.n
-	spent, err := spentBy(ds)
-	if err != nil {
-		return err
-	}
 	watchers, err := watchAll(ctx, ds)
 	if err != nil {
 		return err
 	}
 	defer stopAll(watchers)
+	start, err := tollOf(ctx, ds)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
-	posted, err := b.burst(ctx, g, ds[:senders], &words, b.scale.Burst)
+	posted, err := b.burst(ctx, g, ds[:u.senders], &words, b.scale.Burst, u.requests)
 	if err != nil {
 		return err
 	}
@@ -74,22 +99,20 @@ func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw fl
 		}
 	}
 	took := time.Since(began)
-	after, err := spentBy(ds)
+	end, err := tollOf(ctx, ds)
 	if err != nil {
 		return err
 	}
+	paid := end.since(start)
 	for _, d := range ds {
 		if err := d.holdsTexts(ctx, g, words.n); err != nil {
 			return err
 		}
 	}
-	name, who := fmt.Sprintf("/%d", len(ds)), "one sender"
-	if senders > 1 {
-		name, who = fmt.Sprintf("/%d by %d", len(ds), senders), fmt.Sprintf("%d senders", senders)
-	}
+	name := u.name()
 	rate := float64(b.scale.Burst) / took.Seconds()
 	b.report.add(figure{
-		ID: "T1" + name, What: fmt.Sprintf("%s, %d members, burst of %d, %d requests at once, until all are on all event streams, 0 lost", who, len(ds), b.scale.Burst, atOnce), Unit: "messages/s",
+		ID: "T1" + name, What: fmt.Sprintf("%s, %d members, burst of %d, %d requests at once, until all are on all event streams, 0 lost", u.who(), len(ds), b.scale.Burst, u.requests), Unit: "messages/s",
 		Of: []float64{rate}, Limit: []float64{raw}, LimitIs: fmt.Sprintf("raw GossipSub, %d processes (%d lost)", len(ds), lost), More: true,
 		Goal: "≥ 0.6× at 10 members (quality.md)", Pass: rate >= 0.6*raw,
 	})
@@ -97,11 +120,23 @@ func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw fl
 		ID: "T1" + name + " post", What: "the same, until the last 201", Unit: "messages/s",
 		Of: []float64{float64(b.scale.Burst) / posted.Seconds()}, More: true, Pass: true,
 	})
-	each := float64((after - spent).Microseconds()) / float64(b.scale.Burst*(len(ds)-1))
+	deliveries := float64(b.scale.Burst * (len(ds) - 1))
+	each := float64(paid.spent.Microseconds()) / deliveries
 	b.report.add(figure{
 		ID: "P1" + name, What: "processor time of all daemons a delivery, in that burst", Unit: "µs",
 		Of: []float64{each}, Goal: "≤ 300 (quality.md, 10 members)", Pass: each <= 300,
 	})
+	for _, f := range []struct {
+		id, what, unit string
+		of             float64
+	}{
+		{"P1" + name + " own", "processor time of this program, which shares the machine, a delivery", "µs", float64(paid.own.Microseconds()) / deliveries},
+		{"T1" + name + " run", "messages in a frame of gossip, in that burst", "messages", float64(b.scale.Burst) / paid.published},
+		{"T1" + name + " copies", "copies of each frame that come to a member", "copies", (paid.delivered + paid.duplicates) / paid.delivered},
+		{"T1" + name + " wakes", "how often a thread of a daemon waited, a message", "waits", paid.wakes / float64(b.scale.Burst*len(ds))},
+	} {
+		b.report.add(figure{ID: f.id, What: f.what, Unit: f.unit, Of: []float64{f.of}, Pass: true})
+	}
 	if len(ds) > 2 {
 		return nil
 	}
@@ -115,18 +150,6 @@ func (b *bench) groupRate(ctx context.Context, ds []*daemon, senders int, raw fl
 		Of: []float64{perMessage}, Goal: "≤ 1.5 × frame + 100 (quality.md: 1180 at a frame of 720)", Pass: perMessage <= 1180,
 	})
 	return nil
-}
-
-// spentBy is the processor time that daemons have used.
-func spentBy(ds []*daemon) (sum time.Duration, err error) {
-	for _, d := range ds {
-		t, err := processor(d.cmd.Process.Pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += t
-	}
-	return sum, nil
 }
 
 // settledDisk stops a daemon, measures its home and starts it again.
@@ -167,14 +190,14 @@ func (b *bench) reached(ctx context.Context, g wire.GroupID, ds []*daemon, words
 
 // burst posts n messages, some at once, to the daemons in turn; it returns how
 // long until the last answer.
-func (b *bench) burst(ctx context.Context, g wire.GroupID, ds []*daemon, words *texts, n int) (time.Duration, error) {
+func (b *bench) burst(ctx context.Context, g wire.GroupID, ds []*daemon, words *texts, n, requests int) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, burstTime)
 	defer cancel()
 	work := make(chan string)
-	errs := make(chan error, atOnce)
+	errs := make(chan error, requests)
 	var wg sync.WaitGroup
 	began := time.Now()
-	for k := range atOnce {
+	for k := range requests {
 		d := ds[k%len(ds)]
 		wg.Go(func() {
 			for text := range work {

@@ -102,7 +102,7 @@ func (b *bench) day(ctx context.Context, d, other *daemon, large, small wire.Gro
 	if _, _, _, err := d.leaf(ctx, large, soakPages); err != nil {
 		return err
 	}
-	if _, err := b.burst(ctx, small, []*daemon{other}, words, soakBurst); err != nil {
+	if _, err := b.burst(ctx, small, []*daemon{other}, words, soakBurst, atOnce); err != nil {
 		return err
 	}
 	say := func(from *daemon, g wire.GroupID) error {
@@ -134,7 +134,7 @@ func (b *bench) day(ctx context.Context, d, other *daemon, large, small wire.Gro
 	if err := other.stop(); err != nil {
 		return err
 	}
-	if _, err := b.burst(ctx, small, []*daemon{d}, words, soakBurst/10); err != nil {
+	if _, err := b.burst(ctx, small, []*daemon{d}, words, soakBurst/10, atOnce); err != nil {
 		return err
 	}
 	if err := other.start(ctx); err != nil {
