@@ -113,24 +113,7 @@ func babble() string {
 
 // sayAs writes a text of somebody's and takes it in.
 func sayAs(r *room, c *commit, p *groupstest.Person, text string) error {
-	plain, err := groups.EncodePlain(groups.Plain{Kind: groups.ContentText, Payload: groups.Text{Text: text}.Encode()})
-	if err != nil {
-		return err
-	}
-	size, err := seal.SealedLen(len(plain))
-	if err != nil {
-		return err
-	}
-	e, ok := r.sendEpoch()
-	if !ok {
-		return fmt.Errorf("no epoch to write under")
-	}
-	var salt [16]byte
-	rand.Read(salt[:])
-	sender := r.keys.epochs[e.EID].keys.Sender(p.Inc)
-	op, err := r.g.ComposeContent(p.Inc, p.Keys.Op, r.n.nowMs(), e.EID, salt, size, func(aad []byte, seq uint64) ([]byte, error) {
-		return sender.Message(seq, salt).Seal(aad, plain), nil
-	})
+	op, err := textAs(r, p, text)
 	if err != nil {
 		return err
 	}
@@ -138,6 +121,28 @@ func sayAs(r *room, c *commit, p *groupstest.Person, text string) error {
 		return fmt.Errorf("a message was not taken: %v", v)
 	}
 	return nil
+}
+
+// textAs writes a text of somebody's.
+func textAs(r *room, p *groupstest.Person, text string) (*groups.Op, error) {
+	plain, err := groups.EncodePlain(groups.Plain{Kind: groups.ContentText, Payload: groups.Text{Text: text}.Encode()})
+	if err != nil {
+		return nil, err
+	}
+	size, err := seal.SealedLen(len(plain))
+	if err != nil {
+		return nil, err
+	}
+	e, ok := r.sendEpoch()
+	if !ok {
+		return nil, fmt.Errorf("no epoch to write under")
+	}
+	var salt [16]byte
+	rand.Read(salt[:])
+	sender := r.keys.epochs[e.EID].keys.Sender(p.Inc)
+	return r.g.ComposeContent(p.Inc, p.Keys.Op, r.n.nowMs(), e.EID, salt, size, func(aad []byte, seq uint64) ([]byte, error) {
+		return sender.Message(seq, salt).Seal(aad, plain), nil
+	})
 }
 
 // BenchmarkFilledHome is the limit of what a daemon does on the home that

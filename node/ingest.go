@@ -1,13 +1,9 @@
 package node
 
 import (
-	"errors"
-	"time"
-
 	"mutuals/groups"
 	"mutuals/identity/wire"
 	"mutuals/node/mesh"
-	"mutuals/store"
 )
 
 // arrival is one message of gossip; its signatures were verified on the way in.
@@ -23,18 +19,6 @@ const (
 	// not fit is counted, and fetched by sync.
 	arrivalQueue = 4096
 	arrivalBytes = 16 << 20
-	// arrivalBatch is how many operations share a transaction, and
-	// arrivalBatchBytes what their frames weigh: a message weighs some times its
-	// frame on disk, and a transaction holds 2 MB.
-	arrivalBatch      = 512
-	arrivalBatchBytes = 512 << 10
-	// restTimes, restLeast and restMost say how long a room lets arrivals gather
-	// after it stored several at once: in a burst a transaction, and telling its
-	// readers, cost more than what is in it, and of half as many each brings twice
-	// as much. A message that comes alone never waits.
-	restTimes = 2
-	restLeast = 20 * time.Millisecond
-	restMost  = 50 * time.Millisecond
 )
 
 // judgeGossip is the third gate: whether a frame that a peer sends on a topic
@@ -111,50 +95,6 @@ func (r *room) deliver(from wire.PeerKey, checked any) {
 	r.arriving.Add(-int64(a.bytes))
 	r.n.stats.dropped.Add(1)
 	r.askBack(from)
-}
-
-// takeArrivals takes in one arrival and those that wait behind it, in one
-// transaction; it returns how long to let others gather before the next.
-func (r *room) takeArrivals(first *arrival) (rest time.Duration) {
-	batch, ops, bytes := []*arrival{first}, len(first.ops), first.bytes
-	for ops < arrivalBatch && bytes < arrivalBatchBytes {
-		select {
-		case a := <-r.arrivals:
-			batch, ops, bytes = append(batch, a), ops+len(a.ops), bytes+a.bytes
-			continue
-		default:
-		}
-		break
-	}
-	r.arriving.Add(-int64(bytes))
-	take := func(batch []*arrival) error {
-		return r.commit(func(c *commit) error {
-			c.others = true
-			for _, a := range batch {
-				r.ingest(c, a.from, a.ops, true)
-			}
-			return nil
-		})
-	}
-	if r.n.diskRefuses() != nil {
-		return // sync brings them once there is room
-	}
-	began := time.Now()
-	err := take(batch)
-	if errors.Is(err, store.ErrTooLarge) {
-		for _, a := range batch {
-			if err = take([]*arrival{a}); err != nil {
-				break
-			}
-		}
-	}
-	if err != nil {
-		r.log.Warn("storing what arrived failed", "ops", ops, "err", err)
-	}
-	if ops == 1 {
-		return 0
-	}
-	return min(max(restTimes*time.Since(began), restLeast), restMost)
 }
 
 // ingest takes operations through the ladder, then those that waited for

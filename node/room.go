@@ -70,6 +70,7 @@ type room struct {
 	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
+	gathering  gathering
 	names      map[wire.AccountID]opRef    // newest profiles; under zero the group-info
 	named      map[wire.OpID]groups.Branch // which words of a device caught lying count, by inc
 	strays     map[wire.OpID]bool          // devices of which a branch is held that is to be let go
@@ -427,8 +428,11 @@ func (r *room) run(ctx context.Context) {
 	defer r.closeLinks()
 	tick := time.NewTicker(roomTick)
 	defer tick.Stop()
-	arrivals, rested := (<-chan *arrival)(r.arrivals), (<-chan time.Time)(nil)
 	for {
+		arrivals := r.arrivals
+		if r.gathering.rest != nil {
+			arrivals = nil
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -437,13 +441,11 @@ func (r *room) run(ctx context.Context) {
 		case <-r.later.bell:
 			r.takeLater()
 		case w := <-r.words:
-			r.takeWords(w)
+			r.hear(w)
 		case a := <-arrivals:
-			if rest := r.takeArrivals(a); rest > 0 {
-				arrivals, rested = nil, time.After(rest)
-			}
-		case <-rested:
-			arrivals, rested = r.arrivals, nil
+			r.takeIn(a)
+		case <-r.gathering.rest:
+			r.rested()
 		case rd := <-r.receipts:
 			r.takeReceipt(rd)
 		case <-r.lackDue:

@@ -27,10 +27,6 @@ type word struct {
 	answer chan error
 }
 
-// wordBatch is how many messages share a transaction: the sync is most of what
-// one costs, and past this only the wait grows.
-const wordBatch = 64
-
 // speak runs say like a step, in one transaction with what others say at the
 // same moment; say may run a second time, from where the room stood before.
 func (r *room) speak(ctx context.Context, say func(*commit) error) error {
@@ -59,42 +55,6 @@ func (r *room) speakNow(ctx context.Context, say func(*commit) error) error {
 		return err
 	case <-r.done:
 		return errClosed
-	}
-}
-
-// takeWords writes one message and those that wait behind it.
-func (r *room) takeWords(first word) {
-	batch := []word{first}
-	for more := true; more && len(batch) < wordBatch; {
-		select {
-		case w := <-r.words:
-			batch = append(batch, w)
-		default:
-			more = false
-		}
-	}
-	err := r.commit(func(c *commit) error {
-		c.shown = func() { // nobody waits for it to be published
-			for _, w := range batch {
-				w.answer <- nil
-			}
-		}
-		for _, w := range batch {
-			if err := w.say(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		return
-	}
-	for _, w := range batch {
-		if len(batch) > 1 {
-			w.answer <- r.commit(w.say) // each alone tells whose fault it was
-			continue
-		}
-		w.answer <- err
 	}
 }
 
