@@ -125,7 +125,7 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 		r.links[peer] = l
 		r.lobbyAt = r.n.now()
 		l.pullSoon()
-		r.tellTo(l, r.vectorNow())
+		r.tellTo(l, r.vectorNow(), r.vectorNow(), nil)
 		r.greetReceipts(l)
 		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
 		r.n.wg.Go(func() { r.keepPulling(ctx, l) })
@@ -249,6 +249,9 @@ func (r *room) hearHave(ctx context.Context, peer wire.PeerKey, entries groups.V
 	r.step(ctx, func(c *commit) error {
 		c.others = true
 		r.note(c, peer, entries)
+		if l := r.links[peer]; l != nil {
+			r.hears(l, entries)
+		}
 		if !r.behind(entries) {
 			return nil
 		}
@@ -349,10 +352,14 @@ func (r *room) askBack(peer wire.PeerKey) {
 	r.later.ring()
 }
 
-// haveSlow is how long a member waits to hear what somebody holds of others'
-// words: the author is told within a second, and whoever lacks one needs to hear
-// of it once. Most who do were told by gossip's own IHAVE.
-const haveSlow = 10 * time.Second
+const (
+	// haveSlow is how often a device says what it holds of others' words, to
+	// haveWide of its links in turn and to all harbors: whoever lacks a word needs to
+	// hear of it once, and as many tell him as he tells. Most who do were told by
+	// gossip's own IHAVE; an author hears of his own within a second.
+	haveSlow = 10 * time.Second
+	haveWide = 3
+)
 
 // gathers tells whether members may still be on their way to the epoch's topic,
 // so that gossip cannot be counted on: what is missed there comes by haves.
@@ -373,47 +380,77 @@ func (r *room) owe() {
 	}
 }
 
-// tellHave sends each linked member the entries that changed since it was
-// told last, if they are its business, it was told some time ago, or a topic is
-// new; all if these are the last words.
+// tellHave sends linked members the entries that changed since they were told
+// last: each those that concern it, those whose turn it is all of them; all of
+// them to everybody if these are the last words or a topic is new.
 func (r *room) tellHave(last bool) {
 	if !r.haveDue {
 		return
 	}
 	r.haveDue = false
-	now, at := r.vectorNow(), r.n.now()
+	now, at, v := r.vectorNow(), r.n.now(), r.view.Load()
 	all := last || r.gathers()
-	for _, l := range r.links {
+	turn := r.turnOf(v, at)
+	for peer, l := range r.links {
 		changed := changedEntries(l.told, now)
-		if wait := haveSlow - at.Sub(l.toldAt); !all && wait > 0 && wait <= haveSlow && !r.concerns(l.peer, changed) {
-			r.haveDue = r.haveDue || len(changed) > 0
-			continue
+		var rest groups.Vector
+		if all || turn[peer] {
+			l.toldAt = at
+		} else if changed, rest = concerning(v, peer, changed); len(rest) > 0 {
+			r.haveDue = true
 		}
 		if len(changed) > 0 {
-			r.toldAt, l.toldAt = at, at
+			r.toldAt = at
+			r.tellTo(l, now, changed, rest)
 		}
-		r.tellTo(l, now)
 	}
 }
 
-// concerns tells whether a member waits for one of the entries: of its account's
-// words, and of what decides.
-func (r *room) concerns(peer wire.PeerKey, entries groups.Vector) bool {
-	v := r.view.Load()
-	of := v.holders[v.peers[peer]].account
-	return slices.ContainsFunc(entries, func(e groups.VectorEntry) bool {
-		if groups.ChainKind(e.Chain) != groups.Content {
-			return true
+// turnOf lists who is told of others' words now: none, if the last round is not
+// long ago.
+func (r *room) turnOf(v *view, at time.Time) map[wire.PeerKey]bool {
+	if since := at.Sub(r.roundAt); since >= 0 && since < haveSlow {
+		return nil
+	}
+	r.roundAt = at
+	turn := map[wire.PeerKey]bool{}
+	var members []*link
+	for peer, l := range r.links {
+		if v.harbor(peer) {
+			turn[peer] = true
+		} else {
+			members = append(members, l)
 		}
-		author, ok := v.state.Inc(e.Inc)
-		return ok && author.Account == of
-	})
+	}
+	slices.SortFunc(members, func(a, b *link) int { return a.toldAt.Compare(b.toldAt) })
+	for _, l := range members[:min(len(members), haveWide)] {
+		turn[l.peer] = true
+	}
+	return turn
 }
 
-// tellTo sends one member the entries that changed since it was told last: all
-// of them when its link is new.
-func (r *room) tellTo(l *link, now groups.Vector) {
-	changed := changedEntries(l.told, now)
+// concerning parts entries into those that a member waits for, of its account's
+// words and of what decides, and the rest.
+func concerning(v *view, peer wire.PeerKey, entries groups.Vector) (its, rest groups.Vector) {
+	for _, e := range entries {
+		if groups.ChainKind(e.Chain) != groups.Content || v.wroteIts(peer, e.Inc) {
+			its = append(its, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return its, rest
+}
+
+// wroteIts tells whether a member's account wrote a chain.
+func (v *view) wroteIts(peer wire.PeerKey, inc wire.OpID) bool {
+	author, ok := v.state.Inc(inc)
+	return ok && author.Account == v.holders[v.peers[peer]].account
+}
+
+// tellTo sends one member what changed since it was told last, but the rest,
+// which it is still to be told.
+func (r *room) tellTo(l *link, now, changed, rest groups.Vector) {
 	for len(changed) > 0 {
 		n := min(len(changed), groups.MaxHave)
 		if !l.tellIt(&groups.SyncHave{Group: r.group, Entries: changed[:n]}) {
@@ -421,7 +458,32 @@ func (r *room) tellTo(l *link, now groups.Vector) {
 		}
 		changed = changed[n:]
 	}
-	l.told = now
+	l.told = without(now, rest)
+}
+
+// hears notes that a member need not be told what it says itself; of its own
+// words it waits to hear what others hold.
+func (r *room) hears(l *link, entries groups.Vector) {
+	v, now := r.view.Load(), r.vectorNow()
+	rest := slices.DeleteFunc(changedEntries(l.told, now), func(e groups.VectorEntry) bool {
+		if groups.ChainKind(e.Chain) != groups.Content || v.wroteIts(l.peer, e.Inc) {
+			return false
+		}
+		_, said := slices.BinarySearchFunc(entries, e, groups.CompareEntries)
+		return said
+	})
+	l.told = without(now, rest)
+}
+
+// without returns a vector but some of its entries.
+func without(v, some groups.Vector) groups.Vector {
+	if len(some) == 0 {
+		return v
+	}
+	return slices.DeleteFunc(slices.Clone(v), func(e groups.VectorEntry) bool {
+		_, found := slices.BinarySearchFunc(some, e, groups.CompareEntries)
+		return found
+	})
 }
 
 // changedEntries returns the entries of now that old does not have, both in

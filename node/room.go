@@ -108,6 +108,7 @@ type room struct {
 	haveDue    bool             // linked members are owed a have
 	unacked    unacked          // of the newest state that was asked
 	toldAt     time.Time        // when they got the last
+	roundAt    time.Time        // when some of them were told of others' words
 }
 
 // view is a room as others may see it at any moment: immutable, replaced

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"mutuals/groups"
+	"mutuals/identity/wire"
+	"mutuals/node/api"
+)
+
+// Of others' words a device tells three links at a time, those it told longest
+// ago, until all know; not who said it himself; and everybody while a topic is new.
+func TestHavesGoRound(t *testing.T) {
+	ann := testNode(t, "Ann")
+	g := newGroup(t, ann, api.GroupCreate{})
+	inRoom(t, ann, g, func(r *room) {
+		entry := func(seq uint64) groups.VectorEntry {
+			return groups.VectorEntry{Inc: wire.OpID{1}, Chain: uint64(groups.Content), Seq: seq, Head: [16]byte{byte(seq)}}
+		}
+		holds := func(seq uint64) { r.holding, r.haveDue = groups.Vector{entry(seq)}, true }
+		for i := range byte(7) {
+			peer := wire.PeerKey{i + 1}
+			r.links[peer] = &link{peer: peer, out: make(chan outgoing, 16), toldAt: time.Unix(int64(i), 0)}
+		}
+		defer clear(r.links)
+		defer func() { r.holding = nil }()
+		settle := func(ago time.Duration) {
+			for _, topic := range r.topics {
+				topic.joined = r.n.now().Add(-ago)
+			}
+		}
+		round := func() (told []byte) {
+			r.roundAt = r.roundAt.Add(-haveSlow)
+			r.tellHave(false)
+			for peer, l := range r.links {
+				for len(l.out) > 0 {
+					told = append(told, peer[0])
+					<-l.out
+				}
+			}
+			slices.Sort(told)
+			return told
+		}
+		check := func(what string, got []byte, want ...byte) {
+			t.Helper()
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: told %v, want %v", what, got, want)
+			}
+		}
+		settle(2 * topicGathers)
+		holds(1)
+		check("first", round(), 1, 2, 3)
+		r.tellHave(false)
+		r.roundAt = r.n.now()
+		if !r.haveDue {
+			t.Error("those who were not told yet are not owed a have")
+		}
+		r.hears(r.links[wire.PeerKey{5}], groups.Vector{entry(1)})
+		r.hears(r.links[wire.PeerKey{6}], groups.Vector{{Inc: wire.OpID{1}, Chain: uint64(groups.Content), Seq: 1, Head: [16]byte{9}}})
+		check("second, one of whom said it himself", round(), 4, 6)
+		check("third", round(), 7)
+		round()
+		if r.haveDue {
+			t.Error("a have is owed when all know")
+		}
+		holds(2)
+		settle(time.Second)
+		check("a new topic", round(), 1, 2, 3, 4, 5, 6, 7)
+	})
+}
