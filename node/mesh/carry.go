@@ -3,6 +3,7 @@ package mesh
 import (
 	"cmp"
 	"context"
+	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -59,6 +60,11 @@ func (l *lobby) tend() {
 			l.meet(id)
 		}
 		timer.Reset(min(next, l.reach(time.Now())))
+		select {
+		case <-l.m.ctx.Done():
+			return
+		case <-time.After(tendPause):
+		}
 	}
 }
 
@@ -69,43 +75,57 @@ func (l *lobby) carry(now time.Time) (next time.Duration) {
 	next = time.Hour
 	l.ops.Lock()
 	defer l.ops.Unlock()
-	for _, name := range l.wanted() {
-		l.mu.Lock()
-		c := l.corners[name]
-		carried := c != nil && c.unrelay != nil
-		l.mu.Unlock()
-		if !carried && !l.fresh.AllowN(now, 1) {
-			next = carryPause
+	var fresh []string
+	names := l.wanted()
+	l.mu.Lock()
+	for _, name := range names {
+		if c := l.corners[name]; c != nil && c.unrelay != nil {
+			c.wanted = now
+		} else {
+			fresh = append(fresh, name)
+		}
+	}
+	carried := 0
+	var over, idle []*corner
+	for _, c := range l.corners {
+		if c.unrelay == nil {
 			continue
 		}
-		if !carried {
-			var err error
-			if c, err = l.take(name); err != nil {
-				l.m.log.Debug("mesh: carrying a lobby topic", "err", err)
-				continue
-			}
-		}
-		c.wanted = now
-	}
-	l.mu.Lock()
-	var over []*corner
-	for _, c := range l.corners {
-		if c.unrelay == nil || c.wanted.Equal(now) {
+		carried++
+		if c.wanted.Equal(now) {
 			continue
 		}
 		if left := carryLinger - now.Sub(c.wanted); left > 0 && l.carrier {
 			next = min(next, left)
+			idle = append(idle, c)
 		} else {
 			over = append(over, c)
 		}
 	}
 	l.mu.Unlock()
+	if may := int(l.fresh.TokensAt(now)); may < len(fresh) {
+		fresh, next = fresh[:may], carryPause
+	}
+	// Who waits comes before what nobody wants any more.
+	slices.SortFunc(idle, func(a, b *corner) int { return a.wanted.Compare(b.wanted) })
+	if more := carried - len(over) + len(fresh) - maxCarried; more > 0 {
+		over = append(over, idle[:min(more, len(idle))]...)
+	}
 	for _, c := range over {
 		c.unrelay()
 		l.mu.Lock()
 		c.unrelay = nil
 		l.mu.Unlock()
 		l.release(c)
+	}
+	for _, name := range fresh {
+		l.fresh.AllowN(now, 1)
+		c, err := l.take(name)
+		if err != nil {
+			l.m.log.Debug("mesh: carrying a lobby topic", "err", err)
+			continue
+		}
+		c.wanted = now
 	}
 	return next
 }
@@ -128,8 +148,8 @@ func (l *lobby) take(name string) (*corner, error) {
 	return c, nil
 }
 
-// wanted are the topics to carry: each guest's first before anybody's second, so
-// that whoever names many takes nobody's place.
+// wanted are the topics to carry, in turn: each guest's first before anybody's second,
+// so that whoever names many, or others all the time, takes nobody's place.
 func (l *lobby) wanted() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,11 +171,10 @@ func (l *lobby) wanted() []string {
 	for name := range rank {
 		out = append(out, name)
 	}
-	if len(out) > maxCarried {
-		slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(a, b)) })
-		out = out[:maxCarried]
-	}
-	return out
+	slices.SortFunc(out, func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(maphash.String(l.lot, a), maphash.String(l.lot, b)))
+	})
+	return out[:min(len(out), maxCarried)]
 }
 
 // linkedCarriers are those linked, not by a relay's limited link, who carry.

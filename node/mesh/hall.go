@@ -30,9 +30,23 @@ type hall struct {
 // guest is a peer with a lobby stream to us.
 type guest struct {
 	streams int
-	// topics are those it wants to hear, each with how many it wanted before it.
+	// topics are those it wants to hear, each with its turn: how many it wanted before,
+	// or changed lately.
 	topics map[string]int
 	says   *rate.Limiter
+	names  *rate.Limiter // changes of topics; nil until the first
+}
+
+// change counts a change of topics and gives its turn; false if there were too many.
+func (g *guest) change(carries bool, now time.Time) (turn int, ok bool) {
+	if g.names == nil {
+		g.names = rate.NewLimiter(guestNamesEvery, guestNamesBurst)
+		if carries {
+			g.names = rate.NewLimiter(carrierNamesEvery, carrierNamesBurst)
+		}
+	}
+	turn = max(len(g.topics), g.names.Burst()-int(g.names.TokensAt(now)))
+	return turn, g.names.AllowN(now, 1)
 }
 
 func newHall(l *lobby) (*hall, error) {
@@ -85,6 +99,10 @@ func (l *lobby) meet(id peer.ID) {
 	l.mu.Lock()
 	l.shown[id] = true
 	l.mu.Unlock()
+	if l.m.host.Network().Connectedness(id) != network.Connected {
+		l.gone(id) // meanwhile, and nobody will say so again
+		return
+	}
 	_ = l.hall.emit.Emit(event.EvtPeerIdentificationCompleted{Peer: id, Protocols: protos})
 }
 
@@ -95,9 +113,20 @@ func (h *hall) NewStream(ctx context.Context, id peer.ID, protos ...protocol.ID)
 	}
 	s, err := h.Host.NewStream(ctx, id, protos...)
 	if err != nil {
-		time.AfterFunc(reopenAfter, func() { h.l.meet(id) })
+		h.l.meetAgain()
 	}
 	return s, err
+}
+
+// meetAgain looks a moment later, once for all, whom GossipSub is to be shown again.
+func (l *lobby) meetAgain() {
+	if l.again.Swap(true) {
+		return
+	}
+	time.AfterFunc(reopenAfter, func() {
+		l.again.Store(false)
+		l.ring()
+	})
 }
 
 // SetStreamHandler counts who comes.
@@ -162,10 +191,10 @@ func (*hall) CanSubscribe(string) bool { return true }
 // want: of somebody who carries all that it may carry, of others what one device
 // has codes for. GossipSub's loop calls it.
 func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts) ([]*pb.RPC_SubOpts, error) {
-	l := h.l
-	most := maxLobbyTopics
-	if l.carries(from) {
-		most = maxCarried
+	l, now := h.l, time.Now()
+	most, carries := maxLobbyTopics, l.carries(from)
+	if carries {
+		most = maxNamed
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,21 +202,37 @@ func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts
 	if g == nil {
 		return nil, nil // its stream has just ended
 	}
-	pass := asked[:0]
+	pass, changed := asked[:0], false
 	for _, s := range asked {
 		name := s.GetTopicid()
-		if _, has := g.topics[name]; !s.GetSubscribe() {
-			delete(g.topics, name)
-		} else if !has {
-			if _, ok := readLobbyName(name); !ok || len(g.topics) >= most {
-				l.m.stats.lobbyRefused.Add(1)
-				continue
+		_, has := g.topics[name]
+		if has == s.GetSubscribe() {
+			if has { // on a new stream it says so again
+				pass = append(pass, s)
 			}
-			g.topics[name] = len(g.topics)
+			continue
 		}
-		pass = append(pass, s)
+		turn, ok := 0, has || len(g.topics) < most
+		if ok {
+			turn, ok = g.change(carries, now)
+		}
+		if ok && !has {
+			_, ok = readLobbyName(name)
+		}
+		switch {
+		case !ok:
+			l.m.stats.lobbyRefused.Add(1)
+			continue
+		case has:
+			delete(g.topics, name)
+		default:
+			g.topics[name] = turn
+		}
+		pass, changed = append(pass, s), true
 	}
-	l.ring()
+	if changed {
+		l.ring()
+	}
 	return pass, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 
 // hallOf is a device that carries the topics of one guest, and knows a peer that
 // carries too. Frames that begin with bad are forged, with old of another day.
-func hallOf(t *testing.T, topics int) (n *node, guest, carrier peer.ID, names []string) {
+func hallOf(t *testing.T, topics int) (n, other *node, guest, carrier peer.ID, names []string) {
 	t.Helper()
 	n = start(t, func(c *Config) {
 		c.DHTServe, c.Lobby = true, func(_ [32]byte, frame []byte) Verdict {
@@ -29,7 +30,7 @@ func hallOf(t *testing.T, topics int) (n *node, guest, carrier peer.ID, names []
 			return Accept
 		}
 	})
-	other := start(t, func(c *Config) { c.DHTServe, c.Lobby = true, func([32]byte, []byte) Verdict { return Accept } })
+	other = start(t, func(c *Config) { c.DHTServe, c.Lobby = true, func([32]byte, []byte) Verdict { return Accept } })
 	link2(t, n, other)
 	l := n.lobby
 	guest, carrier = "a guest", idOf(other.Self())
@@ -49,7 +50,7 @@ func hallOf(t *testing.T, topics int) (n *node, guest, carrier peer.ID, names []
 	if n.Lobby().Carried != topics {
 		t.Fatalf("%d topics are carried", n.Lobby().Carried)
 	}
-	return n, guest, carrier, names
+	return n, other, guest, carrier, names
 }
 
 func subscribes(names ...string) (out []*pb.RPC_SubOpts) {
@@ -79,7 +80,7 @@ func manyFrames(what string, count int) (out [][]byte) {
 // What is forged, of another day, too much or repeated is not given to GossipSub,
 // which would remember it.
 func TestHallRefuses(t *testing.T) {
-	n, guest, _, names := hallOf(t, 1)
+	n, _, guest, _, names := hallOf(t, 1)
 	topic := names[0]
 	if got := said(n, "nobody", topic, manyFrames("x", 1)...); got != 0 {
 		t.Error("who has no stream is heard")
@@ -123,7 +124,7 @@ func TestTopicRemembers(t *testing.T) {
 // What some say on their topics through somebody who carries takes nothing of what
 // others' topics may say by the same way; but what of its frames is refused does.
 func TestHallHearsWhoCarries(t *testing.T) {
-	n, _, carrier, names := hallOf(t, 40)
+	n, _, _, carrier, names := hallOf(t, 40)
 	total := 0
 	for i, name := range names {
 		total += said(n, carrier, name, manyFrames(fmt.Sprint(i), 10)...)
@@ -140,5 +141,125 @@ func TestHallHearsWhoCarries(t *testing.T) {
 	n.lobby.guests[carrier].says = rate.NewLimiter(guestSaysEvery, guestSaysBurst)
 	if got := said(n, carrier, names[1], manyFrames("more", 1)...); got != 1 {
 		t.Error("another topic is not heard")
+	}
+}
+
+// However often a guest changes what it wants to hear, that counts a bounded number
+// of times; and who names others all the time comes after who does not.
+func TestHallNames(t *testing.T) {
+	n, _, guest, carrier, names := hallOf(t, 2)
+	l := n.lobby
+	counted := func(from peer.ID, subs []*pb.RPC_SubOpts) int {
+		pass, err := l.hall.FilterIncomingSubscriptions(from, subs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(pass)
+	}
+	if got := counted(guest, subscribes(names...)); got != 2 {
+		t.Errorf("%d of 2 topics count when they are named again", got)
+	}
+	if got := counted("nobody", subscribes(names...)); got != 0 {
+		t.Errorf("%d topics of who has no stream count", got)
+	}
+	toggle := func(from peer.ID, name string, times int) (got int) {
+		for range times {
+			for _, on := range []bool{true, false} {
+				got += counted(from, []*pb.RPC_SubOpts{{Topicid: proto.String(name), Subscribe: proto.Bool(on)}})
+			}
+		}
+		return got
+	}
+	other := func(i int) string {
+		seed := [32]byte{2, byte(i), byte(i >> 8)}
+		return lobbyName([32]byte(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)))
+	}
+	if got := toggle("nobody", other(0), 8); got != 0 {
+		t.Errorf("%d changes of who has no stream count", got)
+	}
+	if got := toggle(guest, other(0), 500); got > guestNamesBurst+8 {
+		t.Errorf("%d changes of one guest count", got)
+	}
+	if got := toggle(carrier, other(0), 500); got != 1000 {
+		t.Errorf("%d of 1000 changes of who carries count", got)
+	}
+
+	busy, quiet := peer.ID("a busy guest"), peer.ID("a quiet guest")
+	for _, id := range []peer.ID{busy, quiet} {
+		if !l.come(id) {
+			t.Fatal("no room for a guest")
+		}
+	}
+	toggle(busy, other(1), 30)
+	counted(busy, subscribes(other(2)))
+	counted(quiet, subscribes(other(3), other(4)))
+	l.mu.Lock()
+	delete(l.guests, guest)
+	l.mu.Unlock()
+	if got := l.wanted(); !slices.Equal(got, []string{other(3), other(4), other(2)}) {
+		t.Errorf("the turn is %v", got)
+	}
+}
+
+// Who carries is on no more topics than it may be, whatever nobody wants any more, and
+// all of them are known to who is linked to it, with its own.
+func TestCarryMost(t *testing.T) {
+	n, other, guest, _, _ := hallOf(t, 1)
+	l := n.lobby
+	l.fresh = rate.NewLimiter(rate.Inf, 2*maxCarried)
+	part := func(of int) (out []string) {
+		for i := range maxCarried {
+			seed := [32]byte{3, byte(of), byte(i), byte(i >> 8)}
+			out = append(out, lobbyName([32]byte(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))))
+		}
+		return out
+	}
+	want := func(names []string) {
+		l.mu.Lock()
+		clear(l.guests[guest].topics)
+		for i, name := range names {
+			l.guests[guest].topics[name] = i
+		}
+		l.mu.Unlock()
+		l.carry(time.Now())
+	}
+	want(part(1))
+	want(part(2)[:100])
+	if got := n.Lobby().Carried; got != maxCarried {
+		t.Errorf("%d topics are carried", got)
+	}
+	l.mu.Lock()
+	for _, name := range part(2)[:100] {
+		if c := l.corners[name]; c == nil || c.unrelay == nil {
+			t.Error("a topic that is wanted has no place beside those that nobody wants")
+			break
+		}
+	}
+	l.mu.Unlock()
+	const own = 100
+	for _, name := range part(3)[:own] {
+		topic, _ := readLobbyName(name)
+		top, err := n.EnterLobby(topic, func([]byte) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer top.Leave()
+	}
+	known := func() int {
+		other.lobby.mu.Lock()
+		defer other.lobby.mu.Unlock()
+		if g := other.lobby.guests[idOf(n.Self())]; g != nil {
+			return len(g.topics)
+		}
+		return 0
+	}
+	tick, late := time.NewTicker(2*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for known() < maxCarried+own {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("of %d topics %d are known to who is linked", maxCarried+own, known())
+		}
 	}
 }

@@ -13,8 +13,8 @@ const (
 	MaxGossip = 160 << 10
 	// maxRPC is the longest GossipSub packet: one frame and its wrapping.
 	maxRPC = MaxGossip + 8<<10
-	// maxControl bounds GossipSub's own chatter in a packet: 4 000 topic
-	// announcements, far above what 200 groups need.
+	// maxControl bounds GossipSub's own chatter in a packet: 1 200 topic
+	// announcements, above what 200 groups need.
 	maxControl = 64 << 10
 	// maxAnnounced is how many topics of one peer are remembered: 200 groups,
 	// each with the topics of a few epochs.
@@ -229,12 +229,14 @@ const (
 	// maxLobbyFrame is the longest frame on a lobby topic, in bytes: an address, or
 	// a preview without a picture (invites.MaxLobbyFrame).
 	maxLobbyFrame = 2 << 10
-	// maxLobbyRPC and maxLobbyControl bound a packet of the lobby: the names of all
-	// topics that one carries, at 53 bytes each.
-	maxLobbyRPC, maxLobbyControl = 64 << 10, 32 << 10
+	// maxLobbyRPC bounds a packet of the lobby, also if nothing is said in it: the names
+	// of all topics that one is on are told at once.
+	maxLobbyRPC = 64 << 10
 	// lobbyQueue bounds what waits to be sent to one peer, in packets, and to be heard,
-	// in frames: what is lost is asked again.
-	lobbyQueue = 128
+	// in frames: what is lost is asked again. The topics that are taken up while somebody
+	// reads nothing, half a minute at most, have room, since GossipSub has a goroutine
+	// wait for each that has none.
+	lobbyQueue = 512
 	// lobbyHeard is how many frames of a topic are remembered twice over: more than are
 	// said in a day on most.
 	lobbyHeard = 256
@@ -243,6 +245,17 @@ const (
 	maxLobbyTopics = 64
 	// maxCarried is how many one device carries: some hundred devices' codes.
 	maxCarried = 1024
+	// maxNamed is how many one peer may name who carries: as many as fit the packet in
+	// which all are told, at 53 bytes each, which are those it carries and some of its own.
+	maxNamed = maxLobbyRPC / 53
+	// guestNamesBurst and guestNamesEvery bound how often one peer may change what it
+	// wants to hear: twenty joins at once, and all topics at midnight. Who carries
+	// changes what its guests change.
+	guestNamesBurst, guestNamesEvery     = 128, rate.Limit(1)
+	carrierNamesBurst, carrierNamesEvery = 4 * maxCarried, rate.Limit(16)
+	// tendPause is the least time between two looks at what is to be carried and who is
+	// to be met: however often guests change their mind.
+	tendPause = 50 * time.Millisecond
 	// maxGuests is how many peers may hold a lobby stream: members' links, and those
 	// of passers-by at a relay.
 	maxGuests = maxLinks + maxPasserLinks + relayMost

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type lobby struct {
 	ps   *pubsub.PubSub
 	hall *hall
 	bell chan struct{} // capacity one: look again whom to meet and what to carry
+	// again: somebody could not be reached, and is tried once more soon.
+	again atomic.Bool
 	// rested is until when nobody is dialled for carrying, and how long the next
 	// rest is; of the goroutine that tends.
 	rested time.Time
@@ -51,6 +54,7 @@ type lobby struct {
 	// fresh bounds the topics that are taken up for others: each is told to all
 	// who are here.
 	fresh *rate.Limiter
+	lot   maphash.Seed // decides between topics that are wanted as much
 }
 
 // corner is one topic that this device is on, for itself or for others.
@@ -79,7 +83,7 @@ type LobbyTopic struct {
 
 func newLobby(m *Mesh) (*lobby, error) {
 	l := &lobby{m: m, bell: make(chan struct{}, 1), corners: map[string]*corner{}, guests: map[peer.ID]*guest{}, shown: map[peer.ID]bool{},
-		fresh: rate.NewLimiter(carryEvery, carryBurst)}
+		fresh: rate.NewLimiter(carryEvery, carryBurst), lot: maphash.MakeSeed()}
 	var err error
 	if l.hall, err = newHall(l); err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func newLobby(m *Mesh) (*lobby, error) {
 		pubsub.WithGossipSubParams(shape),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
 		pubsub.WithMessageIdFn(frameID),
-		pubsub.WithMaxMessageSize(maxLobbyRPC), pubsub.WithMaxControlMessageSize(maxLobbyControl),
+		pubsub.WithMaxMessageSize(maxLobbyRPC), pubsub.WithMaxControlMessageSize(maxLobbyRPC),
 		pubsub.WithPeerOutboundQueueSize(lobbyQueue),
 		pubsub.WithFloodPublish(true), // to the few who carry
 		pubsub.WithPeerExchange(false),
