@@ -59,7 +59,7 @@ func (c *cli) chat(ctx context.Context, g api.Group) error {
 	if err != nil {
 		return err
 	}
-	r := reader{c: c, group: g}
+	r := reader{c: c, group: g, bar: bar{c: c}}
 	page, err := r.page(ctx, "", "", chatPage)
 	if err != nil {
 		return err
@@ -70,6 +70,9 @@ func (c *cli) chat(ctx context.Context, g api.Group) error {
 		}
 	}
 	c.tellComplete(g)
+	if err := c.tellComing(ctx, g); err != nil {
+		return err
+	}
 	shown := make(chan error, 1)
 	go func() { shown <- r.follow(ctx, snap.EventID, page) }()
 

@@ -33,7 +33,7 @@ func newLog(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := reader{c: c, group: g, folded: folded}
+			r := reader{c: c, group: g, folded: folded, bar: bar{c: c}}
 			// Events are followed from before the page was read, so that
 			// nothing falls between the two; what is in both is shown once.
 			var from string
@@ -58,8 +58,10 @@ func newLog(c *cli) *cobra.Command {
 			}
 			c.tellComplete(r.group)
 			if !follow {
-				return nil
+				return c.tellComing(ctx, r.group)
 			}
+			r.bar.live = isTerminal(c.err) && !c.json
+			defer r.bar.clear()
 			return r.follow(ctx, from, page)
 		},
 	}
@@ -81,6 +83,7 @@ type reader struct {
 	prunedTo time.Time         // where the pages read begin, if they are all there is
 	// folded: the text of what is folded is shown too.
 	folded bool
+	bar    bar // of what arrives meanwhile
 }
 
 // placeOf reads a day of this place's calendar, or a moment, as the daemon wants
@@ -132,6 +135,9 @@ func (r *reader) follow(ctx context.Context, after string, known []api.Message) 
 				return err
 			}
 		}
+		if err := r.bar.event(e, r.group); err != nil {
+			return err
+		}
 		if e.Type != api.EventMessageCreated && e.Type != api.EventMessageUpdated || !r.group.Holds(e.Group) {
 			continue
 		}
@@ -144,6 +150,7 @@ func (r *reader) follow(ctx context.Context, after string, known []api.Message) 
 			continue // of before the page
 		}
 		seen[m.ID.String()] = m.HeldBy
+		r.bar.clear()
 		if !shown {
 			err = r.show(ctx, m)
 		} else if !r.c.json {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +26,7 @@ func newStatus(c *cli) *cobra.Command {
 			}
 			var coming []string
 			if !c.json && st.Identity == api.IdentityReady {
-				if coming, err = c.coming(cmd.Context(), client); err != nil {
+				if coming, err = c.coming(cmd.Context(), client, nil); err != nil {
 					return err
 				}
 			}
@@ -58,38 +56,6 @@ func newStatus(c *cli) *cobra.Command {
 			})
 		},
 	}
-}
-
-// coming tells what is being fetched into which group, and how far that is.
-func (c *cli) coming(ctx context.Context, client *api.Client) (out []string, err error) {
-	tasks, err := client.Tasks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range tasks {
-		if t.Kind != api.TaskSync || t.Over() || t.Result == nil || t.Progress.Total == 0 {
-			continue
-		}
-		g, err := client.Group(ctx, t.Result.Group)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, comingWords(oneLine(g.Name), t.Progress, c.lang))
-	}
-	return out, nil
-}
-
-// barWidth is how wide a bar of progress is, in characters.
-const barWidth = 20
-
-// comingWords is one line of what arrives, with a bar.
-func comingWords(group string, p api.Progress, l api.Lang) string {
-	full := min(barWidth*p.Done/max(p.Total, 1), barWidth)
-	bar := "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "]"
-	if l == api.Chinese {
-		return fmt.Sprintf("%s %s %d/%d 条消息", group, bar, p.Done, p.Total)
-	}
-	return fmt.Sprintf("%s %s %d of %d messages", group, bar, p.Done, p.Total)
 }
 
 // clockWords tells of a clock that is not right; of one that is, nothing.
