@@ -26,9 +26,9 @@ const (
 	// answerBurst and answerEvery bound answers on one topic: each serves all who
 	// look at that moment.
 	answerBurst, answerEvery = 8, 10 * time.Second
-	// maxSeeks bounds who is answered on a topic in a day: what was answered is not
-	// answered when somebody repeats it.
-	maxSeeks = 1024
+	// maxSeeks is how many questions on a topic are remembered twice over: what was
+	// answered is not answered when somebody repeats it soon.
+	maxSeeks = 512
 	// answerSpread is the wait before an answer, at random, in which others' are heard,
 	// and enoughAnswers how many of those make one's own needless.
 	answerSpread, enoughAnswers = 300 * time.Millisecond, 3
@@ -67,11 +67,11 @@ type ear struct {
 	day uint32
 	top *mesh.LobbyTopic
 
-	mu       sync.Mutex
-	answered map[[32]byte]bool // seeks, by their hash
-	others   int               // answers of others since the last seek
-	waiting  bool              // an answer is about to be given
-	may      *rate.Limiter
+	mu               sync.Mutex
+	answered, before map[[32]byte]struct{} // seeks, by their hash
+	others           int                   // answers of others since the last seek
+	waiting          bool                  // an answer is about to be given
+	may              *rate.Limiter
 }
 
 // listenFor is on the topics of the codes for whose holders this device is there,
@@ -88,15 +88,18 @@ func (n *Node) listenFor(places []meeting, now time.Time, soon func(time.Time)) 
 	want := map[[32]byte]bool{}
 	for _, p := range places {
 		for _, row := range p.codes {
-			if len(want) == maxEars || row.Topic == ([32]byte{}) || !n.worthListing() {
+			if len(want) == maxEars || !n.worthListing() {
 				break
+			}
+			if row.Topic == ([32]byte{}) {
+				continue // a member may say so, of its own code: of no other
 			}
 			name := invites.LobbyTopic(row.Topic, day)
 			want[name] = true
 			if n.ears.by[name] != nil {
 				continue
 			}
-			e := &ear{n: n, r: p.room, row: row, day: day, answered: map[[32]byte]bool{}, may: rate.NewLimiter(rate.Every(answerEvery), answerBurst)}
+			e := &ear{n: n, r: p.room, row: row, day: day, may: rate.NewLimiter(rate.Every(answerEvery), answerBurst)}
 			e.mu.Lock() // until top is set
 			var err error
 			if e.top, err = n.mesh.EnterLobby(name, e.hear); err == nil {
@@ -127,17 +130,26 @@ func (e *ear) hear(frame []byte) {
 	case invites.BoxAddress:
 		e.others++
 	case invites.BoxSeek:
-		id := wire.Hash(f.Sealed)
-		if _, _, err := invites.OpenLobby(e.row.Topic, invites.BoxSeek, f.Sealed); err != nil || e.answered[id] || len(e.answered) == maxSeeks {
+		if _, _, err := invites.OpenLobby(e.row.Topic, invites.BoxSeek, f.Sealed); err != nil || !e.first(wire.Hash(f.Sealed)) {
 			return
 		}
-		e.answered[id] = true
 		if e.waiting || !e.may.AllowN(e.n.now(), 1) {
 			return // the answer that is about to be given serves this one too
 		}
 		e.waiting, e.others = true, 0
 		e.n.wg.Go(func() { e.answer(e.n.ctx) })
 	}
+}
+
+// first tells whether a seek is not remembered, and remembers it. The lock is held.
+func (e *ear) first(id [32]byte) bool {
+	_, now := e.answered[id]
+	_, old := e.before[id]
+	if now || old {
+		return false
+	}
+	remember(&e.answered, &e.before, id, maxSeeks)
+	return true
 }
 
 // answer says where this device is, and, if it made the code, what it leads to.

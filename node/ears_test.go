@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"mutuals/invites"
 	"mutuals/node/api"
 	"mutuals/node/mesh"
+	"mutuals/node/mesh/meshtest"
 )
 
 // inLobby is a node that takes part in the lobby, and begins at those named.
@@ -183,7 +185,7 @@ func TestLobbyFlood(t *testing.T) {
 	}
 
 	// What an ear makes of it, without the way there.
-	e := &ear{n: ann, r: ann.room(g), row: rowOf(inv.ID, eve.code), day: eve.day, answered: map[[32]byte]bool{}, may: rate.NewLimiter(rate.Inf, 1)}
+	e := &ear{n: ann, r: ann.room(g), row: rowOf(inv.ID, eve.code), day: eve.day, may: rate.NewLimiter(rate.Inf, 1)}
 	e.waiting = true // so that nothing is said
 	seek := eve.frame(invites.BoxSeek, nil)
 	e.hear(seek)
@@ -198,15 +200,15 @@ func TestLobbyFlood(t *testing.T) {
 	if len(e.answered) != 1 {
 		t.Error("a question of another day, or none, counts")
 	}
-	for range 2 * maxSeeks {
-		e.answered[wire.Hash(eve.frame(invites.BoxSeek, nil))] = true
-		if len(e.answered) == maxSeeks {
-			break
+	for i := range 3 * maxSeeks {
+		if !e.first([32]byte{1, byte(i), byte(i >> 8)}) || len(e.answered)+len(e.before) > 2*maxSeeks {
+			t.Fatalf("question %d: %d are remembered", i, len(e.answered)+len(e.before))
 		}
 	}
-	e.hear(eve.frame(invites.BoxSeek, nil))
-	if len(e.answered) != maxSeeks {
-		t.Errorf("%d questions are remembered", len(e.answered))
+	last := eve.frame(invites.BoxSeek, nil)
+	e.hear(last)
+	if f, err := invites.ReadFrame(invites.LobbyTopic(e.row.Topic, e.day), last, e.day); err != nil || e.first(wire.Hash(f.Sealed)) {
+		t.Error("after many questions no more are heard", err)
 	}
 	e.hear(eve.frame(invites.BoxAddress, []byte("x")))
 	if e.others != 1 {
@@ -215,4 +217,59 @@ func TestLobbyFlood(t *testing.T) {
 	e.others = enoughAnswers
 	e.top = nil // saying anything would panic
 	e.answer(t.Context())
+}
+
+// A member who says of its own code that it has no topic takes no other code's ears
+// away.
+func TestEarsPassOver(t *testing.T) {
+	hana := carrying(t)
+	ann, bo := inLobby(t, "Ann", hana), inLobby(t, "Bo", hana)
+	g := newGroup(t, ann, api.GroupCreate{})
+	join(t, bo, invite(t, ann, g, 10, ""))
+	newest := invite(t, bo, g, 10, "")
+	all := api.AnnounceAll
+	must[api.Settings](t)(ann.PatchSettings(t.Context(), api.SettingsPatch{Announce: &all}))
+	listens(t, ann, 2)
+	none := lobbyMsg{Group: g, Codes: []lobbyRow{{Invite: newest.ID}}}
+	ok(t, ann.takeLobby(t.Context(), bo.mesh.Self(), wire.Marshal(none)))
+	listens(t, ann, 1)
+}
+
+// Who carries can come and go as often as it likes: that makes nobody ask again and
+// again.
+func TestSeekAsksFew(t *testing.T) {
+	ann := inLobby(t, "Ann")
+	inv := invite(t, ann, newGroup(t, ann, api.GroupCreate{}), 10, "")
+	code := must[invites.Found](t)(invites.Extract(inv.Passcode, time.Now())).Passcode
+	cai := inLobby(t, "Cai")
+	liar := must[*meshtest.Gossiper](t)(meshtest.NewLobbyist(someKey(t)))
+	t.Cleanup(liar.Close)
+	liar.Carry()
+	ok(t, liar.Connect(t.Context(), cai.mesh.Self(), cai.mesh.Bound()))
+	within(t, cai, patience, "taking it for one who carries", func() bool { return cai.mesh.Lobby().Carriers == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- cai.searchLobby(ctx, code, func(mesh.Found) {}, func(invites.Preview) {}) }()
+	name := invites.LobbyTopic(code.Keys().Topic, invites.Day(time.Now()))
+	topic := base64.RawURLEncoding.EncodeToString(name[:])
+	ok(t, liar.Until(t.Context(), func() bool { return liar.Saw(topic) }))
+	apart := time.NewTicker(20 * time.Millisecond)
+	defer apart.Stop()
+	for range 5 * maxTopicAsks {
+		heard := liar.Heard(topic)
+		ok(t, liar.Subscribe(t.Context(), cai.mesh.Self(), topic))
+		soon, stop := context.WithTimeout(t.Context(), 2*time.Second)
+		err := liar.Until(soon, func() bool { return liar.Heard(topic) > heard })
+		stop()
+		if err != nil {
+			break
+		}
+		ok(t, liar.Unsubscribe(t.Context(), cai.mesh.Self(), topic))
+		<-apart.C // coming and going in one moment are none
+	}
+	cancel()
+	<-done
+	if got := liar.Heard(topic); got == 0 || got > maxTopicAsks {
+		t.Errorf("it was asked %d times", got)
+	}
 }

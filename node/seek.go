@@ -19,6 +19,9 @@ const (
 	// topicAgain is the wait before it is asked again, twice as long each time: what is
 	// said before all are neighbours is lost.
 	topicAgain = time.Second
+	// maxTopicAsks bounds how often it is asked on one topic: whoever carries can be met as
+	// often as it likes.
+	maxTopicAsks = 8
 	// maxShown bounds the previews that are told of one search.
 	maxShown = 4
 	// recordAge is how old the record may be of who answers.
@@ -104,7 +107,7 @@ func (s *seek) enter(ctx context.Context, day uint32) (*mesh.LobbyTopic, error) 
 		wait := topicAgain
 		again := time.NewTimer(wait)
 		defer again.Stop()
-		for {
+		for asks := 0; asks < maxTopicAsks; {
 			select {
 			case <-ctx.Done():
 				return
@@ -117,6 +120,7 @@ func (s *seek) enter(ctx context.Context, day uint32) (*mesh.LobbyTopic, error) 
 			if !s.met.Load() {
 				continue
 			}
+			asks++
 			frame, err := s.n.lobbyFrame(secret, invites.BoxSeek, day, nil)
 			if err == nil {
 				err = top.Say(ctx, frame)

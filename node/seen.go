@@ -62,9 +62,9 @@ func (s *seen) came(ops []*groups.Op) {
 
 // remember keeps an id in the newer of two generations, of which the older goes
 // when the newer is full.
-func remember(now, old *map[wire.OpID]struct{}, id wire.OpID, most int) {
+func remember[K comparable](now, old *map[K]struct{}, id K, most int) {
 	if *now == nil || len(*now) >= most {
-		*now, *old = map[wire.OpID]struct{}{}, *now
+		*now, *old = map[K]struct{}{}, *now
 	}
 	(*now)[id] = struct{}{}
 }

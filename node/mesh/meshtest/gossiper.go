@@ -152,6 +152,20 @@ func (g *Gossiper) Subscribe(ctx context.Context, to wire.PeerKey, topics ...str
 	return g.send(ctx, to, rpc)
 }
 
+// Unsubscribe takes back what Subscribe said.
+func (g *Gossiper) Unsubscribe(ctx context.Context, to wire.PeerKey, topics ...string) error {
+	rpc := &pb.RPC{}
+	for _, t := range topics {
+		rpc.Subscriptions = append(rpc.Subscriptions, &pb.RPC_SubOpts{Topicid: proto.String(t), Subscribe: proto.Bool(false)})
+	}
+	return g.send(ctx, to, rpc)
+}
+
+// Carry claims to carry the lobby; it is to be called before it is linked.
+func (g *Gossiper) Carry() {
+	g.host.SetStreamHandler("/mutuals/lobby-carry/1", func(s network.Stream) { s.Reset() })
+}
+
 // Prune leaves a linked peer's mesh for a topic, asks for a pause, and names others
 // to be dialled instead, by their signed records.
 func (g *Gossiper) Prune(ctx context.Context, to wire.PeerKey, topic string, pause time.Duration, others map[wire.PeerKey][]byte) error {
