@@ -393,13 +393,18 @@ func (s *Store) leave(txn *badger.Txn, bytes int) error {
 	if s.torn != nil {
 		return s.torn
 	}
+	if s.sync != nil {
+		// Before it can be read: who has read it and asks for a sync must not find that
+		// all is synced.
+		s.unsynced.Add(int64(bytes))
+	}
 	if err := txn.Commit(); err != nil {
 		return writeError(err)
 	}
 	if s.sync == nil {
 		return nil
 	}
-	if s.unsynced.Add(int64(bytes)) >= maxUnsynced {
+	if s.unsynced.Load() >= maxUnsynced {
 		return s.flush()
 	}
 	if err := s.wal.follow(); err != nil {
@@ -429,6 +434,7 @@ func (s *Store) flush() error {
 func (s *Store) tear(err error) error {
 	s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
 	s.syncDue = nil
+	s.unsynced.Add(1) // for good: whoever asks for a sync is told
 	return s.torn
 }
 

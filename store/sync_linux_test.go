@@ -34,6 +34,9 @@ func TestSyncBeforeShown(t *testing.T) {
 		t.Errorf("a commit that could not be synced: %v", err)
 	}
 	s.sync = sync
+	if err := s.Sync(t.Context()); !errors.Is(err, lost) {
+		t.Errorf("a sync after a commit that could not be synced: %v", err)
+	}
 	if err := put("c"); !errors.Is(err, lost) {
 		t.Errorf("a commit after one that could not be synced: %v", err)
 	}
