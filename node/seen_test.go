@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"testing"
 
 	"mutuals/groups"
@@ -39,5 +40,41 @@ func TestSeen(t *testing.T) {
 	}
 	if n := len(s.straight) + len(s.straightOld); n > 2*maxStraight {
 		t.Errorf("%d operations are remembered that came straight", n)
+	}
+}
+
+// What a member tells straight is remembered for gossip if its signature holds, and
+// not before that is known.
+func TestSeenStraight(t *testing.T) {
+	bo, _, g, people, chains := apart(t, 1, 8)
+	r, chain := bo.room(g), chains[people[0].Inc]
+	told := func(ops ...*groups.Op) error {
+		seg := &groups.Segment{Inc: people[0].Inc, Chain: uint64(groups.Content)}
+		for _, op := range ops {
+			seg.Frames = append(seg.Frames, op.Frame())
+		}
+		_, err := r.takeSegment(t.Context(), wire.PeerKey{}, seg)
+		return err
+	}
+	owed := func(ops ...*groups.Op) (n int) {
+		r.seen.mu.Lock()
+		defer r.seen.mu.Unlock()
+		for _, op := range ops {
+			if r.seen.owes(op.ID) {
+				n++
+			}
+		}
+		return n
+	}
+	if err := told(chain[0]); err != nil || owed(chain[0]) != 0 {
+		t.Errorf("what is here already is owed: %v", err)
+	}
+	forged := *chain[len(chain)-1]
+	forged.Sig[0] ^= 1
+	if err := told(append(slices.Clone(chain[1:len(chain)-1]), &forged)...); err == nil || owed(chain...) != 0 {
+		t.Errorf("of what is forged %d are owed, and it was refused with %v", owed(chain...), err)
+	}
+	if err := told(chain[1:]...); err != nil || owed(chain[1:]...) != len(chain)-1 {
+		t.Errorf("%d of %d are owed: %v", owed(chain[1:]...), len(chain)-1, err)
 	}
 }

@@ -165,6 +165,7 @@ func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, w *
 type run struct {
 	ops   []*groups.Op
 	bytes int
+	told  bool // it came straight, unasked
 }
 
 // readRuns reads segments until the peer says done.
@@ -230,7 +231,7 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	if err != nil {
 		return 0, err
 	}
-	r.seen.came(one.ops)
+	one.told = true
 	return r.takeRuns(ctx, peer, []run{one}, false)
 }
 
@@ -253,7 +254,15 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 			if newest && r.takesTail(run.ops) && r.takeTail(c, peer, run.ops[0]) {
 				got++
 			}
+			before := len(c.taken)
 			got += r.ingest(c, peer, run.ops, false)
+			// Only what was verified: else anybody could fill what is remembered.
+			switch _, known := r.g.State().Inc(run.ops[0].IncID()); {
+			case run.told && known && run.ops[0].Chain == groups.Content:
+				r.seen.came(run.ops)
+			case run.told:
+				r.seen.came(c.taken[before:])
+			}
 		}
 		r.windows.moved(peer, r.n.now())
 		c.then(func() { r.historyCame(c.content) })
@@ -285,7 +294,8 @@ func halves(runs []run) (a, b []run) {
 	}
 	ops := runs[0].ops
 	if n := len(ops); n > 1 {
-		return []run{{ops: ops[:n/2]}}, []run{{ops: ops[n/2:]}}
+		told := runs[0].told
+		return []run{{ops: ops[:n/2], told: told}}, []run{{ops: ops[n/2:], told: told}}
 	}
 	return runs, nil
 }
