@@ -326,7 +326,7 @@ func (f *foe) attack(ctx context.Context, n int) {
 		rand.Read(h.Nonce[:])
 		f.write(ctx, protocolJoin, mesh.AppendFrame(nil, wire.Marshal(h)), true)
 	case 6: // packets for a topic, of no member
-		f.write(ctx, "/mutuals/meshsub/1.2.0", bytes.Repeat(mesh.AppendFrame(nil, noise), 200), false)
+		f.write(ctx, "/mutuals/meshsub/1.2.0/2", bytes.Repeat(mesh.AppendFrame(nil, noise), 200), false)
 	case 7: // a flood of one protocol
 		for range 10 {
 			f.write(ctx, proto, bytes.Repeat([]byte{0x85}, 4096), false)

@@ -26,7 +26,7 @@ func (r *rogue) join(t *testing.T, n *Node, g wire.GroupID) *mesh.Topic {
 	})
 	topic, err := r.mesh.Join(name, mesh.Gate{
 		Allow:   func(wire.PeerKey) bool { return true },
-		Judge:   func(wire.PeerKey, []byte) (mesh.Verdict, any) { return mesh.Accept, nil },
+		Judge:   func(wire.PeerKey, []byte, bool) (mesh.Verdict, any) { return mesh.Accept, nil },
 		Deliver: func(wire.PeerKey, []byte, any) {},
 	})
 	if err != nil {
@@ -70,10 +70,10 @@ func TestRogueGossip(t *testing.T) {
 	s.attack(t, "the same core twice", 2, func(t *testing.T) {
 		op := r.content(t, s.ann)
 		self := r.mesh.Self()
-		if v, _ := at.judgeGossip(self, op.Frame()); v != mesh.Accept {
+		if v, _ := at.judgeGossip(self, op.Frame(), false); v != mesh.Accept {
 			t.Fatalf("an honest frame: %v", v)
 		}
-		if v, _ := at.judgeGossip(self, op.Frame()); v != mesh.Ignore {
+		if v, _ := at.judgeGossip(self, op.Frame(), false); v != mesh.Ignore {
 			t.Errorf("the same frame again: %v", v)
 		}
 		// What is on disk is not passed on again, whoever sends it.
@@ -81,11 +81,11 @@ func TestRogueGossip(t *testing.T) {
 		inRoom(t, s.ann, s.group, func(room *room) {
 			old = room.g.Ops()[1].Frame()
 		})
-		if v, _ := at.judgeGossip(self, old); v != mesh.Ignore {
+		if v, _ := at.judgeGossip(self, old, false); v != mesh.Ignore {
 			t.Errorf("an old control operation: %v", v)
 		}
 		frame := s.stored(t)
-		if v, _ := at.judgeGossip(self, frame); v != mesh.Ignore {
+		if v, _ := at.judgeGossip(self, frame, false); v != mesh.Ignore {
 			t.Errorf("an old message: %v", v)
 		}
 	})
@@ -100,17 +100,17 @@ func TestRogueGossip(t *testing.T) {
 		padded := append(bytes.Clone(control.Frame()), 0)
 		self := r.mesh.Self()
 		for name, f := range map[string][]byte{"noise": noise, "forged": forged, "short": short, "padded": padded, "empty": nil} {
-			if v, _ := at.judgeGossip(self, f); v != mesh.Reject {
+			if v, _ := at.judgeGossip(self, f, false); v != mesh.Reject {
 				t.Errorf("%s: %v", name, v)
 			}
 		}
-		if v, _ := at.judgeGossip(wire.PeerKey{1}, op.Frame()); v != mesh.Reject {
+		if v, _ := at.judgeGossip(wire.PeerKey{1}, op.Frame(), false); v != mesh.Reject {
 			t.Error("a good frame of a stranger passes")
 		}
-		if v, _ := at.judgeGossip(self, op.Frame()); v != mesh.Accept {
+		if v, _ := at.judgeGossip(self, op.Frame(), false); v != mesh.Accept {
 			t.Error("a forged signature took the place of the good frame")
 		}
-		if v, _ := at.judgeGossip(self, strangerOp(1, wire.Marshal(groups.RemoveBody{Account: r.acc})).Frame()); v != mesh.Ignore {
+		if v, _ := at.judgeGossip(self, strangerOp(1, wire.Marshal(groups.RemoveBody{Account: r.acc})).Frame(), false); v != mesh.Ignore {
 			t.Errorf("an operation of nobody known: %v", v)
 		}
 	})
@@ -119,9 +119,17 @@ func TestRogueGossip(t *testing.T) {
 		said := r.contents(t, s.ann, 20)
 		judged := func(what string, frame []byte, want mesh.Verdict) {
 			t.Helper()
-			if v, _ := at.judgeGossip(self, frame); v != want {
+			if v, _ := at.judgeGossip(self, frame, false); v != want {
 				t.Errorf("%s: %v, want %v", what, v, want)
 			}
+		}
+		// Whom its author reaches is his word alone: by another's, a frame would stop
+		// at whoever that one chooses.
+		if v, _ := at.judgeGossip(s.bo.mesh.Self(), said[10].Frame(), true); v != mesh.Accept {
+			t.Errorf("a frame that somebody else says all have: %v", v)
+		}
+		if v, _ := at.judgeGossip(self, said[11].Frame(), true); v != mesh.Keep {
+			t.Errorf("a frame that its author says all have: %v", v)
 		}
 		forged := groups.EncodeGossip(said[:3])
 		forged[len(forged)-len(said[2].Cipher)-1] ^= 1

@@ -24,13 +24,16 @@ const (
 // judgeGossip is the third gate: whether a frame that a peer sends on a topic
 // of this group is passed on. It runs on the caller's goroutine against the
 // view of the moment (PROTOCOLS.md N5).
-func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) {
+//
+// known tells that nobody whom it could be passed on to lacks it, if its author brings
+// it.
+func (r *room) judgeGossip(from wire.PeerKey, frame []byte, known bool) (mesh.Verdict, any) {
 	v := r.view.Load()
 	if !v.gossips(from) {
 		return mesh.Reject, nil
 	}
 	if isReceipt(frame) {
-		return r.judgeGossiped(v, from, frame)
+		return r.judgeGossiped(v, from, frame, known)
 	}
 	ops, refusal := groups.DecodeGossip(frame)
 	if refusal != nil {
@@ -41,11 +44,11 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 		return mesh.Reject, nil
 	}
 	author, chain := ops[0].IncID(), ops[0].Chain // of all
-	inc, known := v.state.Inc(author)
+	inc, here := v.state.Inc(author)
 	if h, ok := v.state.Harbor(author); ok {
-		inc, known = groups.IncInfo{Device: h.Device, Live: h.Appointed, Seated: h.Appointed}, true
+		inc, here = groups.IncInfo{Device: h.Device, Peer: h.Peer, Live: h.Appointed, Seated: h.Appointed}, true
 	}
-	if !known {
+	if !here {
 		// Its admit has not come yet: nobody is to blame, and what was ignored
 		// here comes by sync.
 		r.askBack(from)
@@ -69,7 +72,15 @@ func (r *room) judgeGossip(from wire.PeerKey, frame []byte) (mesh.Verdict, any) 
 		// Nobody is punished, and what was ignored here comes by sync.
 		return mesh.Ignore, nil
 	}
-	return mesh.Accept, &arrival{ops: ops, bytes: len(frame), from: from}
+	return passOn(known && inc.Peer == from), &arrival{ops: ops, bytes: len(frame), from: from}
+}
+
+// passOn is the verdict on a frame that was accepted.
+func passOn(known bool) mesh.Verdict {
+	if known {
+		return mesh.Keep
+	}
+	return mesh.Accept
 }
 
 // deliver queues what came by gossip for the room.

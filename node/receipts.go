@@ -570,7 +570,7 @@ func isReceipt(frame []byte) bool { return len(frame) > 0 && frame[0]>>5 == 2 }
 
 // judgeGossiped is judgeReceipt for a message of gossip. A device that says
 // more than an honest one is not passed on; nobody is blamed.
-func (r *room) judgeGossiped(v *view, from wire.PeerKey, frame []byte) (mesh.Verdict, any) {
+func (r *room) judgeGossiped(v *view, from wire.PeerKey, frame []byte, known bool) (mesh.Verdict, any) {
 	var b []byte
 	var rd *reader
 	err := wire.Unmarshal(frame, &b)
@@ -584,7 +584,8 @@ func (r *room) judgeGossiped(v *view, from wire.PeerKey, frame []byte) (mesh.Ver
 	case rd == nil || !r.n.rates.read(rd.Inc):
 		return mesh.Ignore, nil
 	}
-	return mesh.Accept, rd
+	inc, _ := v.state.Inc(rd.Inc)
+	return passOn(known && inc.Peer == from), rd
 }
 
 // takeReceipt keeps a receipt that came, and those that wait behind it.

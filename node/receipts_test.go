@@ -55,16 +55,16 @@ func TestReceiptsAreJudged(t *testing.T) {
 		{"cut off", good[:len(good)-1], mesh.Reject},
 		{"a signature changed", append(slices.Clone(good[:len(good)-1]), good[len(good)-1]^1), mesh.Reject},
 	} {
-		if got, _ := r.judgeGossip(from, onTopic(c.frame)); got != c.want {
+		if got, _ := r.judgeGossip(from, onTopic(c.frame), false); got != c.want {
 			t.Errorf("%s: verdict %d, want %d", c.name, got, c.want)
 		}
 	}
-	if got, _ := r.judgeGossip(from, []byte{0x40}); got != mesh.Reject {
+	if got, _ := r.judgeGossip(from, []byte{0x40}, false); got != mesh.Reject {
 		t.Errorf("an empty one: verdict %d", got)
 	}
 	passed := 0
 	for i := range uint64(100) {
-		if got, _ := r.judgeGossip(from, onTopic(made(receipt{Inc: inc, N: now + i}, bo.dev.keys.Op))); got == mesh.Accept {
+		if got, _ := r.judgeGossip(from, onTopic(made(receipt{Inc: inc, N: now + i}, bo.dev.keys.Op)), false); got == mesh.Accept {
 			passed++
 		}
 	}

@@ -78,7 +78,7 @@ func rawField(b *testing.B, n int) field {
 		if err != nil {
 			b.Fatal(err)
 		}
-		sub, err := top.Subscribe(pubsub.WithBufferSize(subscriberQueue))
+		sub, err := top.Subscribe(pubsub.WithBufferSize(validateQueue))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func meshField(b *testing.B, n int) field {
 		}
 		top, err := m.Join("bench", Gate{
 			Allow: g.allow,
-			Judge: func(_ wire.PeerKey, frame []byte) (Verdict, any) {
+			Judge: func(_ wire.PeerKey, frame []byte, _ bool) (Verdict, any) {
 				sha256.Sum256(frame)
 				return Accept, nil
 			},

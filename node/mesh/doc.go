@@ -69,8 +69,9 @@
 //
 // A and B are members; A's room calls topic.Publish(frame).
 //
-//  1. Publish checks the length (MaxGossip) and hands the frame to GossipSub,
-//     whose message id is the SHA-256 of the frame.
+//  1. Publish checks the length (MaxGossip), puts A's circle before the frame,
+//     which names all whom it reaches (circle.go), and hands both to GossipSub,
+//     whose message id is their SHA-256.
 //  2. GossipSub sends it at once to every peer whose subscription has passed
 //     A's subscription gate: no waiting for a heartbeat to build the mesh. To
 //     a member whose subscription arrives in the next 3 s it goes then
@@ -79,9 +80,10 @@
 //     anything is marked as seen, inspect drops it if A may not speak here.
 //  4. The validator calls B's Gate.Judge with A's key and the frame: decode,
 //     check, judge in the room's words. Reject costs A score; Ignore drops
-//     it; Accept passes it on to B's mesh, with the checked value attached.
-//  5. The topic's one goroutine calls Gate.Deliver with the frame and the
-//     checked value, in the order of arrival.
+//     it; Accept passes it on to B's mesh; Keep, for what its author has handed
+//     to all with whom B is linked, does not.
+//  5. What was accepted or kept goes to Gate.Deliver with the checked value, on
+//     the same goroutine.
 //
 // If B's queue was full the frame is lost here, Stats counts it and
 // Gate.Missed is called: gossip is a hint, sync is the delivery.

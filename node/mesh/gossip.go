@@ -24,8 +24,9 @@ import (
 var ErrLeft = errors.New("topic left")
 
 // gossipProtocol is GossipSub 1.2 under a name of our own: no floodsub, no
-// older version to downgrade to, no passers-by.
-const gossipProtocol protocol.ID = "/mutuals/meshsub/1.2.0"
+// older version to downgrade to, no passers-by. Its second part is the version of
+// what stands around a frame (circle.go).
+const gossipProtocol protocol.ID = "/mutuals/meshsub/1.2.0/2"
 
 // Gate says who may hear and speak on a topic, and takes what is said. Its
 // functions are called from several goroutines, often, and must not block.
@@ -35,10 +36,11 @@ type Gate struct {
 	Allow func(peer wire.PeerKey) bool
 	// Judge decides about a frame that from handed us; it may have been written
 	// by another. It runs before the frame is passed on, one frame at a time
-	// over all topics. checked travels to Deliver.
-	Judge func(from wire.PeerKey, frame []byte) (v Verdict, checked any)
-	// Deliver takes what Judge accepted, in the order of arrival, from one
-	// goroutine of the topic. While it blocks, the topic's queue fills.
+	// over all topics. known tells that the frame's author hands it to all whom it
+	// could be passed on to, if from is the author. checked travels to Deliver.
+	Judge func(from wire.PeerKey, frame []byte, known bool) (v Verdict, checked any)
+	// Deliver takes what Judge accepted or kept, right after, in the order of
+	// arrival.
 	Deliver func(from wire.PeerKey, frame []byte, checked any)
 	// Missed, if set, is told that a frame of this topic was lost in one of our
 	// own queues: time to ask for the gap.
@@ -57,6 +59,8 @@ const (
 	Ignore
 	// Accept delivers the frame here and passes it on.
 	Accept
+	// Keep delivers the frame here, and passes it on to nobody.
+	Keep
 )
 
 // gossip is GossipSub behind four gates.
@@ -79,12 +83,14 @@ type Topic struct {
 	name string
 	gate Gate
 
-	topic *pubsub.Topic
-	sub   *pubsub.Subscription
-	left  atomic.Bool
-	stop  context.CancelFunc
+	topic  *pubsub.Topic
+	quit   pubsub.RelayCancelFunc // GossipSub is to pass on; what comes validate delivers
+	events *pubsub.TopicEventHandler
+	left   atomic.Bool
+	stop   context.CancelFunc
 
 	recent recent
+	hears  listeners
 }
 
 func newGossip(m *Mesh) (*gossip, error) {
@@ -148,8 +154,13 @@ func (g *gossip) scored(scores map[peer.ID]float64) {
 	if g.m.ctx.Err() != nil {
 		return
 	}
-	g.scores.Store(&scores)
+	before := *g.scores.Swap(&scores)
 	g.m.faults.scored(scores)
+	for id, score := range scores {
+		if (score < publishScore) != (before[id] < publishScore) {
+			g.redraw(id)
+		}
+	}
 }
 
 func (g *gossip) score(id peer.ID) float64 { return (*g.scores.Load())[id] }
@@ -167,20 +178,26 @@ func (m *Mesh) Join(name string, gate Gate) (*Topic, error) {
 		return nil, errors.New("joining topic: gate without Allow, Judge or Deliver")
 	}
 	g := m.gossip
-	t := &Topic{g: g, name: name, gate: gate}
+	t := &Topic{g: g, name: name, gate: gate, hears: listeners{ids: map[peer.ID]struct{}{}}}
 	if err := g.ps.RegisterTopicValidator(name, t.validate, pubsub.WithValidatorInline(true)); err != nil {
 		return nil, fmt.Errorf("joining topic: %w", err)
 	}
 	var err error
 	if t.topic, err = g.ps.Join(name); err == nil {
 		if err = t.topic.SetScoreParams(topicScore()); err == nil {
-			g.add(t)
-			t.sub, err = t.topic.Subscribe(pubsub.WithBufferSize(subscriberQueue))
+			t.events, err = t.topic.EventHandler()
 		}
+	}
+	if err == nil {
+		g.add(t)
+		t.quit, err = t.topic.Relay()
 	}
 	if err != nil {
 		g.remove(t)
 		_ = g.ps.UnregisterTopicValidator(name)
+		if t.events != nil {
+			t.events.Cancel()
+		}
 		if t.topic != nil {
 			_ = t.topic.Close()
 		}
@@ -191,34 +208,17 @@ func (m *Mesh) Join(name string, gate Gate) (*Topic, error) {
 	m.wg.Add(1)
 	go func() {
 		defer m.wg.Done()
-		t.deliver(ctx)
+		t.follow(ctx)
 	}()
 	g.refreshAll()
 	return t, nil
 }
 
-// deliver hands over what was accepted until the topic is left.
-func (t *Topic) deliver(ctx context.Context) {
-	defer t.sub.Cancel()
-	self := t.g.m.host.ID()
-	for {
-		msg, err := t.sub.Next(ctx)
-		if err != nil {
-			return
-		}
-		if msg.ReceivedFrom == self {
-			continue
-		}
-		from, _ := keyOf(msg.ReceivedFrom)
-		t.g.m.stats.delivered.Add(1)
-		t.gate.Deliver(from, msg.Data, msg.ValidatorData)
-	}
-}
-
 // Publish sends frame to the linked members that are subscribed, at once, and
 // through them to the rest; members whose subscription arrives in the next
 // seconds get it then. It does not wait for anybody; having no peers is no
-// error. The frame must not be changed afterwards. Publishing the same frame twice does nothing the second time.
+// error. Publishing the same frame twice does nothing the second time, if the same
+// members are there.
 func (t *Topic) Publish(ctx context.Context, frame []byte) error {
 	if len(frame) > MaxGossip {
 		return fmt.Errorf("publishing: %w: %d bytes, at most %d", ErrTooLarge, len(frame), MaxGossip)
@@ -227,8 +227,10 @@ func (t *Topic) Publish(ctx context.Context, frame []byte) error {
 		return ErrLeft
 	}
 	t.g.m.stats.published.Add(1)
-	t.recent.add(frame, time.Now())
-	if err := t.topic.Publish(ctx, frame); err != nil {
+	c := t.circle()
+	data := append(append(make([]byte, 0, len(c)+len(frame)), c[:]...), frame...)
+	t.recent.add(data, time.Now())
+	if err := t.topic.Publish(ctx, data); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
 	return nil
@@ -255,10 +257,11 @@ func (t *Topic) Leave() {
 		return
 	}
 	t.stop()
-	t.sub.Cancel()
+	t.quit()
+	t.events.Cancel()
 	t.g.remove(t)
 	_ = t.g.ps.UnregisterTopicValidator(t.name)
-	_ = t.topic.Close() // refused while the cancelled subscription is counted: harmless
+	_ = t.topic.Close() // refused while what was quit is counted: harmless
 }
 
 func (g *gossip) topic(name string) *Topic { return (*g.topics.Load())[name] }

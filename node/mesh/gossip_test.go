@@ -68,7 +68,7 @@ func (b *inbox) until(t testing.TB, want string) (before []string) {
 	}
 }
 
-func judgeAll(wire.PeerKey, []byte) (Verdict, any) { return Accept, nil }
+func judgeAll(wire.PeerKey, []byte, bool) (Verdict, any) { return Accept, nil }
 
 // enter joins a topic open to g.
 func enter(t testing.TB, n *node, topic string, g *members) (*Topic, *inbox) {
@@ -288,7 +288,7 @@ func TestVerdicts(t *testing.T) {
 	got := make(chan any, 16)
 	tb, err := b.Join("talk", Gate{
 		Allow: g.allow,
-		Judge: func(from wire.PeerKey, frame []byte) (Verdict, any) {
+		Judge: func(from wire.PeerKey, frame []byte, _ bool) (Verdict, any) {
 			if from != a.Self() {
 				t.Error("frame from another")
 			}

@@ -100,12 +100,15 @@ const (
 	// its heartbeat, a second.
 	scoresEvery = 2 * time.Second
 
-	// outboundQueue, validateQueue and subscriberQueue are GossipSub's loss
-	// points, in messages; its defaults of 32 lose 21 % of a burst of ten
-	// senders, these lost nothing below saturation.
-	outboundQueue   = 4096
-	validateQueue   = 4096
-	subscriberQueue = 4096
+	// outboundQueue and validateQueue are GossipSub's loss points, in messages; its
+	// defaults of 32 lose 21 % of a burst of ten senders, these lost nothing below
+	// saturation.
+	outboundQueue = 4096
+	validateQueue = 4096
+	// dontWant is from how many bytes on a member tells its neighbours at once that
+	// it has a frame (IDONTWANT): three packets, for copies that mostly have left
+	// by then.
+	dontWant = 16 << 10
 	// seenFor is how long a frame's hash is remembered: longer than any
 	// heartbeat gossip, short enough for memory.
 	seenFor = 10 * time.Minute

@@ -14,12 +14,16 @@ import (
 func degree() pubsub.GossipSubParams {
 	p := pubsub.DefaultGossipSubParams()
 	p.D, p.Dlo, p.Dhi, p.Dout, p.Dscore, p.Dlazy = 3, 2, 4, 0, 1, 4
+	p.IDontWantMessageThreshold = dontWant
 	return p
 }
 
 // memberScore is what every peer starts with: gossip is open to members only,
 // and one of them is forgiven one bad frame.
 const memberScore = 10
+
+// publishScore is below which a peer is not handed what this device says.
+const publishScore = -50
 
 // grayScore is below which GossipSub hears nothing of a peer.
 const grayScore = -80
@@ -44,7 +48,7 @@ func score() (*pubsub.PeerScoreParams, *pubsub.PeerScoreThresholds) {
 			RetainScore:   10 * time.Minute, // a reconnect does not wash clean
 		}, &pubsub.PeerScoreThresholds{
 			GossipThreshold:   -10,
-			PublishThreshold:  -50,
+			PublishThreshold:  publishScore,
 			GraylistThreshold: grayScore,
 		}
 }

@@ -56,7 +56,7 @@ type circle struct {
 	t       *testing.T
 	name    string
 	members map[wire.PeerKey]bool
-	judge   func(from wire.PeerKey, frame []byte) (mesh.Verdict, any)
+	judge   func(from wire.PeerKey, frame []byte, known bool) (mesh.Verdict, any)
 }
 
 func newCircle(t *testing.T, members ...wire.PeerKey) *circle {
@@ -64,7 +64,7 @@ func newCircle(t *testing.T, members ...wire.PeerKey) *circle {
 	for _, m := range members {
 		c.members[m] = true
 	}
-	c.judge = func(_ wire.PeerKey, frame []byte) (mesh.Verdict, any) {
+	c.judge = func(_ wire.PeerKey, frame []byte, _ bool) (mesh.Verdict, any) {
 		if strings.HasPrefix(string(frame), "bad") {
 			return mesh.Reject, nil
 		}

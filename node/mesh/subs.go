@@ -163,6 +163,7 @@ func (g *gossip) reachable(id peer.ID, on bool) {
 		}
 	}
 	g.mu.Unlock()
+	g.redraw(id)
 	if on {
 		for _, topic := range topics {
 			g.serve(id, topic)

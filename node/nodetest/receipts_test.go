@@ -207,6 +207,7 @@ func TestReceiptsAreNoStorm(t *testing.T) {
 	const words = 30
 	nodetest.Play(t, options(t, 1), func(c *nodetest.Cluster) {
 		assemble(c, *readersOf)
+		time.Sleep(time.Minute) // until nobody is told of everything for the topic being new
 		author, rest := c.People[0], c.People[1:]
 		talk := func() (bytes int64, last api.Message) {
 			before := c.Net.Sent()

@@ -203,7 +203,7 @@ func rawBytes(t *testing.T, n, words int, every time.Duration, took *times) (eac
 			defer m.Close()
 			top, err := m.Join("words", mesh.Gate{
 				Allow:   func(wire.PeerKey) bool { return true },
-				Judge:   func(wire.PeerKey, []byte) (mesh.Verdict, any) { return mesh.Accept, nil },
+				Judge:   func(wire.PeerKey, []byte, bool) (mesh.Verdict, any) { return mesh.Accept, nil },
 				Deliver: func(wire.PeerKey, []byte, any) { took.came() },
 			})
 			if err != nil {

@@ -20,7 +20,7 @@ import (
 
 // gossipProtocols is what a Gossiper claims to speak: ours, whose name is in
 // the source for everybody to read, and the public ones.
-var gossipProtocols = []protocol.ID{"/mutuals/meshsub/1.2.0", pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
+var gossipProtocols = []protocol.ID{"/mutuals/meshsub/1.2.0/2", pubsub.GossipSubID_v12, pubsub.GossipSubID_v11}
 
 // lobbyProtocols is what a stranger in the lobby speaks.
 var lobbyProtocols = []protocol.ID{"/mutuals/lobby/1.2.0"}
@@ -38,6 +38,7 @@ const maxPacket = 1 << 20
 type Gossiper struct {
 	*Raw
 	protos []protocol.ID
+	before int // bytes that stand before a frame, zeros in its own
 
 	mu    sync.Mutex
 	wake  chan struct{} // closed and replaced at each packet
@@ -48,17 +49,21 @@ type Gossiper struct {
 }
 
 // NewGossiper starts one on loopback, linked to nobody.
-func NewGossiper(key ed25519.PrivateKey) (*Gossiper, error) { return newGossiper(key, gossipProtocols) }
+func NewGossiper(key ed25519.PrivateKey) (*Gossiper, error) {
+	return newGossiper(key, gossipProtocols, 8)
+}
 
 // NewLobbyist starts one that speaks on the topics of the lobby instead.
-func NewLobbyist(key ed25519.PrivateKey) (*Gossiper, error) { return newGossiper(key, lobbyProtocols) }
+func NewLobbyist(key ed25519.PrivateKey) (*Gossiper, error) {
+	return newGossiper(key, lobbyProtocols, 0)
+}
 
-func newGossiper(key ed25519.PrivateKey, protos []protocol.ID) (*Gossiper, error) {
+func newGossiper(key ed25519.PrivateKey, protos []protocol.ID, before int) (*Gossiper, error) {
 	r, err := NewRaw(key)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gossiper{Raw: r, protos: protos, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
+	g := &Gossiper{Raw: r, protos: protos, before: before, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
 	for _, p := range protos {
 		r.host.SetStreamHandler(p, g.listen)
 	}
@@ -82,7 +87,7 @@ func (g *Gossiper) listen(s network.Stream) {
 		}
 		for _, m := range rpc.GetPublish() {
 			g.heard[m.GetTopic()]++
-			g.got[string(m.GetData())] = true
+			g.got[string(m.GetData()[min(g.before, len(m.GetData())):])] = true
 		}
 		close(g.wake)
 		g.wake = make(chan struct{})
@@ -184,7 +189,7 @@ func (g *Gossiper) Prune(ctx context.Context, to wire.PeerKey, topic string, pau
 func (g *Gossiper) Publish(ctx context.Context, to wire.PeerKey, topic string, frames ...[]byte) error {
 	rpc := &pb.RPC{}
 	for _, f := range frames {
-		rpc.Publish = append(rpc.Publish, &pb.Message{Topic: proto.String(topic), Data: f})
+		rpc.Publish = append(rpc.Publish, &pb.Message{Topic: proto.String(topic), Data: append(make([]byte, g.before), f...)})
 	}
 	return g.send(ctx, to, rpc)
 }

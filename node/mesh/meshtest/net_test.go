@@ -40,7 +40,7 @@ func TestPartitionHeals(t *testing.T) {
 			defer m.Close()
 			top, err := m.Join("talk", mesh.Gate{
 				Allow:   func(wire.PeerKey) bool { return true },
-				Judge:   func(wire.PeerKey, []byte) (mesh.Verdict, any) { return mesh.Accept, nil },
+				Judge:   func(wire.PeerKey, []byte, bool) (mesh.Verdict, any) { return mesh.Accept, nil },
 				Deliver: func(wire.PeerKey, []byte, any) { got[i].Add(1) },
 			})
 			if err != nil {

@@ -1,0 +1,114 @@
+package mesh
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"mutuals/identity/wire"
+)
+
+// What an author hands to all is passed on by nobody. Who is linked with somebody
+// he does not reach knows it, and passes it on.
+func TestCircle(t *testing.T) {
+	var nodes []*node
+	g := group()
+	for range 4 {
+		n := start(t, nil)
+		g.put(n.Self(), true)
+		nodes = append(nodes, n)
+	}
+	author := nodes[0].Self()
+	var tops []*Topic
+	var boxes []*inbox
+	var known [4]atomic.Uint64
+	var keep atomic.Bool
+	for i, n := range nodes {
+		box := newInbox()
+		top, err := n.Join("talk", Gate{Allow: g.allow, Deliver: box.deliver, Judge: func(from wire.PeerKey, _ []byte, all bool) (Verdict, any) {
+			if all && from == author {
+				known[i].Add(1)
+				if keep.Load() {
+					return Keep, nil
+				}
+			}
+			return Accept, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tops, boxes = append(tops, top), append(boxes, box)
+	}
+	a, b, c, d := nodes[0], nodes[1], nodes[2], nodes[3]
+	if tops[0].circle() != (circle{}) {
+		t.Error("who is linked with nobody has a circle")
+	}
+	link2(t, a, b)
+	link2(t, a, c)
+	link2(t, b, c)
+	all := circleOf(idOf(a.Self()), idOf(b.Self()), idOf(c.Self()))
+	for _, top := range tops[:3] {
+		poll(t, func() bool { return top.circle() == all })
+	}
+	said := 0
+	word := func() string {
+		said++
+		return fmt.Sprint("word ", said)
+	}
+	poll(t, func() bool { // until there are meshes, at the next heartbeat
+		say(t, tops[0], word())
+		return b.Stats().Duplicates > 0 && c.Stats().Duplicates > 0
+	})
+	for _, box := range boxes[1:3] {
+		box.until(t, fmt.Sprint("word ", said))
+	}
+	keep.Store(true)
+	const words = 200
+	var before [4]uint64
+	for i, n := range nodes {
+		before[i] = n.Stats().Duplicates
+	}
+	for range words {
+		say(t, tops[0], word())
+	}
+	for i := 1; i < 3; i++ {
+		boxes[i].until(t, fmt.Sprint("word ", said))
+		if n := int(known[i].Load()); n < words {
+			t.Errorf("%d frames of %d are known to have reached all", n, said)
+		}
+		if n := nodes[i].Stats().Duplicates - before[i]; n > words/4 { // a few were on their way
+			t.Errorf("%d of %d frames came twice", n, words)
+		}
+	}
+
+	link2(t, c, d)
+	poll(t, func() bool { return tops[2].circle() != all && tops[3].circle() != circle{} })
+	knew := [4]uint64{1: known[1].Load(), 2: known[2].Load()}
+	poll(t, func() bool { // until c's mesh has taken d in, likewise
+		say(t, tops[0], word())
+		return len(boxes[3].ch) > 0
+	})
+	boxes[1].until(t, fmt.Sprint("word ", said))
+	boxes[2].until(t, fmt.Sprint("word ", said))
+	if known[1].Load() == knew[1] {
+		t.Error("b, linked with a and c alone, does not know that they have what a says")
+	}
+	if known[2].Load() != knew[2] {
+		t.Error("c believes that all have what d has not")
+	}
+
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, func() bool { return tops[2].circle() == all })
+}
+
+// A frame shorter than what stands before each is blamed on who brings it.
+func TestFrameOf(t *testing.T) {
+	for n := range 12 {
+		of, frame, ok := frameOf(make([]byte, n))
+		if ok != (n >= len(of)) || ok && len(frame) != n-len(of) {
+			t.Errorf("%d bytes: a frame of %d, %v", n, len(frame), ok)
+		}
+	}
+}
