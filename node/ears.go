@@ -161,7 +161,7 @@ func (e *ear) answer(ctx context.Context) {
 	e.waiting = false
 	enough := e.others >= enoughAnswers
 	e.mu.Unlock()
-	if enough {
+	if enough || !e.stands() {
 		return
 	}
 	err := e.say(ctx, invites.BoxAddress, e.n.mesh.ShortRecord(maxRecordSaid))
@@ -171,6 +171,14 @@ func (e *ear) answer(ctx context.Context) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, mesh.ErrLeft) {
 		e.n.log.Debug("answering on the topic of a code failed", "err", err)
 	}
+}
+
+// stands tells whether the code lets somebody in still, and this device is there to
+// do so: a code expires between two looks at the topics.
+func (e *ear) stands() bool {
+	v := e.r.view.Load()
+	i, ok := v.state.Invite(e.row.Invite)
+	return ok && i.Live(e.n.nowMs()) && (v.seated() || v.office.Appointed)
 }
 
 func (e *ear) say(ctx context.Context, kind invites.BoxKind, plain []byte) error {

@@ -219,6 +219,29 @@ func TestLobbyFlood(t *testing.T) {
 	e.answer(t.Context())
 }
 
+// Whoever asks by a code that is dead is not told where members are, though the
+// device is on its topic yet.
+func TestDeadCodeIsNotAnswered(t *testing.T) {
+	c := newStopped()
+	ann := startNode(t, t.TempDir(), "Ann", c.config)
+	g := newGroup(t, ann, api.GroupCreate{})
+	for what, dies := range map[string]func(api.Invite){
+		"expired": func(i api.Invite) { c.move(i.ExpiresAt.Sub(c.now()) + time.Second) },
+		"revoked": func(i api.Invite) { must[api.Invite](t)(ann.RevokeInvite(t.Context(), g, i.ID.String())) },
+	} {
+		inv := invite(t, ann, g, 10, "")
+		e := &ear{n: ann, r: ann.room(g), row: lobbyRow{Invite: inv.ID}, day: invites.Day(c.now())}
+		if !e.stands() {
+			t.Errorf("%s: it is dead before", what)
+		}
+		dies(inv)
+		if e.stands() {
+			t.Errorf("%s: it stands", what)
+		}
+		e.answer(t.Context()) // saying anything would panic
+	}
+}
+
 // A member who says of its own code that it has no topic takes no other code's ears
 // away.
 func TestEarsPassOver(t *testing.T) {
