@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	"golang.org/x/time/rate"
 )
 
@@ -134,6 +135,7 @@ func (h *hall) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
 	l := h.l
 	h.Host.SetStreamHandler(id, func(s network.Stream) {
 		who := s.Conn().RemotePeer()
+		l.identified(s.Conn())
 		if s.Conn().Stat().Limited || !l.m.faults.opened(who, time.Now()) || !l.mayCome(who) || !l.come(who) {
 			s.Reset()
 			return
@@ -142,6 +144,19 @@ func (h *hall) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
 		serve(newInbound(s, func() { l.m.faults.blame(who, time.Now()) }))
 		l.part(who)
 	})
+}
+
+// identified waits until it is known what the other side speaks: what it says first
+// would else be counted as that of somebody who does not carry.
+func (l *lobby) identified(c network.Conn) {
+	h, ok := l.m.host.(interface{ IDService() identify.IDService })
+	if !ok {
+		return
+	}
+	select {
+	case <-h.IDService().IdentifyWait(c):
+	case <-l.m.ctx.Done():
+	}
 }
 
 // come counts a stream of a peer; false if there is no room for a guest more.

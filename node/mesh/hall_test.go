@@ -201,6 +201,51 @@ func TestHallNames(t *testing.T) {
 	}
 }
 
+// All that somebody who carries names counts as what such a one may name, also in the
+// moment in which the link is made.
+func TestHallKnowsWhoCarries(t *testing.T) {
+	for round := range 15 {
+		carrier := func(topics int) *node {
+			n := start(t, func(c *Config) { c.DHTServe, c.Lobby = true, func([32]byte, []byte) Verdict { return Accept } })
+			for i := range topics {
+				seed := [32]byte{4, byte(i)}
+				if _, err := n.EnterLobby([32]byte(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)), func([]byte) {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return n
+		}
+		a, b := carrier(maxLobbyTopics+1), carrier(1)
+		link2(t, a, b)
+		eventually(t, fmt.Sprintf("round %d: all topics to be known", round), func() bool { return namedBy(b, a) == maxLobbyTopics+1 })
+		a.Close()
+		b.Close()
+	}
+}
+
+// namedBy is how many topics a peer is known to be on.
+func namedBy(n, peer *node) int {
+	n.lobby.mu.Lock()
+	defer n.lobby.mu.Unlock()
+	if g := n.lobby.guests[idOf(peer.Self())]; g != nil {
+		return len(g.topics)
+	}
+	return 0
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, tick := within(t), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
 // Who carries is on no more topics than it may be, whatever nobody wants any more, and
 // all of them are known to who is linked to it, with its own.
 func TestCarryMost(t *testing.T) {
@@ -245,21 +290,17 @@ func TestCarryMost(t *testing.T) {
 		}
 		defer top.Leave()
 	}
-	known := func() int {
-		other.lobby.mu.Lock()
-		defer other.lobby.mu.Unlock()
-		if g := other.lobby.guests[idOf(n.Self())]; g != nil {
-			return len(g.topics)
+	eventually(t, "all topics to be known", func() bool { return namedBy(other, n) == maxCarried+own })
+}
+
+// A topic has one name, and what is none is refused.
+func FuzzLobbyName(f *testing.F) {
+	f.Add("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
+	f.Add("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURp") // bits left over
+	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") // a key that signs for all
+	f.Fuzz(func(t *testing.T, name string) {
+		if topic, ok := readLobbyName(name); ok && lobbyName(topic) != name {
+			t.Fatalf("%q names what is named %q", name, lobbyName(topic))
 		}
-		return 0
-	}
-	tick, late := time.NewTicker(2*time.Millisecond), time.After(30*time.Second)
-	defer tick.Stop()
-	for known() < maxCarried+own {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("of %d topics %d are known to who is linked", maxCarried+own, known())
-		}
-	}
+	})
 }
