@@ -31,6 +31,7 @@ type hall struct {
 // guest is a peer with a lobby stream to us.
 type guest struct {
 	streams int
+	carries bool // it says that it does
 	// topics are those it wants to hear, each with its turn: how many it wanted before,
 	// or changed lately.
 	topics map[string]int
@@ -39,10 +40,10 @@ type guest struct {
 }
 
 // change counts a change of topics and gives its turn; false if there were too many.
-func (g *guest) change(carries bool, now time.Time) (turn int, ok bool) {
+func (g *guest) change(now time.Time) (turn int, ok bool) {
 	if g.names == nil {
 		g.names = rate.NewLimiter(guestNamesEvery, guestNamesBurst)
-		if carries {
+		if g.carries {
 			g.names = rate.NewLimiter(carrierNamesEvery, carrierNamesBurst)
 		}
 	}
@@ -207,16 +208,15 @@ func (*hall) CanSubscribe(string) bool { return true }
 // has codes for. GossipSub's loop calls it.
 func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts) ([]*pb.RPC_SubOpts, error) {
 	l, now := h.l, time.Now()
-	most, carries := maxLobbyTopics, l.carries(from)
-	if carries {
-		most = maxNamed
-	}
+	carries := l.carries(from)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.guests[from]
 	if g == nil {
 		return nil, nil // its stream has just ended
 	}
+	g.carries = carries
+	most := l.mayName(g)
 	pass, changed := asked[:0], false
 	for _, s := range asked {
 		name := s.GetTopicid()
@@ -229,7 +229,7 @@ func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts
 		}
 		turn, ok := 0, has || len(g.topics) < most
 		if ok {
-			turn, ok = g.change(carries, now)
+			turn, ok = g.change(now)
 		}
 		if ok && !has {
 			_, ok = readLobbyName(name)
@@ -249,6 +249,21 @@ func (h *hall) FilterIncomingSubscriptions(from peer.ID, asked []*pb.RPC_SubOpts
 		l.ring()
 	}
 	return pass, nil
+}
+
+// mayName is how many topics a guest may name; of many who carry each its share, for
+// anybody can say that it does. The lock is held.
+func (l *lobby) mayName(g *guest) int {
+	if !g.carries {
+		return maxLobbyTopics
+	}
+	carriers := 0
+	for _, other := range l.guests {
+		if other.carries {
+			carriers++
+		}
+	}
+	return max(maxLobbyTopics, min(maxNamed, maxNamedOfAll/carriers))
 }
 
 // inspect takes out what is too long, too much, repeated or forged before GossipSub

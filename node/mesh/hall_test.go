@@ -201,6 +201,33 @@ func TestHallNames(t *testing.T) {
 	}
 }
 
+// However many say that they carry, what they name together is bounded, and whoever
+// comes last may still name some.
+func TestHallManyCarry(t *testing.T) {
+	n, _, _, _, _ := hallOf(t, 1)
+	var names []string
+	for i := range 2 * maxNamed {
+		seed := [32]byte{5, byte(i), byte(i >> 8)}
+		names = append(names, lobbyName([32]byte(ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))))
+	}
+	total, last := 0, 0
+	for i := range 40 {
+		id := peer.ID(fmt.Sprint("says that it carries ", i))
+		if err := n.host.Peerstore().AddProtocols(id, carryProtocol); err != nil || !n.lobby.come(id) {
+			t.Fatal("no room for a guest", err)
+		}
+		pass, _ := n.lobby.hall.FilterIncomingSubscriptions(id, subscribes(names...))
+		if i == 0 && len(pass) != maxNamed {
+			t.Errorf("the first may name %d", len(pass))
+		}
+		last = len(pass)
+		total += last
+	}
+	if total > 3*maxNamedOfAll || last < maxLobbyTopics {
+		t.Errorf("forty name %d together, the last %d", total, last)
+	}
+}
+
 // All that somebody who carries names counts as what such a one may name, also in the
 // moment in which the link is made.
 func TestHallKnowsWhoCarries(t *testing.T) {

@@ -251,6 +251,9 @@ const (
 	// maxNamed is how many one peer may name who carries: as many as fit the packet in
 	// which all are told, at 53 bytes each, which are those it carries and some of its own.
 	maxNamed = maxLobbyRPC / 53
+	// maxNamedOfAll is how many all who carry may name together, about: past it each gets
+	// less the later it comes. Each costs 650 bytes.
+	maxNamedOfAll = 8 * maxNamed
 	// guestNamesBurst and guestNamesEvery bound how often one peer may change what it
 	// wants to hear: twenty joins at once, and all topics at midnight. Who carries
 	// changes what its guests change.
