@@ -143,12 +143,12 @@ func (r *room) publish(ops []*groups.Op) {
 }
 
 // outgoingOf encodes own operations for links, once for all.
-func outgoingOf(ops []*groups.Op) []outgoing {
-	var out []outgoing
+func outgoingOf(ops []*groups.Op) []*outgoing {
+	var out []*outgoing
 	last := 0
 	for _, seg := range segmentsOf(ops) {
 		last += len(seg.Frames)
-		o := outgoing{b: groups.EncodeSync(seg)}
+		o := &outgoing{b: groups.EncodeSync(seg)}
 		if groups.ChainKind(seg.Chain) == groups.Content {
 			o.inc, o.seq = seg.Inc, ops[last-1].Seq
 		}

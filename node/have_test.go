@@ -22,7 +22,7 @@ func TestHavesGoRound(t *testing.T) {
 		holds := func(seq uint64) { r.holding, r.haveDue = groups.Vector{entry(seq)}, true }
 		for i := range byte(7) {
 			peer := wire.PeerKey{i + 1}
-			r.links[peer] = &link{peer: peer, out: make(chan outgoing, 16), toldAt: time.Unix(int64(i), 0)}
+			r.links[peer] = &link{peer: peer, out: make(chan *outgoing, 16), toldAt: time.Unix(int64(i), 0)}
 		}
 		defer clear(r.links)
 		defer func() { r.holding = nil }()

@@ -37,6 +37,11 @@ const (
 	// all ask at once. Equal digests cost a stream and a hello each way.
 	resync     = time.Minute
 	resyncMost = 16 * time.Minute
+	// greetWait is how long a member whose link is new has to ask by itself: it is
+	// answered with all there is here, or that it has that too, and a have would say
+	// so once more (75 KB in a group of 500, to each of some twenty). Longer than
+	// turnWait and a slow round trip.
+	greetWait = 3 * time.Second
 )
 
 // link is what a room keeps for one connected member: a stream on which it
@@ -44,15 +49,18 @@ const (
 // a time.
 type link struct {
 	peer    wire.PeerKey
-	out     chan outgoing
-	ask     chan struct{} // capacity one: a pull is due
-	urgent  chan struct{} // capacity one: do not wait for a retry, something changed
-	closing bool          // last is closed
-	last    chan struct{} // closed when the node is about to end: what waits is the last
-	ended   chan struct{} // closed when nothing more will be told
+	out     chan *outgoing // pointers: a queue takes its room whether anything waits or not
+	ask     chan struct{}  // capacity one: a pull is due
+	urgent  chan struct{}  // capacity one: do not wait for a retry, something changed
+	closing bool           // last is closed
+	last    chan struct{}  // closed when the node is about to end: what waits is the last
+	ended   chan struct{}  // closed when nothing more will be told
 	cancel  context.CancelFunc
 	told    groups.Vector // what was told last
 	toldAt  time.Time     // and when
+	// greetBy is until when it is told nothing, because it is about to ask for all
+	// there is; zero once it did, or did not.
+	greetBy time.Time
 	// lacks is content the peer says it has that is not here, waits is whether
 	// what it brought waits for content: gossip may still bring it.
 	lacks groups.Vector
@@ -84,10 +92,10 @@ type outgoing struct {
 // tellIt queues a message; it is dropped when the peer is far behind.
 func (l *link) tellIt(m groups.SyncMessage) bool {
 	_, have := m.(*groups.SyncHave)
-	return l.tellOut(outgoing{b: groups.EncodeSync(m), have: have})
+	return l.tellOut(&outgoing{b: groups.EncodeSync(m), have: have})
 }
 
-func (l *link) tellOut(o outgoing) bool {
+func (l *link) tellOut(o *outgoing) bool {
 	select {
 	case l.out <- o:
 		return true
@@ -120,12 +128,12 @@ func (r *room) setLink(peer wire.PeerKey, up bool) {
 	switch {
 	case up && old == nil:
 		ctx, cancel := context.WithCancel(r.n.ctx)
-		l := &link{peer: peer, out: make(chan outgoing, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
-			last: make(chan struct{}), ended: make(chan struct{}), ctx: ctx, cancel: cancel}
+		l := &link{peer: peer, out: make(chan *outgoing, linkQueue), ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+			last: make(chan struct{}), ended: make(chan struct{}), ctx: ctx, cancel: cancel, greetBy: r.n.now().Add(greetWait)}
 		r.links[peer] = l
 		r.lobbyAt = r.n.now()
 		l.pullSoon()
-		r.tellTo(l, r.vectorNow(), r.vectorNow(), nil)
+		r.haveDue = true // unless it asks before
 		r.greetReceipts(l)
 		r.n.wg.Go(func() { r.keepTelling(ctx, l) })
 		r.n.wg.Go(func() { r.keepPulling(ctx, l) })
@@ -392,9 +400,15 @@ func (r *room) tellHave(last bool) {
 	all := last || r.gathers()
 	turn := r.turnOf(v, at)
 	for peer, l := range r.links {
+		if l.asksSoon(at) && !last {
+			r.haveDue = true
+			continue
+		}
+		late := !l.greetBy.IsZero()
+		l.greetBy = time.Time{}
 		changed := changedEntries(l.told, now)
 		var rest groups.Vector
-		if all || turn[peer] {
+		if all || late || turn[peer] {
 			l.toldAt = at
 		} else if changed, rest = concerning(v, peer, changed); len(rest) > 0 {
 			r.haveDue = true
@@ -404,6 +418,26 @@ func (r *room) tellHave(last bool) {
 			r.tellTo(l, now, changed, rest)
 		}
 	}
+}
+
+// asksSoon tells whether a link is so new that its other end is about to ask.
+func (l *link) asksSoon(at time.Time) bool {
+	wait := l.greetBy.Sub(at)
+	return wait > 0 && wait <= greetWait
+}
+
+// answered notes that a member has asked, and knows all this from the answer. It may
+// have known this device, and asked, before this one was told that it is there.
+func (r *room) answered(peer wire.PeerKey, all groups.Vector) {
+	r.tell(func(*commit) error {
+		if r.links[peer] == nil && r.view.Load().knows(peer) && r.n.mesh.Connected(peer) {
+			r.setLink(peer, true)
+		}
+		if l := r.links[peer]; l != nil && !l.greetBy.IsZero() {
+			l.told, l.toldAt, l.greetBy = all, r.n.now(), time.Time{}
+		}
+		return nil
+	})
 }
 
 // turnOf lists who is told of others' words now: none, if the last round is not
@@ -416,9 +450,11 @@ func (r *room) turnOf(v *view, at time.Time) map[wire.PeerKey]bool {
 	turn := map[wire.PeerKey]bool{}
 	var members []*link
 	for peer, l := range r.links {
-		if v.harbor(peer) {
+		switch {
+		case l.asksSoon(at):
+		case v.harbor(peer):
 			turn[peer] = true
-		} else {
+		default:
 			members = append(members, l)
 		}
 	}

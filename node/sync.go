@@ -360,6 +360,7 @@ func (n *Node) serveAsker(ctx context.Context, s *mesh.Stream, hello *groups.Syn
 			}
 		}
 	}
+	r.answered(s.Peer(), mine)
 	for {
 		m, err := readSync(s)
 		if errors.Is(err, io.EOF) {

@@ -72,7 +72,7 @@ type teller struct {
 	gone   <-chan struct{} // closed when the other side has ended it, or it broke
 }
 
-func (t *teller) tell(ctx context.Context, o outgoing) {
+func (t *teller) tell(ctx context.Context, o *outgoing) {
 	var err error
 	if o.have {
 		err = t.r.n.store.Sync(ctx)
@@ -150,7 +150,7 @@ func (r *room) tellAgain(ctx context.Context, l *link) {
 		return
 	}
 	r.tell(func(*commit) error {
-		l.told, r.haveDue = nil, true
+		l.told, l.greetBy, r.haveDue = nil, time.Time{}, true
 		return nil
 	})
 }

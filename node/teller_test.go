@@ -19,9 +19,56 @@ func TestToldAgain(t *testing.T) {
 	s := newSiege(t)
 	r := s.newRogue(t)
 	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), false) })
+	haves := r.hearHaves(1)
+	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), true) })
+	select {
+	case got := <-haves:
+		var want groups.Vector
+		inRoom(t, s.ann, s.group, func(here *room) { want = here.vectorNow() })
+		if !slices.Equal(got, want) {
+			t.Errorf("told %v, want all of %v", got, want)
+		}
+	case <-time.After(patience):
+		t.Fatal("what was told to nobody is not told again")
+	}
+}
+
+// Who has asked is told only what changed since: it knows the rest from the answer.
+func TestAskedIsTold(t *testing.T) {
+	t.Parallel()
+	s := newSiege(t)
+	r := s.newRogue(t)
+	haves := r.hearHaves(0)
+	inRoom(t, s.ann, s.group, func(here *room) {
+		here.setLink(r.mesh.Self(), false)
+		here.setLink(r.mesh.Self(), true)
+	})
+	st := must[*mesh.Stream](t)(r.mesh.Open(t.Context(), s.ann.mesh.Self(), protocolSync))
+	defer st.Close()
+	if err := writeSync(st, &groups.SyncHello{V: groups.SyncVersion, Group: s.group}); err != nil {
+		t.Fatal(err)
+	}
+	must[groups.SyncMessage](t)(readSync(st)) // its hello
+	all := must[groups.Vector](t)(readVector(st))
+	say(t, s.ann, s.group, "news")
+	select {
+	case got := <-haves:
+		if len(got) >= len(all) {
+			t.Errorf("told %d entries after an answer of %d, want what changed", len(got), len(all))
+		}
+	case <-time.After(patience):
+		t.Fatal("not told what changed")
+	}
+}
+
+// hearHaves passes on what a rogue is told that it holds, but for the first streams,
+// which it ends when their first frame has come.
+func (r *rogue) hearHaves(drop int) <-chan groups.Vector {
 	haves := make(chan groups.Vector, 16)
-	first := make(chan struct{}, 1)
-	first <- struct{}{}
+	first := make(chan struct{}, drop)
+	for range drop {
+		first <- struct{}{}
+	}
 	r.mesh.Handle(protocolSync, 64, func(_ context.Context, st *mesh.Stream) {
 		defer st.Close()
 		for {
@@ -31,31 +78,20 @@ func TestToldAgain(t *testing.T) {
 				return
 			}
 			m, err := groups.DecodeSync(b)
-			have, ok := m.(*groups.SyncHave)
-			if err != nil || !ok {
-				return // a pull
+			if _, asks := m.(*groups.SyncHello); err != nil || asks {
+				return
 			}
 			select {
 			case <-first:
 				return // what follows goes unread
 			default:
 			}
-			if len(have.Entries) > 0 {
+			if have, ok := m.(*groups.SyncHave); ok && len(have.Entries) > 0 {
 				haves <- have.Entries
 			}
 		}
 	})
-	inRoom(t, s.ann, s.group, func(here *room) { here.setLink(r.mesh.Self(), true) })
-	var want groups.Vector
-	inRoom(t, s.ann, s.group, func(here *room) { want = here.vectorNow() })
-	select {
-	case got := <-haves:
-		if !slices.Equal(got, want) {
-			t.Errorf("told %v, want all of %v", got, want)
-		}
-	case <-time.After(patience):
-		t.Fatal("what was told to nobody is not told again")
-	}
+	return haves
 }
 
 // A group that is silent is compared ever more seldom, one that talks every

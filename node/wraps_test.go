@@ -22,14 +22,14 @@ func TestWrapsLeaveBeforeWords(t *testing.T) {
 	holdsAll(t, g, ann, h)
 
 	// In place of the links stand queues that nobody empties.
-	r, real, queues := ann.room(g), map[wire.PeerKey]*link{}, map[*Node]chan outgoing{}
+	r, real, queues := ann.room(g), map[wire.PeerKey]*link{}, map[*Node]chan *outgoing{}
 	inRoom(t, ann, g, func(r *room) {
 		for _, n := range []*Node{bo, h} {
 			peer := n.mesh.Self()
 			if real[peer] = r.links[peer]; real[peer] == nil {
 				t.Fatalf("%s is not linked", n.ownName())
 			}
-			queues[n] = make(chan outgoing, 64)
+			queues[n] = make(chan *outgoing, 64)
 			r.links[peer] = &link{peer: peer, out: queues[n], ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
 		}
 	})
