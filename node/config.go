@@ -60,6 +60,9 @@ type Config struct {
 	Ballast bool
 	// FreeSpace replaces the question to the file system in tests.
 	FreeSpace func(dir string) (uint64, error)
+	// MemTable is the store's (store.Options): 0 for the usual. A simulation of
+	// many nodes makes it small.
+	MemTable int64
 }
 
 // DefaultHarborQuota is what a harbor gives unless told otherwise: years of a

@@ -142,7 +142,7 @@ func (n *Node) begin(dev *device) error {
 // open opens the store of a device, and reads what it knows of people.
 func (n *Node) open(dev *device) (err error) {
 	n.dev = dev
-	o := store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace}
+	o := store.Options{Log: n.log, FreeSpace: n.cfg.FreeSpace, MemTable: n.cfg.MemTable}
 	if n.cfg.Ballast {
 		o.Ballast = store.BallastBytes
 	}

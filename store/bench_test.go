@@ -52,7 +52,7 @@ func benchRawSynced(b *testing.B, rows, size int) {
 // left to it.
 func openStock(b *testing.B) *badger.DB {
 	b.Helper()
-	opt := badgerOptions(b.TempDir(), testKey, Options{Log: slog.New(slog.DiscardHandler)}).WithSyncWrites(true)
+	opt := badgerOptions(b.TempDir(), testKey, Options{Log: slog.New(slog.DiscardHandler), MemTable: MemTableBytes}).WithSyncWrites(true)
 	db, err := badger.Open(opt)
 	if err != nil {
 		b.Fatal(err)

@@ -7,10 +7,14 @@ const (
 	// MaxBatchFuncs bounds how many callers share one transaction: past it
 	// the sync is a small part of the cost and only the wait grows.
 	MaxBatchFuncs = 128
+	// MemTableBytes is what is gathered in memory before it is written as a table: a
+	// transaction of the largest wrap set (MaxWraps) has to fit 15 % of it.
+	MemTableBytes = 16 << 20
 	// fullBytes is where a batch stops taking in further functions and where
 	// [Tx.Full] turns true: under half of what Badger takes in one
 	// transaction (15 % of a memtable, 2.4 MiB), so that one more function
-	// of ordinary size still fits.
+	// of ordinary size still fits. With a smaller memtable
+	// it is as much less.
 	fullBytes = 1 << 20
 	// fullRows is the same for the number of rows (Badger takes about 27 000).
 	fullRows = 12_000

@@ -30,6 +30,11 @@ type Options struct {
 	// InMemory keeps everything in memory and touches no file: simulations
 	// only. Nothing is durable then.
 	InMemory bool
+	// MemTable is how many bytes of rows are gathered in memory before they become
+	// a table; 0 means [MemTableBytes]. Badger takes that memory, and a third more,
+	// as soon as it opens, and a transaction may have about an eighth of it. For
+	// simulations of hundreds of nodes in one process.
+	MemTable int64
 	// Ballast is the size in bytes of the file kept beside the database to be
 	// deleted when the disk is full; 0 keeps none. Daemons give BallastBytes.
 	Ballast int64
@@ -99,6 +104,9 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 	}
 	if o.KeepChanges == 0 {
 		o.KeepChanges = KeepChanges
+	}
+	if o.MemTable == 0 {
+		o.MemTable = MemTableBytes
 	}
 	s := &Store{
 		dir: dir, opts: o, log: o.Log,
@@ -216,7 +224,7 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithInMemory(o.InMemory).
-		WithMemTableSize(16 << 20).
+		WithMemTableSize(o.MemTable).
 		WithNumMemtables(2).
 		// Large blocks: each is packed with tables of its own, whose making is most
 		// of what packing costs, and is encrypted under a cipher of its own.

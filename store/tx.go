@@ -30,7 +30,10 @@ type Tx struct {
 
 // Full tells that the transaction has reached the size at which a long piece
 // of work should return and go on in another Update.
-func (tx *Tx) Full() bool { return tx.bytes >= fullBytes || tx.rows >= fullRows }
+func (tx *Tx) Full() bool {
+	part := float64(tx.s.opts.MemTable) / MemTableBytes
+	return float64(tx.bytes) >= fullBytes*part || float64(tx.rows) >= fullRows*part
+}
 
 // crcTable is the CRC-32C that processors compute in hardware.
 var crcTable = crc32.MakeTable(crc32.Castagnoli)

@@ -245,3 +245,35 @@ func TestPlaceOfWhatComesAndGoesInOneBatch(t *testing.T) {
 		t.Errorf("%d places, not 1", rows)
 	}
 }
+
+// With a smaller memtable a transaction is full earlier, and one that does not fit
+// is still refused whole.
+func TestMemTable(t *testing.T) {
+	value := make([]byte, 64<<10)
+	fill := func(o Options) (n int) {
+		s := openTest(t, t.TempDir(), o)
+		update(t, s, func(tx *Tx) error {
+			for n = 0; !tx.Full(); n++ {
+				if err := tx.PutSetting(fmt.Sprint("row", n), value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		err := s.Update(context.Background(), func(tx *Tx) error {
+			for i := range 8 * n {
+				if err := tx.PutSetting(fmt.Sprint("more", i), value); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("eight times what makes a transaction full: %v", err)
+		}
+		return n
+	}
+	if usual, small := fill(Options{}), fill(Options{MemTable: MemTableBytes / 4}); usual != 4*small {
+		t.Errorf("full after %d rows, with a quarter of the memtable after %d", usual, small)
+	}
+}

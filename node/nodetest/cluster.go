@@ -177,6 +177,7 @@ func (c *Cluster) Start(p *Person) {
 		Home: p.home, NoMDNS: true, Harbor: p.harbor, Relaying: node.Relaying{Relay: api.RelayOff},
 		// The ballast and the sentinel are about this machine's disk.
 		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
+		MemTable:  memTable,
 		Mesh: func(m *mesh.Config) {
 			copy(p.Peer[:], m.Key.Public().(ed25519.PublicKey))
 			*m = c.Net.Config(*m)

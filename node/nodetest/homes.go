@@ -12,6 +12,10 @@ const (
 	// memoryFree is what it must have free: homes of a hundred nodes weigh some
 	// hundred MB, and in some containers it has 64.
 	memoryFree = 4 << 30
+	// memTable is how much a node's store gathers in memory: with the usual 16 MiB,
+	// which are taken at once, they were four fifths of what a hundred nodes took.
+	// The wraps of an epoch of 500 members, 0.6 MB, fit a transaction still.
+	memTable = 6 << 20
 )
 
 // homesOf is a folder for homes, deleted after the test: in memory where there is
