@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	pb "github.com/libp2p/go-libp2p-pubsub/pb"
+
 	"mutuals/identity/wire"
 )
 
@@ -110,5 +112,35 @@ func TestFrameOf(t *testing.T) {
 		if ok != (n >= len(of)) || ok && len(frame) != n-len(of) {
 			t.Errorf("%d bytes: a frame of %d, %v", n, len(frame), ok)
 		}
+	}
+}
+
+// A frame is the same under whatever circle it comes, and judged once.
+func TestCircleHidesNoFrame(t *testing.T) {
+	id := func(of circle, frame string) string { return talkID(&pb.Message{Data: append(of[:], frame...)}) }
+	if id(circle{1}, "a frame") != id(circle{2}, "a frame") {
+		t.Error("a frame that is here counts as another under another circle")
+	}
+	if id(circle{1}, "a frame") == id(circle{1}, "another") {
+		t.Error("two frames are one")
+	}
+	n, m := start(t, nil), start(t, nil)
+	g := group()
+	g.put(n.Self(), true)
+	g.put(m.Self(), true)
+	from, _ := enter(t, n, "talk", g)
+	_, in := enter(t, m, "talk", g)
+	link2(t, n, m)
+	eventually(t, "the other to hear the topic", func() bool { return len(from.Peers()) == 1 })
+	for i := range 20 {
+		if err := from.topic.Publish(t.Context(), append([]byte{byte(i), 0, 0, 0, 0, 0, 0, 1}, "old"...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := from.Publish(t.Context(), []byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	if before := in.until(t, "last"); len(before) != 1 {
+		t.Errorf("one frame came %d times", len(before))
 	}
 }

@@ -71,7 +71,7 @@
 //
 //  1. Publish checks the length (MaxGossip), puts A's circle before the frame,
 //     which names all whom it reaches (circle.go), and hands both to GossipSub,
-//     whose message id is their SHA-256.
+//     whose message id is the frame's SHA-256.
 //  2. GossipSub sends it at once to every peer whose subscription has passed
 //     A's subscription gate: no waiting for a heartbeat to build the mesh. To
 //     a member whose subscription arrives in the next 3 s it goes then

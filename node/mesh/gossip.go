@@ -114,7 +114,7 @@ func newGossip(m *Mesh) (*gossip, error) {
 		pubsub.WithGossipSubProtocols(protos, has),
 		pubsub.WithGossipSubParams(degree()),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign), pubsub.WithNoAuthor(),
-		pubsub.WithMessageIdFn(frameID),
+		pubsub.WithMessageIdFn(talkID),
 		pubsub.WithMaxMessageSize(maxRPC), pubsub.WithMaxControlMessageSize(maxControl),
 		pubsub.WithPeerOutboundQueueSize(outboundQueue),
 		pubsub.WithValidateQueueSize(validateQueue),
@@ -164,6 +164,14 @@ func (g *gossip) scored(scores map[peer.ID]float64) {
 }
 
 func (g *gossip) score(id peer.ID) float64 { return (*g.scores.Load())[id] }
+
+// talkID is what a frame on a topic is known by: without the circle that stands before
+// it, or whoever has one could bring it again under as many as it likes, to be judged
+// and remembered each time.
+func talkID(msg *pb.Message) string {
+	_, frame, _ := frameOf(msg.Data)
+	return frameID(&pb.Message{Data: frame})
+}
 
 // frameID: the whole frame is hashed, so nobody can occupy another frame's id.
 func frameID(msg *pb.Message) string {
