@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"mutuals/groups"
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
 
@@ -86,4 +88,42 @@ func TestGossipThroughHarbor(t *testing.T) {
 		t.Error("nothing came by gossip")
 	}
 	same(t, g, ann, bo, h)
+}
+
+// Words go straight to whom the topic does not reach, and to nobody else, however
+// young it is; what decides goes straight to all as long as meshes form.
+func TestStraight(t *testing.T) {
+	t.Parallel()
+	ann, bo := testNode(t, "Ann"), testNode(t, "Bo")
+	g := newGroup(t, ann, api.GroupCreate{})
+	join(t, bo, invite(t, ann, g, 1, ""))
+	say(t, ann, g, "so that there is an epoch")
+	hears(t, bo, g, "so that there is an epoch")
+	within(t, ann, patience, "Bo on the topic", func() (on bool) {
+		inRoom(t, ann, g, func(r *room) {
+			on = slices.Contains(r.topics[r.wroteOn].t.Reached(), bo.mesh.Self())
+		})
+		return on
+	})
+	inRoom(t, ann, g, func(r *room) {
+		links := r.links
+		defer func() { r.links = links }()
+		on, off := &link{out: make(chan *outgoing, 8)}, &link{out: make(chan *outgoing, 8)}
+		r.links = map[wire.PeerKey]*link{bo.mesh.Self(): on, {1}: off}
+		r.topics[r.wroteOn].joined = r.n.now()
+		word := r.stored(r.me, groups.Content, r.heads[chainOf{r.me, groups.Content}].Seq, r.latest.ID)
+		r.publish([]*groups.Op{word})
+		if len(on.out) != 0 || len(off.out) != 1 {
+			t.Errorf("a word went straight %d times to who is on the topic, %d times to who is not", len(on.out), len(off.out))
+		}
+		r.publish([]*groups.Op{r.g.Ops()[1]})
+		if len(on.out) != 1 || len(off.out) != 2 {
+			t.Errorf("what decides went straight %d times to who is on the topic, %d times to who is not", len(on.out), len(off.out)-1)
+		}
+		r.topics[r.wroteOn].joined = r.n.now().Add(-2 * meshForms)
+		r.publish([]*groups.Op{r.g.Ops()[1]})
+		if len(on.out) != 1 || len(off.out) != 3 {
+			t.Errorf("once meshes have formed, what decides went straight %d times more to who is on the topic", len(on.out)-1)
+		}
+	})
 }

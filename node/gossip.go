@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"mutuals/groups"
@@ -10,9 +11,11 @@ import (
 )
 
 const (
-	// meshForms is how long after joining a topic own operations also go
-	// straight to linked members: GossipSub's mesh is empty until its next
-	// heartbeat, a second, and a second more for the other side.
+	// meshForms is how long after joining a topic what decides also goes straight
+	// to linked members: GossipSub's mesh is empty until its next heartbeat, a
+	// second, and a second more for the other side. Words go straight only to whom
+	// the topic does not reach: a burst that moves to a new epoch would else be told
+	// twice.
 	meshForms = 3 * time.Second
 	// topicGathers is how long after joining a topic haves repair what gossip
 	// missed: the others join it some seconds sooner or later.
@@ -94,7 +97,7 @@ func (r *room) closeTopics() {
 }
 
 // publish sends own operations on their way: on the topic, and straight to
-// linked members while the mesh forms or where it does not reach.
+// linked members whom that does not reach.
 func (r *room) publish(ops []*groups.Op) {
 	if len(ops) == 0 {
 		return
@@ -107,8 +110,9 @@ func (r *room) publish(ops []*groups.Op) {
 		r.wroteOn = e.EID
 	}
 	onTopic := map[wire.PeerKey]bool{}
+	decides := slices.ContainsFunc(ops, func(op *groups.Op) bool { return op.Chain != groups.Content })
 	if t != nil {
-		peers := t.t.Peers()
+		peers := t.t.Reached()
 		for _, run := range groups.SplitRuns(ops) {
 			last, on := run[len(run)-1], t
 			if last.Chain == groups.Control && before != nil {
@@ -120,21 +124,21 @@ func (r *room) publish(ops []*groups.Op) {
 				r.noteSent(last.IncID(), last.Seq)
 			}
 		}
-		if t == before && r.n.now().Sub(t.joined) > meshForms {
+		if !decides || t == before && r.n.now().Sub(t.joined) > meshForms {
 			for _, p := range peers {
 				onTopic[p] = true
 			}
 		}
 	}
-	straight, v := outgoingOf(ops), r.view.Load()
+	straight, v := sync.OnceValue(func() []*outgoing { return outgoingOf(ops) }), r.view.Load()
 	for peer, l := range r.links {
-		tell := straight
-		if onTopic[peer] {
+		var tell []*outgoing
+		switch {
+		case !onTopic[peer]:
+			tell = straight()
+		case decides && v.harbor(peer):
 			// A harbor is to have what wraps belong to before the wraps come.
-			tell = nil
-			if v.harbor(peer) {
-				tell = outgoingOf(controlOf(ops))
-			}
+			tell = outgoingOf(controlOf(ops))
 		}
 		for _, o := range tell {
 			l.tellOut(o)

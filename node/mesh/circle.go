@@ -9,6 +9,8 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"mutuals/identity/wire"
 )
 
 // circle names who hears a topic of a device, itself and the linked subscribers it
@@ -31,9 +33,10 @@ func circleOf(ids ...peer.ID) (c circle) {
 
 // listeners are the subscribers of a topic that are linked.
 type listeners struct {
-	mu  sync.Mutex
-	ids map[peer.ID]struct{}
-	sum circle
+	mu      sync.Mutex
+	ids     map[peer.ID]struct{}
+	reached []wire.PeerKey // those of them that can be sent to; replaced, never changed
+	sum     circle         // of these
 }
 
 // follow keeps up with who comes to the topic and goes, until it is left.
@@ -65,7 +68,12 @@ func (t *Topic) draw() {
 		return l == nil || !l.reachable || t.g.score(id) < publishScore
 	})
 	t.g.mu.Unlock()
-	t.hears.sum = circle{}
+	t.hears.sum, t.hears.reached = circle{}, nil
+	for _, id := range ids {
+		if key, ok := keyOf(id); ok {
+			t.hears.reached = append(t.hears.reached, key)
+		}
+	}
 	if len(ids) > 0 {
 		t.hears.sum = circleOf(append(ids, t.g.m.host.ID())...)
 	}
@@ -76,6 +84,14 @@ func (t *Topic) circle() circle {
 	t.hears.mu.Lock()
 	defer t.hears.mu.Unlock()
 	return t.hears.sum
+}
+
+// Reached returns the linked members to whom Publish hands a frame at once; the
+// list is not to be changed.
+func (t *Topic) Reached() []wire.PeerKey {
+	t.hears.mu.Lock()
+	defer t.hears.mu.Unlock()
+	return t.hears.reached
 }
 
 // redraw is draw for all topics that a peer is on.
