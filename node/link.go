@@ -434,7 +434,7 @@ func (r *room) answered(peer wire.PeerKey, all groups.Vector) {
 			r.setLink(peer, true)
 		}
 		if l := r.links[peer]; l != nil && !l.greetBy.IsZero() {
-			l.told, l.toldAt, l.greetBy = all, r.n.now(), time.Time{}
+			l.told, l.greetBy = all, time.Time{} // toldAt stays: who is back is among the next to be told
 		}
 		return nil
 	})
