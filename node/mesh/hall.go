@@ -142,9 +142,22 @@ func (h *hall) SetStreamHandler(id protocol.ID, serve network.StreamHandler) {
 			return
 		}
 		l.meet(who)
-		serve(newInbound(s, func() { l.m.faults.blame(who, time.Now()) }))
+		in := newInbound(s, func() { l.m.faults.blame(who, time.Now()) })
+		in.pace = l.pace(who)
+		serve(in)
 		l.part(who)
 	})
+}
+
+// pace bounds how fast packets of a peer are read: what comes faster waits at the
+// peer. The least of them takes GossipSub some microseconds, and anybody may send.
+func (l *lobby) pace(who peer.ID) func() error {
+	every, burst := guestPacketsEvery, guestPacketsBurst
+	if l.carries(who) {
+		every, burst = carrierPacketsEvery, carrierPacketsBurst
+	}
+	limit := rate.NewLimiter(every, burst)
+	return func() error { return limit.Wait(l.m.ctx) }
 }
 
 // identified waits until it is known what the other side speaks: what it says first

@@ -20,6 +20,8 @@ type inbound struct {
 	r *bufio.Reader
 	// huge is told of a packet that is longer than any may be.
 	huge func()
+	// pace is waited for before each of the peer's packets; nil: they come as they do.
+	pace func() error
 
 	// left is how many bytes of the peer's current packet are unread; shift
 	// and size are of the length that is being read in front of it.
@@ -93,6 +95,11 @@ func (in *inbound) readTheirs(p []byte) (int, error) {
 		n, err := in.r.Read(p[:min(uint64(len(p)), in.left)])
 		in.left -= uint64(n)
 		return n, err
+	}
+	if in.pace != nil && in.shift == 0 {
+		if err := in.pace(); err != nil {
+			return 0, err
+		}
 	}
 	c, err := in.r.ReadByte()
 	if err != nil {

@@ -259,6 +259,10 @@ const (
 	// changes what its guests change.
 	guestNamesBurst, guestNamesEvery     = 128, rate.Limit(1)
 	carrierNamesBurst, carrierNamesEvery = 4 * maxCarried, rate.Limit(16)
+	// guestPacketsBurst and guestPacketsEvery bound the packets that are read of one peer,
+	// whatever is in them; of one who carries, all that its guests say.
+	guestPacketsBurst, guestPacketsEvery     = 256, rate.Limit(128)
+	carrierPacketsBurst, carrierPacketsEvery = 1024, rate.Limit(512)
 	// tendPause is the least time between two looks at what is to be carried and who is
 	// to be met: however often guests change their mind.
 	tendPause = 50 * time.Millisecond
