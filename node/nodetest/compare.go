@@ -68,6 +68,45 @@ func (c *Cluster) Difference() string {
 	return ""
 }
 
+// Caught waits until somebody sees the group as another does, nobody else being
+// asked, and can read who everybody is.
+func (c *Cluster) Caught(p, like *Person) {
+	c.T.Helper()
+	diff := ""
+	took, ok := c.Within(patience, func() bool {
+		a, err := c.see(like)
+		if err != nil {
+			c.T.Fatalf("%s: %v", like.Name, err)
+		}
+		b, err := c.see(p)
+		if diff = fmt.Sprint(err); err == nil {
+			diff = c.compare(a, b)
+		}
+		if diff == "" {
+			diff = c.nameless(p)
+		}
+		return diff == ""
+	})
+	if !ok {
+		c.T.Fatalf("%s does not see what %s does after %v: %s", p.Name, like.Name, took, diff)
+	}
+}
+
+// nameless says whose name somebody cannot read, for want of an epoch's key; "" if
+// there is nobody.
+func (c *Cluster) nameless(p *Person) string {
+	members, err := p.Node.Members(c.ctx(), c.Group)
+	if err != nil {
+		return err.Error()
+	}
+	for _, m := range members {
+		if m.Name == "" {
+			return "does not know the name of " + c.nameOf(m.Account)
+		}
+	}
+	return ""
+}
+
 func (c *Cluster) heardAll(s *seen) string {
 	heard := map[string]int{}
 	for i, l := range s.lines {

@@ -1,6 +1,8 @@
 package nodetest
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -28,7 +30,51 @@ func (c *Cluster) Disk(p *Person) *Disk {
 	return d
 }
 
-func readDisk(home string, g wire.GroupID) (*Disk, error) {
+// Acquaint writes the signed addresses that somebody has into the homes of all the
+// others, whose nodes are off, as if each had heard them in hellos: those carry 32
+// at a time, and who has few looks for everybody it can find.
+func (c *Cluster) Acquaint(by *Person) {
+	c.T.Helper()
+	records := map[wire.PeerKey][]byte{}
+	home := func(p *Person, fn func(*store.Store) error) {
+		s, err := openHome(p.home)
+		if err == nil {
+			err = errors.Join(fn(s), s.Close())
+		}
+		if err != nil {
+			c.T.Fatalf("addresses in the home of %s: %v", p.Name, err)
+		}
+	}
+	home(by, func(s *store.Store) error {
+		return s.View(func(tx *store.Tx) error {
+			return tx.EachRecord(func(peer wire.PeerKey, b []byte) error {
+				records[peer] = bytes.Clone(b)
+				return nil
+			})
+		})
+	})
+	for _, p := range c.People {
+		if p == by || p.Out {
+			continue
+		}
+		home(p, func(s *store.Store) error {
+			return s.Update(c.ctx(), func(tx *store.Tx) error {
+				for peer, b := range records {
+					if peer == p.Peer {
+						continue
+					}
+					if err := tx.PutRecord(peer, b); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// openHome opens the store of a node that is off.
+func openHome(home string) (*store.Store, error) {
 	b, err := os.ReadFile(filepath.Join(home, "keys.sealed"))
 	if err != nil {
 		return nil, err
@@ -37,9 +83,13 @@ func readDisk(home string, g wire.GroupID) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := store.Open(filepath.Join(home, "store"), keys.StoreKey(), store.Options{
-		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil },
+	return store.Open(filepath.Join(home, "store"), keys.StoreKey(), store.Options{
+		FreeSpace: func(string) (uint64, error) { return 1 << 40, nil }, MemTable: memTable,
 	})
+}
+
+func readDisk(home string, g wire.GroupID) (*Disk, error) {
+	s, err := openHome(home)
 	if err != nil {
 		return nil, err
 	}

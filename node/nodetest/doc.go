@@ -7,7 +7,8 @@
 // It refuses to look inside a node that runs: what it compares is what the API
 // shows, member by member ([Cluster.Difference]), so a passing run is one that
 // users would have called right. Of a node that is off it reads the home, as a
-// thief would ([Cluster.Disk]).
+// thief would ([Cluster.Disk]), and writes there nothing but addresses
+// ([Cluster.Acquaint]).
 //
 // Begin with [Play], which gives a test a cluster in a bubble and ends it; with
 // [Cluster.Perform] nodes play the scenarios that groups are told.

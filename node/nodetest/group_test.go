@@ -70,7 +70,7 @@ func TestGroupOfTwenty(t *testing.T) {
 			troubles = troubles[:1]
 		}
 		for _, what := range troubles {
-			cutAndHeal(c, what, c.Members())
+			cutAndHeal(c, what, c.Members(), 2, time.Minute)
 		}
 		c.Logf("%v", c.Tally())
 	})
@@ -93,9 +93,10 @@ func change(c *nodetest.Cluster, what string, here []*nodetest.Person) {
 	}
 }
 
-// cutAndHeal parts a group into halves for a minute, during which speakers speak
-// and the founder's half changes the group, and measures how it becomes whole again.
-func cutAndHeal(c *nodetest.Cluster, what string, speakers []*nodetest.Person) {
+// cutAndHeal parts a group into halves for a while, longer than it takes to notice
+// that a link is dead. Meanwhile speakers say some lines each and the founder's half
+// changes the group; then it measures how that becomes whole again.
+func cutAndHeal(c *nodetest.Cluster, what string, speakers []*nodetest.Person, lines int, d time.Duration) {
 	people := c.Members()
 	sides := [2][]*nodetest.Person{{people[0]}}
 	for _, i := range c.Rand.Perm(len(people) - 1) {
@@ -106,11 +107,11 @@ func cutAndHeal(c *nodetest.Cluster, what string, speakers []*nodetest.Person) {
 		sides[side] = append(sides[side], people[i+1])
 	}
 	c.Cut(sides[0], sides[1])
-	c.Chatter(speakers, 2, time.Minute, func() { change(c, what, sides[0]) })
+	c.Chatter(speakers, lines, d, func() { change(c, what, sides[0]) })
 	if c.Difference() == "" {
 		c.T.Error("the cut cut nothing: both halves have everything")
 	}
-	c.Logf("%s while cut for a minute, %d lines said", what, len(c.Said))
+	c.Logf("%s while cut for %v, %d lines said", what, d, len(c.Said))
 	c.Cut()
 	healed := time.Now()
 	if took, ok := c.Within(2*time.Minute, func() bool { return c.Linked(sides[0], sides[1]) }); !ok {
@@ -135,13 +136,13 @@ func TestChurn(t *testing.T) {
 		}
 		gather(c, size)
 		c.Settle(healing)
-		churn(c, restarts, c.Members())
+		churn(c, restarts, c.Members(), 3, time.Minute)
 	})
 }
 
-// churn restarts nodes at random for a minute, while speakers speak, and waits
-// until all is well.
-func churn(c *nodetest.Cluster, restarts int, speakers []*nodetest.Person) {
+// churn switches nodes off and on at random for a while, in which speakers say some
+// lines each, and waits until all is well.
+func churn(c *nodetest.Cluster, restarts int, speakers []*nodetest.Person, lines int, d time.Duration) {
 	people := c.Members()
 	acts := make([]func(), restarts)
 	for i := range acts {
@@ -158,7 +159,7 @@ func churn(c *nodetest.Cluster, restarts int, speakers []*nodetest.Person) {
 			}
 		}
 	}
-	c.Chatter(speakers, 3, time.Minute, acts...)
+	c.Chatter(speakers, lines, d, acts...)
 	for _, p := range people {
 		if p.Node == nil {
 			c.Start(p)

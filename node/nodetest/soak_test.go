@@ -54,7 +54,7 @@ func story(c *nodetest.Cluster, long bool) {
 	for range rounds {
 		switch c.Rand.IntN(6) {
 		case 0:
-			churn(c, 20, c.Members())
+			churn(c, 20, c.Members(), 3, time.Minute)
 		case 1:
 			c.Net.Lose(0.05)
 			c.Chatter(c.Members(), 2, 20*time.Second, func() { meddle(c, c.Members()) })

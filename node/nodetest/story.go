@@ -45,6 +45,27 @@ func (c *Cluster) Join(p *Person, passcode string) {
 	c.await(p, task)
 }
 
+// joinsAtOnce is how many a sponsor lets in by one passcode at the same time.
+const joinsAtOnce = 4
+
+// JoinAll has several enter by a passcode, as many at once as its maker takes, and
+// waits for their seats.
+func (c *Cluster) JoinAll(people []*Person, passcode string) {
+	c.T.Helper()
+	for some := range slices.Chunk(people, joinsAtOnce) {
+		tasks := make([]api.Task, len(some))
+		for i, p := range some {
+			var err error
+			if tasks[i], err = p.Node.JoinByPasscode(c.ctx(), passcode); err != nil {
+				c.T.Fatalf("%s: joining: %v", p.Name, err)
+			}
+		}
+		for i, p := range some {
+			c.await(p, tasks[i])
+		}
+	}
+}
+
 // Pull has a member offer a seat to somebody, who becomes a mutual first and
 // says yes, and waits for the seat.
 func (c *Cluster) Pull(by, p *Person) {
