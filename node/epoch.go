@@ -384,6 +384,7 @@ func (r *room) fetchLeaves(ctx context.Context, peer wire.PeerKey, epochs []wrap
 
 // tick does what is due by the clock.
 func (r *room) tick() {
+	r.recent.age()
 	if r.haveDue {
 		r.tellHave(false)
 	}

@@ -92,6 +92,9 @@ func (n *Node) messageNow(tx *store.Tx, group wire.GroupID, id wire.OpID) (api.M
 	if r == nil {
 		return api.Message{}, false, nil
 	}
+	if e, ok := r.recent.take(id); ok {
+		return n.messageOf(r, e), true, nil
+	}
 	row, ok, err := tx.Entry(group, id)
 	if err != nil || !ok {
 		return api.Message{}, false, err

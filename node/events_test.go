@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"mutuals/node/api"
-	"mutuals/store"
 )
 
 // Who is told of a change and asks at once is not shown what was before it.
@@ -60,7 +59,8 @@ func TestEventsHaveMessagesAsTheyAre(t *testing.T) {
 	after := n.LastEventID(t.Context())
 	stays := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "<stays> & is told"}))
 	gone := must[api.Message](t)(n.Send(t.Context(), g, api.MessageCreate{Text: "gone"}))
-	err := n.store.Update(t.Context(), func(tx *store.Tx) error { return tx.DeleteEntry(g, gone.ID) })
+	r := n.room(g)
+	err := r.step(t.Context(), func(c *commit) error { r.dropEntry(c, gone.ID); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

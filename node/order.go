@@ -75,7 +75,7 @@ func (r *room) placed(c *commit, e timeline.Entry) {
 		if moved.OrderMs == f.OrderMs && len(moved.Awaits) == len(f.Awaits) {
 			continue
 		}
-		c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, moved.OrderMs, moved.ID, moved.Encode()) })
+		r.putEntry(c, moved)
 		c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, moved.ID))
 		r.maxHLC = max(r.maxHLC, moved.OrderMs)
 		r.placed(c, moved)

@@ -183,7 +183,7 @@ func (r *room) foldAnew(c *commit, op *groups.Op, e timeline.Entry) {
 	}
 	e.Folded = want
 	r.recount = true
-	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+	r.putEntry(c, e)
 	// Folded, it stays where it stands, and says why.
 	c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, e.ID))
 }

@@ -252,10 +252,8 @@ func (r *room) dropBody(c *commit, op *groups.Op) {
 		delete(r.locked[op.EID], op.ID)
 		c.row(func(tx *store.Tx) error { return tx.DeleteParked(r.group, op.ID) })
 	}
+	r.dropEntry(c, op.ID)
 	c.row(func(tx *store.Tx) error {
-		if err := tx.DeleteEntry(r.group, op.ID); err != nil {
-			return err
-		}
 		return tx.PutOp(r.group, op.IncID(), uint8(op.Chain), op.Seq, op.ID, bare.Frame())
 	})
 }

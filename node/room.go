@@ -71,6 +71,7 @@ type room struct {
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
 	gathering  gathering
+	recent     recent                      // others may ask it
 	names      map[wire.AccountID]opRef    // newest profiles; under zero the group-info
 	named      map[wire.OpID]groups.Branch // which words of a device caught lying count, by inc
 	strays     map[wire.OpID]bool          // devices of which a branch is held that is to be let go
@@ -208,6 +209,7 @@ type commit struct {
 	own     []*groups.Op        // own operations, to be published once they are on disk
 	wraps   []*groups.SyncWraps // of own rekeys, to be handed over after these
 	taken   []*groups.Op        // everything accepted
+	entered []entered           // entries written and taken away, in this order
 	content int                 // content operations accepted
 	dirty   bool                // memory is ahead of the disk
 	keyed   bool                // an epoch's secret came
@@ -369,6 +371,7 @@ func (r *room) commit(fn func(*commit) error) error {
 		over()
 		return err
 	}
+	r.recent.wrote(c.entered)
 	r.placing.fresh = nil
 	if r.recount {
 		r.recount = false

@@ -79,7 +79,7 @@ func (r *room) letGo(c *commit, at chainOf, from uint64) error {
 		}
 		if e, ok := r.entryBy([16]byte(op.ID[:16])); ok && foldedByStanding(e.Folded) {
 			e.Folded = timeline.PastPin
-			c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+			r.putEntry(c, e)
 			c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, e.ID))
 		}
 		if _, shut := r.locked[op.EID][op.ID]; shut {

@@ -195,7 +195,7 @@ func (r *room) fold(c *commit, op *groups.Op, place timeline.Place, plain groups
 
 // enter puts an entry into the timeline and tells the readers.
 func (r *room) enter(c *commit, e timeline.Entry) {
-	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+	r.putEntry(c, e)
 	c.changes = append(c.changes, r.messageChange(store.Add, api.EventMessageCreated, e.ID))
 	r.placed(c, e)
 	if !spokenIn(e) {

@@ -260,7 +260,7 @@ func (s *sink) begin(id string) error {
 func (s *sink) write(events ...api.Event) error {
 	for _, e := range events {
 		if s.lines {
-			if err := writeJSON(&s.buf, e); err != nil {
+			if err := writeEvent(&s.buf, e); err != nil {
 				return err
 			}
 			continue
@@ -270,7 +270,7 @@ func (s *sink) write(events ...api.Event) error {
 		}
 		fmt.Fprintf(&s.buf, "event: %s\ndata: ", oneLine(e.Type))
 		// writeJSON ends the line; JSON holds no other line break.
-		if err := writeJSON(&s.buf, e); err != nil {
+		if err := writeEvent(&s.buf, e); err != nil {
 			return err
 		}
 		s.buf.WriteByte('\n')
@@ -303,6 +303,20 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// writeEvent is writeJSON of an event, whose object is compact JSON already: an
+// encoder would read and write it once more.
+func writeEvent(b *bytes.Buffer, e api.Event) error {
+	object := e.Object
+	e.Object = json.RawMessage("0")
+	if err := writeJSON(b, e); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - len("0}\n")) // it stands last
+	b.Write(object)
+	b.WriteString("}\n")
+	return nil
 }
 
 // writeJSON writes v and a line feed.

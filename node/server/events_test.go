@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mutuals/identity/wire"
 	"mutuals/node/api"
 )
 
@@ -263,6 +265,25 @@ func TestTheClientFollowsAcrossRestarts(t *testing.T) {
 	for _, err := range c.Events(t.Context(), "") { // its first try fails: no more
 		if !errors.Is(err, api.ErrNotRunning) {
 			t.Errorf("after stop: %v", err)
+		}
+	}
+}
+
+// An event is written as the encoder would write it.
+func TestWriteEvent(t *testing.T) {
+	for _, e := range []api.Event{
+		{ID: "a-1", Type: api.EventMessageCreated, At: time.Unix(1, 5).UTC(), Group: wire.GroupID{1}, Object: json.RawMessage(`{"text":"<b> \u2028 \"q\"","n":[1,2]}`)},
+		{Type: api.EventResync, At: time.Unix(1, 0).UTC(), Object: json.RawMessage("{}")},
+	} {
+		var got, want bytes.Buffer
+		if err := writeEvent(&got, e); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeJSON(&want, e); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want.String() {
+			t.Errorf("wrote %s, want %s", &got, &want)
 		}
 	}
 }
