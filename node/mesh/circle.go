@@ -1,8 +1,8 @@
 package mesh
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"maps"
 	"slices"
 	"sync"
@@ -13,30 +13,60 @@ import (
 	"mutuals/identity/wire"
 )
 
-// circle names who hears a topic of a device, itself and the linked subscribers it
-// can send to, in a few bytes; zero if there are none. It stands before each frame,
-// as its author's is: he hands the frame to all of them. Whoever has the same one
-// and got the frame from the author knows that there is nobody to pass it on to. In
-// a small group all are linked with all, and passing on costs three times as much as
-// saying it.
-type circle [8]byte
+// Before each frame stands its author's circle: whom he hands it to, the linked
+// subscribers he can send to, each by the first bytes of its key. Who got the frame
+// from the author, and is linked on the topic with nobody besides, has nobody to pass
+// it on to. In a small group all are linked with all, or nearly, and passing on costs
+// three times as much as saying.
+const (
+	// tagLen is how much of a key is said: so much that nobody makes a key to be
+	// taken for another's, which would keep frames from that one for a while.
+	tagLen = 6
+	// maxTags bounds a circle: of larger ones nothing is said, since who gets the
+	// frame knows somebody else then.
+	maxTags = 16
+)
 
-func circleOf(ids ...peer.ID) (c circle) {
-	slices.Sort(ids)
-	h := sha256.New()
-	for _, id := range ids {
-		h.Write([]byte(id)) // all of one length, or they would be no Ed25519 keys
+// noCircle is that of who says nothing of whom he reaches.
+var noCircle = []byte{0}
+
+// circleOf is the circle of who reaches some peers.
+func circleOf(reached []wire.PeerKey) []byte {
+	if len(reached) > maxTags {
+		return noCircle
 	}
-	copy(c[:], h.Sum(nil))
-	return c
+	b := append(make([]byte, 0, 1+tagLen*len(reached)), byte(len(reached)))
+	for _, key := range reached {
+		b = append(b, key[:tagLen]...)
+	}
+	return b
+}
+
+// frameOf parts what travels on a topic; ok is false if that is no circle and a frame.
+func frameOf(data []byte) (circle, frame []byte, ok bool) {
+	if len(data) == 0 || data[0] > maxTags || len(data) < 1+tagLen*int(data[0]) {
+		return nil, nil, false
+	}
+	n := 1 + tagLen*int(data[0])
+	return data[:n], data[n:], true
+}
+
+// holds tells whether a circle has a peer in it.
+func holds(circle []byte, key wire.PeerKey) bool {
+	for tags := circle[1:]; len(tags) > 0; tags = tags[tagLen:] {
+		if bytes.Equal(tags[:tagLen], key[:tagLen]) {
+			return true
+		}
+	}
+	return false
 }
 
 // listeners are the subscribers of a topic that are linked.
 type listeners struct {
 	mu      sync.Mutex
 	ids     map[peer.ID]struct{}
-	reached []wire.PeerKey // those of them that can be sent to; replaced, never changed
-	sum     circle         // of these
+	reached []wire.PeerKey // those of them that can be sent to
+	circle  []byte         // of these; both are replaced, never changed
 }
 
 // follow keeps up with who comes to the topic and goes, until it is left.
@@ -57,7 +87,7 @@ func (t *Topic) follow(ctx context.Context) {
 	}
 }
 
-// draw makes the circle what it is now.
+// draw makes these what they are now.
 func (t *Topic) draw() {
 	t.hears.mu.Lock()
 	defer t.hears.mu.Unlock()
@@ -68,22 +98,32 @@ func (t *Topic) draw() {
 		return l == nil || !l.reachable || t.g.score(id) < publishScore
 	})
 	t.g.mu.Unlock()
-	t.hears.sum, t.hears.reached = circle{}, nil
+	t.hears.reached = nil
 	for _, id := range ids {
 		if key, ok := keyOf(id); ok {
 			t.hears.reached = append(t.hears.reached, key)
 		}
 	}
-	if len(ids) > 0 {
-		t.hears.sum = circleOf(append(ids, t.g.m.host.ID())...)
-	}
+	slices.SortFunc(t.hears.reached, func(a, b wire.PeerKey) int { return bytes.Compare(a[:], b[:]) })
+	t.hears.circle = circleOf(t.hears.reached)
 }
 
-// circle is who hears what this device says on the topic.
-func (t *Topic) circle() circle {
+// circle is that of this device.
+func (t *Topic) circle() []byte {
 	t.hears.mu.Lock()
 	defer t.hears.mu.Unlock()
-	return t.hears.sum
+	return t.hears.circle
+}
+
+// known tells whether all that a frame could be passed on to are in the circle that
+// stands before it, or brought it.
+func (t *Topic) known(circle []byte, from wire.PeerKey) bool {
+	for _, key := range t.Reached() {
+		if key != from && !holds(circle, key) {
+			return false
+		}
+	}
+	return true
 }
 
 // Reached returns the linked members to whom Publish hands a frame at once; the
@@ -104,12 +144,4 @@ func (g *gossip) redraw(id peer.ID) {
 			t.draw()
 		}
 	}
-}
-
-// frameOf parts what travels on a topic; ok is false if it is too short.
-func frameOf(data []byte) (of circle, frame []byte, ok bool) {
-	if len(data) < len(of) {
-		return of, nil, false
-	}
-	return circle(data[:len(of)]), data[len(of):], true
 }

@@ -1,7 +1,9 @@
 package mesh
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -42,15 +44,14 @@ func TestCircle(t *testing.T) {
 		tops, boxes = append(tops, top), append(boxes, box)
 	}
 	a, b, c, d := nodes[0], nodes[1], nodes[2], nodes[3]
-	if tops[0].circle() != (circle{}) {
+	if !bytes.Equal(tops[0].circle(), noCircle) {
 		t.Error("who is linked with nobody has a circle")
 	}
 	link2(t, a, b)
 	link2(t, a, c)
 	link2(t, b, c)
-	all := circleOf(idOf(a.Self()), idOf(b.Self()), idOf(c.Self()))
 	for _, top := range tops[:3] {
-		poll(t, func() bool { return top.circle() == all })
+		poll(t, func() bool { return len(top.Reached()) == 2 })
 	}
 	said := 0
 	word := func() string {
@@ -84,7 +85,7 @@ func TestCircle(t *testing.T) {
 	}
 
 	link2(t, c, d)
-	poll(t, func() bool { return tops[2].circle() != all && tops[3].circle() != circle{} })
+	poll(t, func() bool { return len(tops[2].Reached()) == 3 && len(tops[3].Reached()) == 1 })
 	knew := [4]uint64{1: known[1].Load(), 2: known[2].Load()}
 	poll(t, func() bool { // until c's mesh has taken d in, likewise
 		say(t, tops[0], word())
@@ -102,26 +103,48 @@ func TestCircle(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, func() bool { return tops[2].circle() == all })
+	poll(t, func() bool { return len(tops[2].Reached()) == 2 })
 }
 
-// A frame shorter than what stands before each is blamed on who brings it.
-func TestFrameOf(t *testing.T) {
-	for n := range 12 {
-		of, frame, ok := frameOf(make([]byte, n))
-		if ok != (n >= len(of)) || ok && len(frame) != n-len(of) {
-			t.Errorf("%d bytes: a frame of %d, %v", n, len(frame), ok)
+// What travels is a circle and a frame. A circle says who is in it, and of one that
+// is too large nothing.
+func TestCircleOf(t *testing.T) {
+	var keys []wire.PeerKey
+	for i := range byte(maxTags + 1) {
+		keys = append(keys, wire.PeerKey{9, 8, 7, 6, 5, i})
+	}
+	for n := range maxTags + 2 {
+		c := circleOf(keys[:n])
+		said, frame, ok := frameOf(append(slices.Clone(c), "frame"...))
+		if !ok || !bytes.Equal(said, c) || string(frame) != "frame" {
+			t.Fatalf("a circle of %d is read as %x and %q", n, said, frame)
+		}
+		for i, key := range keys {
+			if holds(c, key) != (i < n && n <= maxTags) {
+				t.Errorf("a circle of %d has key %d in it: %v", n, i, holds(c, key))
+			}
+		}
+		if n > 0 && n <= maxTags {
+			if _, _, ok := frameOf(c[:len(c)-1]); ok {
+				t.Errorf("a circle of %d that is cut off is taken", n)
+			}
+		}
+	}
+	for _, data := range [][]byte{nil, bytes.Repeat([]byte{maxTags + 1}, 1000)} {
+		if _, _, ok := frameOf(data); ok {
+			t.Errorf("%d bytes are taken for a circle and a frame", len(data))
 		}
 	}
 }
 
 // A frame is the same under whatever circle it comes, and judged once.
 func TestCircleHidesNoFrame(t *testing.T) {
-	id := func(of circle, frame string) string { return talkID(&pb.Message{Data: append(of[:], frame...)}) }
-	if id(circle{1}, "a frame") != id(circle{2}, "a frame") {
+	under := func(i int) []byte { return circleOf([]wire.PeerKey{{byte(i)}}) }
+	id := func(circle []byte, frame string) string { return talkID(&pb.Message{Data: append(circle, frame...)}) }
+	if id(under(1), "a frame") != id(under(2), "a frame") || id(noCircle[:1:1], "a frame") != id(under(2), "a frame") {
 		t.Error("a frame that is here counts as another under another circle")
 	}
-	if id(circle{1}, "a frame") == id(circle{1}, "another") {
+	if id(under(1), "a frame") == id(under(1), "another") || id([]byte{99}, "no circle") == id([]byte{99}, "nor this") {
 		t.Error("two frames are one")
 	}
 	n, m := start(t, nil), start(t, nil)
@@ -133,7 +156,7 @@ func TestCircleHidesNoFrame(t *testing.T) {
 	link2(t, n, m)
 	eventually(t, "the other to hear the topic", func() bool { return len(from.Peers()) == 1 })
 	for i := range 20 {
-		if err := from.topic.Publish(t.Context(), append([]byte{byte(i), 0, 0, 0, 0, 0, 0, 1}, "old"...)); err != nil {
+		if err := from.topic.Publish(t.Context(), append(under(i), "old"...)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -169,7 +169,10 @@ func (g *gossip) score(id peer.ID) float64 { return (*g.scores.Load())[id] }
 // it, or whoever has one could bring it again under as many as it likes, to be judged
 // and remembered each time.
 func talkID(msg *pb.Message) string {
-	_, frame, _ := frameOf(msg.Data)
+	_, frame, ok := frameOf(msg.Data)
+	if !ok {
+		return frameID(msg) // to be blamed, each of them
+	}
 	return frameID(&pb.Message{Data: frame})
 }
 
@@ -186,7 +189,7 @@ func (m *Mesh) Join(name string, gate Gate) (*Topic, error) {
 		return nil, errors.New("joining topic: gate without Allow, Judge or Deliver")
 	}
 	g := m.gossip
-	t := &Topic{g: g, name: name, gate: gate, hears: listeners{ids: map[peer.ID]struct{}{}}}
+	t := &Topic{g: g, name: name, gate: gate, hears: listeners{ids: map[peer.ID]struct{}{}, circle: noCircle}}
 	if err := g.ps.RegisterTopicValidator(name, t.validate, pubsub.WithValidatorInline(true)); err != nil {
 		return nil, fmt.Errorf("joining topic: %w", err)
 	}
@@ -236,7 +239,7 @@ func (t *Topic) Publish(ctx context.Context, frame []byte) error {
 	}
 	t.g.m.stats.published.Add(1)
 	c := t.circle()
-	data := append(append(make([]byte, 0, len(c)+len(frame)), c[:]...), frame...)
+	data := append(append(make([]byte, 0, len(c)+len(frame)), c...), frame...)
 	t.recent.add(data, time.Now())
 	if err := t.topic.Publish(ctx, data); err != nil {
 		return fmt.Errorf("publishing: %w", err)

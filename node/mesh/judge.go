@@ -47,7 +47,7 @@ func (t *Topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) p
 		return pubsub.ValidationAccept // what we publish has been judged by who wrote it
 	}
 	key, ok := keyOf(from)
-	of, frame, whole := frameOf(msg.Data)
+	circle, frame, whole := frameOf(msg.Data)
 	if t.g.m.cfg.open(GateValidator) {
 		t.deliver(key, frame, nil)
 		return pubsub.ValidationAccept
@@ -60,11 +60,11 @@ func (t *Topic) validate(_ context.Context, from peer.ID, msg *pubsub.Message) p
 	if t.g.m.faults.shut(from, time.Now()) {
 		return pubsub.ValidationIgnore // the rest of a flood: not worth a look
 	}
-	if len(frame) > MaxGossip || !whole {
+	if !whole || len(frame) > MaxGossip {
 		t.g.m.faults.blame(from, time.Now())
 		return t.refused(from, "of a wrong length")
 	}
-	verdict, checked := t.gate.Judge(key, frame, of != circle{} && of == t.circle())
+	verdict, checked := t.gate.Judge(key, frame, t.known(circle, key))
 	switch verdict {
 	case Accept:
 		t.deliver(key, frame, checked)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ const maxPacket = 1 << 20
 type Gossiper struct {
 	*Raw
 	protos []protocol.ID
-	before int // bytes that stand before a frame, zeros in its own
+	circle []byte // stands before its frames
 
 	mu    sync.Mutex
 	wake  chan struct{} // closed and replaced at each packet
@@ -50,20 +51,20 @@ type Gossiper struct {
 
 // NewGossiper starts one on loopback, linked to nobody.
 func NewGossiper(key ed25519.PrivateKey) (*Gossiper, error) {
-	return newGossiper(key, gossipProtocols, 8)
+	return newGossiper(key, gossipProtocols, []byte{0})
 }
 
 // NewLobbyist starts one that speaks on the topics of the lobby instead.
 func NewLobbyist(key ed25519.PrivateKey) (*Gossiper, error) {
-	return newGossiper(key, lobbyProtocols, 0)
+	return newGossiper(key, lobbyProtocols, nil)
 }
 
-func newGossiper(key ed25519.PrivateKey, protos []protocol.ID, before int) (*Gossiper, error) {
+func newGossiper(key ed25519.PrivateKey, protos []protocol.ID, circle []byte) (*Gossiper, error) {
 	r, err := NewRaw(key)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gossiper{Raw: r, protos: protos, before: before, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
+	g := &Gossiper{Raw: r, protos: protos, circle: circle, wake: make(chan struct{}), saw: map[string]bool{}, heard: map[string]int{}, got: map[string]bool{}, out: map[wire.PeerKey]network.Stream{}}
 	for _, p := range protos {
 		r.host.SetStreamHandler(p, g.listen)
 	}
@@ -87,12 +88,20 @@ func (g *Gossiper) listen(s network.Stream) {
 		}
 		for _, m := range rpc.GetPublish() {
 			g.heard[m.GetTopic()]++
-			g.got[string(m.GetData()[min(g.before, len(m.GetData())):])] = true
+			g.got[string(g.frame(m.GetData()))] = true
 		}
 		close(g.wake)
 		g.wake = make(chan struct{})
 		g.mu.Unlock()
 	}
+}
+
+// frame is what stands behind a circle: its length, and six bytes for each.
+func (g *Gossiper) frame(data []byte) []byte {
+	if g.circle == nil || len(data) == 0 {
+		return data
+	}
+	return data[min(1+6*int(data[0]), len(data)):]
 }
 
 // Saw tells whether somebody announced a topic to it.
@@ -189,7 +198,7 @@ func (g *Gossiper) Prune(ctx context.Context, to wire.PeerKey, topic string, pau
 func (g *Gossiper) Publish(ctx context.Context, to wire.PeerKey, topic string, frames ...[]byte) error {
 	rpc := &pb.RPC{}
 	for _, f := range frames {
-		rpc.Publish = append(rpc.Publish, &pb.Message{Topic: proto.String(topic), Data: append(make([]byte, g.before), f...)})
+		rpc.Publish = append(rpc.Publish, &pb.Message{Topic: proto.String(topic), Data: slices.Concat(g.circle, f)})
 	}
 	return g.send(ctx, to, rpc)
 }

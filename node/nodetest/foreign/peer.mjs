@@ -25,8 +25,9 @@ const { tcp } = await import('@libp2p/tcp')
 const { yamux } = await import('@libp2p/yamux')
 
 const protocol = '/mutuals/meshsub/1.2.0/2'
-// Whom an author reaches stands before each frame; zeros say nothing of it.
-const circle = Buffer.alloc(8)
+// Whom an author reaches stands before each frame: how many, and six bytes of each.
+const frameOf = (data) => Buffer.from(data).subarray(1 + 6 * data[0])
+const nobody = Buffer.alloc(1)
 const peers = new Map()
 const say = (event) => process.stdout.write(JSON.stringify(event) + '\n')
 
@@ -57,7 +58,7 @@ async function join ({ peer, seed, topic, dial }) {
   const pubsub = node.services.pubsub
   pubsub.protocols = [protocol]
   pubsub.addEventListener('message', ({ detail }) => {
-    if (detail.topic === topic) say({ peer, frame: Buffer.from(detail.data).subarray(circle.length).toString('hex') })
+    if (detail.topic === topic) say({ peer, frame: frameOf(detail.data).toString('hex') })
   })
   pubsub.addEventListener('subscription-change', ({ detail }) => {
     if (detail.subscriptions.some((s) => s.topic === topic && s.subscribe)) say({ peer, subscribed: true })
@@ -71,7 +72,7 @@ async function join ({ peer, seed, topic, dial }) {
 
 async function publish ({ peer, publish }) {
   const { node, topic } = peers.get(peer)
-  const { recipients } = await node.services.pubsub.publish(topic, Buffer.concat([circle, Buffer.from(publish, 'hex')]))
+  const { recipients } = await node.services.pubsub.publish(topic, Buffer.concat([nobody, Buffer.from(publish, 'hex')]))
   say({ peer, published: recipients.length })
 }
 
