@@ -13,12 +13,12 @@ const (
 	MaxGossip = 160 << 10
 	// maxRPC is the longest GossipSub packet: one frame and its wrapping.
 	maxRPC = MaxGossip + 8<<10
-	// maxControl bounds GossipSub's own chatter in a packet: 1 200 topic
-	// announcements, above what 200 groups need.
-	maxControl = 64 << 10
+	// maxControl bounds GossipSub's own chatter in a packet. All topics of a peer
+	// come in one when it links, each in 51 bytes: so maxAnnounced and some room.
+	maxControl = 128 << 10
 	// maxAnnounced is how many topics of one peer are remembered: 200 groups,
-	// each with the topics of a few epochs.
-	maxAnnounced = 1024
+	// each with the topics of the 8 epochs it listens to at most.
+	maxAnnounced = 2048
 	// frameChunk is how much of a frame is given memory before any of it came.
 	frameChunk = 16 << 10
 	// maxRecord is the longest signed peer record read, in bytes; sixteen
