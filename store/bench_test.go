@@ -54,6 +54,9 @@ func openStock(b *testing.B) *badger.DB {
 	b.Helper()
 	opt := badgerOptions(b.TempDir(), testKey, Options{Log: slog.New(slog.DiscardHandler), MemTable: MemTableBytes}).WithSyncWrites(true)
 	db, err := badger.Open(opt)
+	if err == nil {
+		err = dropBuffers(db)
+	}
 	if err != nil {
 		b.Fatal(err)
 	}

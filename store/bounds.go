@@ -19,6 +19,16 @@ const (
 	// fullRows is the same for the number of rows (Badger takes about 27 000).
 	fullRows = 12_000
 
+	// tableBytes is the size of a table that Badger makes of others, in a buffer of
+	// twice that rounded up to a power of two; a dozen are made at the same time.
+	// 4 MiB hold what a table of ours takes on the way, packed blocks and
+	// unpacked. For a table of just 1 MiB it would be 2 and then 4 more, and for
+	// the tables of 8 MB that Badger makes of itself it was 48 each. Each
+	// table is an open file: a thousand for a million messages.
+	tableBytes = 1<<20 + 32<<10
+	// zstdLevel is how hard blocks are packed: as little as may be.
+	zstdLevel = 1
+
 	// MaxValue is the largest opaque value: a control operation may have a
 	// core of 128 KiB, and a parked one some notes besides.
 	MaxValue = 192 << 10

@@ -212,6 +212,9 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 	db, err = badger.Open(opt)
 	switch {
 	case err == nil:
+		if err := dropBuffers(db); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 		return db, nil
 	case strings.Contains(err.Error(), "Cannot acquire directory lock"):
 		return nil, &InUseError{Dir: dir}
@@ -222,7 +225,7 @@ func openBadger(dir string, key [32]byte, o Options) (db *badger.DB, err error) 
 }
 
 func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
-	return badger.DefaultOptions(dir).
+	opt := badger.DefaultOptions(dir).
 		WithInMemory(o.InMemory).
 		WithMemTableSize(o.MemTable).
 		WithNumMemtables(2).
@@ -235,12 +238,19 @@ func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 		WithValueThreshold(valueThreshold).
 		WithNumCompactors(2).
 		WithCompression(options.ZSTD). // a tenth less than Snappy, and loads no slower
-		WithZSTDCompressionLevel(1).
+		WithZSTDCompressionLevel(zstdLevel).
+		WithBaseTableSize(tableBytes).
+		// About what five tables of level 0 hold. If the next level may hold much less
+		// it is too large after each of their compactions, and Badger packs level 0
+		// into itself meanwhile, in a buffer of 256 MiB.
+		WithBaseLevelSize(64 << 20).
 		WithEncryptionKey(bytes.Clone(key[:])).
 		WithSyncWrites(!syncsItself).
 		WithMetricsEnabled(false).
 		WithDetectConflicts(false). // one writer: there are none
 		WithLogger(badgerLog{o.Log})
+	opt.TableSizeMultiplier = 1 // tables of deeper levels are no larger
+	return opt
 }
 
 // tryKey asks the key registry whether the key fits, because Badger's own

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"runtime"
+	"unsafe"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/y"
+	"github.com/dgraph-io/ristretto/v2/z"
+)
+
+// dropBuffers lets the collector have each buffer as soon as Badger has made a
+// table in it, until the database is closed. Badger would keep eight for the next
+// tables, and each grows to the most it ever held, which is 56 MiB once a memtable
+// was made a table in it. All together are above the limit of memory while much
+// is written, and the collector then runs without end: it took as much of the
+// processor as all else in the store.
+func dropBuffers(db *badger.DB) error {
+	kept, ok := keptBuffers(db)
+	if !ok {
+		return errors.New("opening the database: this Badger keeps its buffers in another way")
+	}
+	go func() {
+		for b := range kept { // Badger's Close closes it
+			b.Release()
+			forgetBuffers()
+		}
+	}()
+	return nil
+}
+
+// forgetBuffers has those that pack blocks, one for each processor, write to
+// another buffer: each holds on to the last, and so to 32 MiB after a memtable was
+// made a table, until it packs again.
+func forgetBuffers() {
+	repeats := bytes.Repeat([]byte("again "), 20) // what cannot be packed is not written
+	for range runtime.GOMAXPROCS(0) {
+		_, _ = y.ZSTDCompress(make([]byte, 0, len(repeats)), repeats, zstdLevel) // cannot fail
+	}
+}
+
+// keptBuffers is where Badger puts them, in fields that it sets once and neither shows
+// nor can do without. They are only read.
+func keptBuffers(db *badger.DB) (chan *z.Allocator, bool) {
+	pool, ok := field[*z.AllocatorPool](db, "allocPool")
+	if !ok {
+		return nil, false
+	}
+	return field[chan *z.Allocator](pool, "allocCh")
+}
+
+// field reads a field of what of points to.
+func field[T any](of any, name string) (v T, ok bool) {
+	f := reflect.ValueOf(of).Elem().FieldByName(name)
+	if !f.IsValid() || f.Type() != reflect.TypeFor[T]() {
+		return v, false
+	}
+	return *(*T)(unsafe.Pointer(f.UnsafeAddr())), true
+}
