@@ -51,7 +51,7 @@ async function join ({ peer, seed, topic, dial }) {
       pubsub: gossipsub({
         globalSignaturePolicy: StrictNoSign,
         allowPublishToZeroTopicPeers: true,
-        msgIdFn: (msg) => createHash('sha256').update(msg.data.subarray(circle.length)).digest()
+        msgIdFn: (msg) => createHash('sha256').update(frameOf(msg.data)).digest()
       })
     }
   })
