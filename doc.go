@@ -36,7 +36,7 @@
 //	node/speak.go            say seals the text (groups/seal) under the epoch's key
 //	groups/compose.go        makes the signed operation
 //	groups                   Decode → Check → Judge → Apply: the same ladder as for what arrives
-//	node/room.go, store      commit: one transaction: operation, heads, timeline, change record
+//	node/commit.go, store    commit: one transaction: operation, heads, timeline, change record
 //	node/mesh                publishes the frame; members' nodes climb the same ladder
 //	store.Tail               wakes node/server/events.go, which every screen reads
 //
@@ -48,7 +48,7 @@
 //	where a device comes back        node/restore.go asks, node/welcome.go answers (node/PROTOCOLS.md N9)
 //	where an admission is judged      groups/rules.go (mayAdmit: by its past), groups/resolve.go (admitValid: by all
 //	                                  that is known); rules R19 and R25 of groups/SPEC.md
-//	where a message is stored         node/room.go: take lists the rows, commit writes them in one transaction;
+//	where a message is stored         node/commit.go: take lists the rows, commit writes them in one transaction;
 //	                                  store/ops.go writes the operation, store/timeline.go what people see,
 //	                                  store/keys.go is the table of keys
 //	where members find each other    node/rendezvous.go (what is listed, who is looked for), node/lobby.go (codes),
