@@ -14,8 +14,9 @@ SOAKTIME   ?= 30m
 USETIME    ?= 1h
 # Random histories of groups in make soak: about twenty minutes on two cores.
 HISTORIES  ?= 100000
-# Members of the large group in make soak: seven and a half minutes of
-# processor time and 5 GB of memory with 100. 500 was never played.
+# Members of the large group in make soak, who talk for longer than those of make
+# test. 500 were played until a cut had healed, in half an hour of processor time and
+# 17 GB with their homes, and not to the end.
 CROWD      ?= 100
 # Processes killed at random moments in make soak, and a tenth as many power cuts.
 KILLS      ?= 200
