@@ -19,10 +19,13 @@ const Prefix = "/api/v1"
 
 // maxAnswer bounds an answer that is read whole; the largest is a page of 200
 // messages of 16 KiB, escaped. dialTimeout is how long a daemon on this
-// machine may take to accept.
+// machine may take to accept; keptConns how many connections are kept for the next
+// requests, as many as a program has under way that imports a history: one that
+// is made anew costs more than a request.
 const (
 	maxAnswer   = 64 << 20
 	dialTimeout = 5 * time.Second
+	keptConns   = 64
 )
 
 // Client speaks to one node. It is safe for concurrent use. Its methods return
@@ -85,7 +88,7 @@ func Connect(ctx context.Context, e Endpoint, l Lang) (*Client, error) {
 	}
 	c.Close()
 	return &Client{endpoint: e, lang: l, http: &http.Client{
-		Transport:     &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, DisableCompression: true},
+		Transport:     &http.Transport{DialContext: dial, MaxIdleConnsPerHost: keptConns, IdleConnTimeout: time.Minute, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }

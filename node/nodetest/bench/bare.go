@@ -47,7 +47,7 @@ func beBare(in io.Reader, out io.Writer) error {
 				break
 			}
 			for k := range n {
-				frame := make([]byte, textLength)
+				frame := make([]byte, frameLength)
 				binary.BigEndian.PutUint64(frame, first+k)
 				if err = host.Publish(frame); err != nil {
 					break

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -188,90 +187,6 @@ func disk(dir string) (float64, error) {
 		return nil
 	})
 	return float64(sum), err
-}
-
-// watcher follows the events of one daemon and notes when each text came.
-type watcher struct {
-	mu     sync.Mutex
-	seen   map[string]time.Time
-	more   chan struct{} // closed when something came
-	err    error
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-// watch begins to follow; it returns once the stream stands.
-func (d *daemon) watch(ctx context.Context) (*watcher, error) {
-	snap, err := d.client.Snapshot(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("taking a snapshot: %w", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	w := &watcher{seen: map[string]time.Time{}, more: make(chan struct{}), cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		for e, err := range d.client.Events(ctx, snap.EventID) {
-			at := time.Now()
-			w.mu.Lock()
-			if err != nil {
-				w.err = err
-			} else if e.Type == api.EventMessageCreated {
-				w.seen[textOf(e.Object)] = at
-			}
-			close(w.more)
-			w.more = make(chan struct{})
-			w.mu.Unlock()
-		}
-	}()
-	return w, nil
-}
-
-func (w *watcher) stop() {
-	w.cancel()
-	<-w.done
-}
-
-// wait returns when the text was seen.
-func (w *watcher) wait(ctx context.Context, text string) (time.Time, error) {
-	for {
-		w.mu.Lock()
-		at, ok := w.seen[text]
-		more, err := w.more, w.err
-		w.mu.Unlock()
-		if ok {
-			return at, nil
-		}
-		if err != nil {
-			return time.Time{}, fmt.Errorf("following events: %w", err)
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("a message never came: %w", ctx.Err())
-		}
-	}
-}
-
-// waitCount returns when n texts were seen.
-func (w *watcher) waitCount(ctx context.Context, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, burstTime)
-	defer cancel()
-	for {
-		w.mu.Lock()
-		got, more, err := len(w.seen), w.more, w.err
-		w.mu.Unlock()
-		if got >= n {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("following events: %w", err)
-		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return fmt.Errorf("%d of %d messages came: %w", got, n, ctx.Err())
-		}
-	}
 }
 
 // pause waits, or returns ctx's error.
