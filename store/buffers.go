@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"reflect"
 	"runtime"
 	"unsafe"
@@ -17,11 +16,12 @@ import (
 // tables, and each grows to the most it ever held, which is 56 MiB once a memtable
 // was made a table in it. All together are above the limit of memory while much
 // is written, and the collector then runs without end: it took as much of the
-// processor as all else in the store.
-func dropBuffers(db *badger.DB) error {
+// processor as all else in the store. It tells whether it could; if not, nothing else
+// suffers.
+func dropBuffers(db *badger.DB) bool {
 	kept, ok := keptBuffers(db)
 	if !ok {
-		return errors.New("opening the database: this Badger keeps its buffers in another way")
+		return false
 	}
 	go func() {
 		for b := range kept { // Badger's Close closes it
@@ -29,7 +29,7 @@ func dropBuffers(db *badger.DB) error {
 			forgetBuffers()
 		}
 	}()
-	return nil
+	return true
 }
 
 // forgetBuffers has those that pack blocks, one for each processor, write to
