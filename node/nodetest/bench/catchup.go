@@ -76,14 +76,35 @@ func (d *daemon) newest(ctx context.Context, g wire.GroupID) (string, error) {
 	return page.Items[0].ID.String(), nil
 }
 
-// readOn reads n texts that follow a message, as they come.
+// readOn waits until n texts follow a message, and reads them. The newest come first, so
+// they are read on from there only once the group says that all is here.
 func (d *daemon) readOn(ctx context.Context, g wire.GroupID, after string, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, burstTime)
 	defer cancel()
-	for got := 0; got < n; {
-		page, err := d.client.Messages(ctx, g, api.Page{Limit: api.MaxPage, After: after})
-		if err != nil {
+	for {
+		got := 0
+		now, err := d.client.Group(ctx, g)
+		if err == nil && now.Synced {
+			got, err = d.follow(ctx, g, after)
+		}
+		switch {
+		case err != nil:
 			return fmt.Errorf("reading messages: %w", err)
+		case got >= n:
+			return nil
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return fmt.Errorf("%d of %d missed messages came: %w", got, n, err)
+		}
+	}
+}
+
+// follow counts the texts that follow a message.
+func (d *daemon) follow(ctx context.Context, g wire.GroupID, after string) (got int, err error) {
+	for {
+		page, err := d.client.Messages(ctx, g, api.Page{Limit: api.MaxPage, After: after})
+		if err != nil || len(page.Items) == 0 {
+			return got, err
 		}
 		for _, m := range page.Items {
 			if m.Kind == api.MessageText {
@@ -91,12 +112,5 @@ func (d *daemon) readOn(ctx context.Context, g wire.GroupID, after string, n int
 			}
 			after = m.ID.String()
 		}
-		if len(page.Items) > 0 {
-			continue
-		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
-			return fmt.Errorf("%d of %d missed messages came: %w", got, n, err)
-		}
 	}
-	return nil
 }
