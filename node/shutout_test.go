@@ -53,6 +53,7 @@ func TestHonestAreNotBlamed(t *testing.T) {
 // Who is shut out shows where a person looks, by name if it has one.
 func TestShutOutShows(t *testing.T) {
 	s := newSiege(t)
+	within(t, s.ann, patience, "Bo's name", func() bool { return s.ann.nameOf(s.bo.dev.account()) == "Bo" })
 	for range 20 {
 		s.ann.mesh.Blame(s.bo.mesh.Self())
 	}

@@ -109,7 +109,11 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 func (n *Node) shutOutNames(out []mesh.ShutOut) (names []string) {
 	for _, o := range out {
 		for _, a := range n.accountsOf(o.Peer) {
-			if name := n.nameOf(a); !slices.Contains(names, name) {
+			name := n.nameOf(a)
+			if name == "" {
+				name = a.Short() // it has not told one yet
+			}
+			if !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
