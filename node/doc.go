@@ -19,7 +19,7 @@
 // moment and composes the operation; takeOwn judges it like anybody's; commit
 // (commit.go) writes operation, head, timeline entry and change record in one
 // synced transaction; publish (gossip.go) sends it to the topic, and straight
-// to linked members while the mesh forms. At another member judgeGossip
+// to linked members whom that does not reach. At another member judgeGossip
 // (ingest.go) checks sender, author and signature and lets it pass; deliver
 // queues it; the room judges and opens it, and commits. Whoever reads events
 // there is woken by that commit. The sync is left for later: its have (have.go)

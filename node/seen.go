@@ -11,8 +11,8 @@ const (
 	// maxSeen is how many cores that came by gossip are remembered twice over,
 	// beyond those that are stored: more than one author may send in a burst.
 	maxSeen = 1 << 14
-	// maxStraight bounds those that came straight, as they do for some seconds
-	// while a mesh forms.
+	// maxStraight bounds those that came straight, as words do from who is not on the
+	// topic here yet, and what decides for some seconds after it was joined.
 	maxStraight = 1 << 10
 )
 

@@ -309,6 +309,9 @@ func oneLine(s string) string {
 // encoder would read and write it once more.
 func writeEvent(b *bytes.Buffer, e api.Event) error {
 	object := e.Object
+	if len(object) == 0 {
+		object = json.RawMessage("null")
+	}
 	e.Object = json.RawMessage("0")
 	if err := writeJSON(b, e); err != nil {
 		return err

@@ -274,6 +274,7 @@ func TestWriteEvent(t *testing.T) {
 	for _, e := range []api.Event{
 		{ID: "a-1", Type: api.EventMessageCreated, At: time.Unix(1, 5).UTC(), Group: wire.GroupID{1}, Object: json.RawMessage(`{"text":"<b> \u2028 \"q\"","n":[1,2]}`)},
 		{Type: api.EventResync, At: time.Unix(1, 0).UTC(), Object: json.RawMessage("{}")},
+		{Type: api.EventGroupLeft, At: time.Unix(2, 0).UTC()},
 	} {
 		var got, want bytes.Buffer
 		if err := writeEvent(&got, e); err != nil {
