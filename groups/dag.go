@@ -33,9 +33,17 @@ type node struct {
 	// owned are the ownerships in Resolve(past): what the author took to be in
 	// force.
 	owned []int
+	// ctx is a rekey's place, which each look at its epoch needs.
+	ctx [32]byte
 }
 
-func newNode(o *Op) *node { return &node{op: o, prev: -1, cites: -1, target: -1, base: -1} }
+func newNode(o *Op) *node {
+	n := &node{op: o, prev: -1, cites: -1, target: -1, base: -1}
+	if o.Kind == KindRekey {
+		n.ctx = o.Ctx()
+	}
+	return n
+}
 
 // genesisNode is a genesis in its place: it builds on nothing.
 func genesisNode(o *Op, b *GenesisBody) *node {

@@ -33,7 +33,7 @@ type Recipient struct {
 func (s *State) epoch(i int) Epoch {
 	n := s.r.nodes[i]
 	b := n.op.Body.(*RekeyBody)
-	return Epoch{Rekey: n.op.ID, EID: b.EID, Ctx: n.op.Ctx(), Gen: b.Gen, WrapRoot: b.WrapRoot,
+	return Epoch{Rekey: n.op.ID, EID: b.EID, Ctx: n.ctx, Gen: b.Gen, WrapRoot: b.WrapRoot,
 		Count: int(b.Count), AuthorInc: n.op.IncID(), CreatedMs: n.op.HLC}
 }
 
