@@ -99,7 +99,7 @@ func (r *room) arrived(first *arrival) (batch []*arrival, ops int) {
 		}
 	}
 	r.arriving.Add(-int64(bytes))
-	if r.n.diskRefuses() != nil {
+	if len(batch) > 0 && r.n.diskRefuses() != nil {
 		return nil, 0 // sync brings them once there is room
 	}
 	return batch, ops

@@ -66,11 +66,15 @@ const keyWait = 3 * time.Second
 // awaitKey waits a little for an epoch to write under, if this device is
 // seated and has none.
 func (r *room) awaitKey(ctx context.Context) {
+	writes := func() bool { v := r.view.Load(); return v.epoch.Gen > 0 || !v.seated() }
+	if writes() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, keyWait)
 	defer cancel()
 	for {
 		changed := r.changed.wait()
-		if v := r.view.Load(); v.epoch.Gen > 0 || !v.seated() {
+		if writes() {
 			return
 		}
 		select {
