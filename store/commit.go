@@ -11,12 +11,12 @@ import (
 
 // Update runs fn and commits what it wrote, synced to disk, or nothing.
 //
-// Callers at the same time share one transaction and one sync: a goroutine of
-// the store takes the functions that wait, runs them one after the other,
-// each seeing the writes of those before it, and commits. A function that
+// Callers at the same time share one transaction and one sync: one of them, or a
+// goroutine of the store, takes the functions that wait, runs them one after the
+// other, each seeing the writes of those before it, and commits. A function that
 // returns an error, which Update returns as it is, leaves nothing behind; the
-// others of its batch then run again without it. So fn runs in another
-// goroutine, maybe more than once, and must only use tx and set variables
+// others of its batch then run again without it. So fn may run in another
+// goroutine and more than once, and must only use tx and set variables
 // that it sets from scratch; it must not call Update, and should not block.
 //
 // ctx ends the wait for a turn; once fn has had its turn Update waits for the
@@ -43,7 +43,9 @@ func (s *Store) Sync(ctx context.Context) error {
 	return s.Update(ctx, func(*Tx) error { return nil })
 }
 
-// do has the writer run a function, and waits for its result.
+// do has a function run and returns its result. While nobody writes or waits the
+// caller commits it himself, which saves the way to the writer and back: two wakes
+// of a goroutine, where the caller and the writer are each alone.
 func (s *Store) do(ctx context.Context, p *pending) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -52,12 +54,14 @@ func (s *Store) do(ctx context.Context, p *pending) error {
 		return ErrClosed
 	}
 	defer s.inside.Done()
-	select {
-	case s.queue <- p:
-	case <-ctx.Done():
-		return ctx.Err()
+	if !s.writeAlone(p) {
+		select {
+		case s.queue <- p:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		<-p.done
 	}
-	<-p.done
 	if p.panicked != nil {
 		panic(p.panicked)
 	}
@@ -78,7 +82,7 @@ func (p *pending) finish(err error) {
 	close(p.done)
 }
 
-// writer is the only goroutine that writes (SPEC.md U1). Open starts it,
+// writer writes what is queued and what is due (SPEC.md U1). Open starts it,
 // Close ends it by closing the queue and waits for writerDone.
 func (s *Store) writer() {
 	defer close(s.writerDone)
@@ -88,16 +92,41 @@ func (s *Store) writer() {
 			if !open {
 				return
 			}
+			s.turn <- struct{}{}
 			s.write(p)
-		case <-s.syncDue:
-			if err := s.flush(); err != nil {
-				s.log.Error("what was written is not on the disk", "err", err)
+			<-s.turn
+		case <-s.syncDue.C:
+			s.turn <- struct{}{}
+			if s.due { // nobody synced it in between
+				if err := s.flush(); err != nil {
+					s.log.Error("what was written is not on the disk", "err", err)
+				}
 			}
+			<-s.turn
+		case <-s.backDue:
+			s.turn <- struct{}{}
+			s.backLog()
+			<-s.turn
 		}
 	}
 }
 
-// write commits a function and those that wait behind it.
+// writeAlone commits a function, unless others write or wait.
+func (s *Store) writeAlone(p *pending) bool {
+	if len(s.queue) > 0 {
+		return false
+	}
+	select {
+	case s.turn <- struct{}{}:
+	default:
+		return false
+	}
+	defer func() { <-s.turn }()
+	s.write(p)
+	return true
+}
+
+// write commits a function and those that wait behind it. The turn is the caller's.
 func (s *Store) write(p *pending) {
 	batch := []*pending{p}
 	for len(batch) < MaxBatchFuncs {
@@ -223,7 +252,9 @@ func (tx *Tx) finish(synced bool) (err error) {
 	case tx.rows == 0:
 		return nil
 	case synced:
-		return tx.s.settle(tx.txn)
+		err = tx.s.settle(tx.txn)
+		tx.s.backSoon(tx.bytes)
+		return err
 	}
 	return tx.s.leave(tx.txn, tx.bytes)
 }

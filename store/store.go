@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,14 +63,19 @@ type Store struct {
 	last   atomic.Uint64 // last committed change
 	nums   nums          // interned ids that are committed
 
-	// Owned by the writer goroutine.
+	// turn is full while somebody writes: a channel, for one may wait for it in the
+	// virtual time of a test.
+	turn chan struct{}
+	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
-	sync    func() error     // syncs what was committed; nil if Badger does, or in memory
-	torn    error            // why a commit may not be on the disk: nothing is written after it
-	syncDue <-chan time.Time // when what is not synced is; nil if all is
+	sync    func() error // syncs what was committed; nil if Badger does, or in memory
+	torn    error        // why a commit may not be on the disk: nothing is written after it
+	due     bool         // syncDue runs
 
-	unsynced atomic.Int64 // bytes that were committed and are not synced; written by the writer
+	syncDue  *time.Timer   // rings in the writer when what is not synced is to be
+	backDue  chan struct{} // capacity one: the writer is to back the log
+	unsynced atomic.Int64  // bytes that were committed and are not synced; written by who has the turn
 
 	// settling is held while a commit is under way: nobody begins to read what
 	// is not synced yet.
@@ -111,8 +117,11 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 	s := &Store{
 		dir: dir, opts: o, log: o.Log,
 		queue:      make(chan *pending, MaxBatchFuncs),
+		turn:       make(chan struct{}, 1),
 		stop:       make(chan struct{}),
 		writerDone: make(chan struct{}),
+		syncDue:    time.NewTimer(syncWithin),
+		backDue:    make(chan struct{}, 1),
 		wake:       make(chan struct{}),
 	}
 	if err := s.open(key); err != nil {
@@ -121,6 +130,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 		}
 		return nil, err
 	}
+	s.syncDue.Stop()
 	go s.writer()
 	return s, nil
 }
@@ -428,10 +438,37 @@ func (s *Store) leave(txn *badger.Txn, bytes int) error {
 	if err := s.wal.follow(); err != nil {
 		return s.tear(err)
 	}
-	if s.syncDue == nil {
-		s.syncDue = time.After(syncWithin)
+	if !s.due {
+		s.due = true
+		s.syncDue.Reset(syncWithin)
 	}
 	return nil
+}
+
+// backSoon has the writer back the log if a synced transaction of some bytes has
+// brought it near what is not.
+func (s *Store) backSoon(bytes int) {
+	if s.sync == nil || !s.wal.grew(bytes) {
+		return
+	}
+	select {
+	case s.backDue <- struct{}{}:
+	default:
+	}
+}
+
+// backLog backs the log. Failing at it is no reason to fail: syncs take as long then as
+// without.
+func (s *Store) backLog() {
+	if s.torn != nil {
+		return
+	}
+	if err := s.wal.back(); err != nil && !errors.Is(err, io.EOF) {
+		s.log.Warn("the log has no place on the disk yet", "err", err)
+	}
+	if err := s.wal.flush(); err != nil {
+		s.log.Error("what was written may not be on the disk", "err", s.tear(err))
+	}
 }
 
 // flush returns once all that was committed is on the disk.
@@ -443,7 +480,7 @@ func (s *Store) flush() error {
 		return s.tear(err)
 	}
 	s.unsynced.Store(0)
-	s.syncDue = nil
+	s.noneDue()
 	return nil
 }
 
@@ -451,9 +488,15 @@ func (s *Store) flush() error {
 // forgets what it could not write and the next sync would not speak of it.
 func (s *Store) tear(err error) error {
 	s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
-	s.syncDue = nil
+	s.noneDue()
 	s.unsynced.Add(1) // for good: whoever asks for a sync is told
 	return s.torn
+}
+
+// noneDue stops the clock of the next sync: nothing is owed one, or none helps.
+func (s *Store) noneDue() {
+	s.due = false
+	s.syncDue.Stop()
 }
 
 func randomName() string {

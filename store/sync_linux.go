@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,9 +20,15 @@ const syncsItself = true
 // wal is the log of Badger's memtable in use: the one of the highest number,
 // into which each transaction goes whole. What lies in those before is synced.
 type wal struct {
-	dir string
-	fid int
-	f   *os.File
+	dir    string
+	folder *os.File
+	fid    int
+	f      *os.File
+	next   string // the name of the log that would be the next
+
+	ended  int64 // where the log ended when it was looked at last, in whole pages
+	backed int64 // up to where its pages have blocks on the disk
+	grown  int   // bytes written since, in small transactions
 }
 
 // openWAL finds the log that an open database writes to.
@@ -33,6 +38,9 @@ func openWAL(dir string) (*wal, error) {
 		return nil, fmt.Errorf("finding the log: %w", err)
 	}
 	w := &wal{dir: dir}
+	if w.folder, err = os.Open(dir); err != nil {
+		return nil, fmt.Errorf("finding the log: %w", err)
+	}
 	for _, e := range entries {
 		if digits, ok := strings.CutSuffix(e.Name(), memSuffix); ok {
 			if fid, err := strconv.Atoi(digits); err == nil {
@@ -40,29 +48,34 @@ func openWAL(dir string) (*wal, error) {
 			}
 		}
 	}
-	f, err := os.Open(w.path(w.fid))
+	f, err := w.open(w.fid)
+	if err == nil {
+		err = w.take(f, w.fid)
+	}
 	if err != nil {
+		w.close()
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
-	return w, w.take(f, w.fid)
+	return w, nil
 }
 
-func (w *wal) path(fid int) string {
-	return filepath.Join(w.dir, fmt.Sprintf("%05d%s", fid, memSuffix))
-}
+func (w *wal) open(fid int) (*os.File, error) { return os.OpenFile(w.path(fid), os.O_RDWR, 0) }
+
+func (w *wal) path(fid int) string { return filepath.Join(w.dir, logName(fid)) }
+
+func logName(fid int) string { return fmt.Sprintf("%05d%s", fid, memSuffix) }
 
 // take goes on with a log; its name is to be on the disk before what lies in it
 // counts.
 func (w *wal) take(f *os.File, fid int) error {
-	dir, err := os.Open(w.dir)
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
+	if err := w.folder.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing the log's name: %w", err), f.Close())
 	}
-	w.close()
-	w.f, w.fid = f, fid
+	if w.f != nil {
+		_ = w.f.Close() // it was synced
+	}
+	w.f, w.fid, w.next = f, fid, logName(fid+1)
+	w.ended, w.backed, w.grown = 0, 0, backStep
 	return nil
 }
 
@@ -78,10 +91,12 @@ func (w *wal) sync() error {
 // syncs that: what lies in a later log counts only with all before it. It is to
 // be called after each commit, which begins one log at most.
 func (w *wal) follow() error {
-	next, err := os.Open(w.path(w.fid + 1))
-	if errors.Is(err, fs.ErrNotExist) {
+	// A look by the name in the folder, at each commit, takes a fourth of what
+	// opening does.
+	if err := unix.Faccessat(int(w.folder.Fd()), w.next, unix.F_OK, 0); errors.Is(err, unix.ENOENT) {
 		return nil
 	}
+	next, err := w.open(w.fid + 1)
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
@@ -107,7 +122,9 @@ func (w *wal) flush() error {
 }
 
 func (w *wal) close() {
-	if w.f != nil {
-		_ = w.f.Close() // read only: nothing is lost
+	for _, f := range []*os.File{w.f, w.folder} {
+		if f != nil {
+			_ = f.Close() // all that was written was synced, or said not to be
+		}
 	}
 }
