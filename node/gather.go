@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"mutuals/store"
@@ -34,9 +35,25 @@ type gathering struct {
 	words []word           // of this device
 	rest  <-chan time.Time // until when more may come; nil: nothing waits
 	// atOnce is how many words are likely to be said together: who imports or lets a
-	// program speak says the next few once the last were answered.
+	// program speak says the next few once the last were answered. It is as many as
+	// were being said at any moment since the last were taken in, and falls by one a time.
 	atOnce int
 }
+
+// speaking counts those who say something.
+type speaking struct {
+	now  atomic.Int32
+	most atomic.Int32 // of them at one moment since words were taken in last
+}
+
+func (s *speaking) begin() {
+	n := s.now.Add(1)
+	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); {
+		most = s.most.Load()
+	}
+}
+
+func (s *speaking) end() { s.now.Add(-1) }
 
 // hear takes a word, and those that wait behind it.
 func (r *room) hear(first word) {
@@ -70,7 +87,7 @@ func (r *room) takeIn(first *arrival) {
 	words := g.words
 	g.words, g.rest = nil, nil
 	if len(words) > 0 {
-		g.atOnce = max(len(words), g.atOnce-1)
+		g.atOnce = max(len(words), int(r.speaking.most.Swap(0)), g.atOnce-1)
 	}
 	arrivals, ops := r.arrived(first)
 	if len(words) == 0 || len(arrivals) == 0 || r.takeBoth(words, arrivals) != nil {

@@ -73,6 +73,25 @@ func TestGathering(t *testing.T) {
 		r.hear(four)
 		answered(three, nil)
 		answered(four, nil)
+		// Of three who speak one was still on his way: the others wait for him too.
+		for range 3 {
+			r.speaking.begin()
+		}
+		five, six, seven, eight, nine := text("five"), text("six"), text("seven"), text("eight"), text("nine")
+		r.hear(five)
+		r.hear(six)
+		answered(five, nil)
+		answered(six, nil)
+		r.hear(seven)
+		r.hear(eight)
+		waits(eight)
+		r.hear(nine)
+		answered(seven, nil)
+		answered(nine, nil)
+		for range 3 {
+			r.speaking.end()
+		}
+		r.gathering.atOnce = 2
 		late = text("late")
 		r.hear(late)
 		waits(late)
@@ -108,7 +127,7 @@ func TestGathering(t *testing.T) {
 		}
 	})
 	said := texts(t, ann, g)
-	for _, s := range []string{"alone", "one", "two", "three", "four", "late", "by Bo", "beside Bo", "by Bo again", "beside what is refused"} {
+	for _, s := range []string{"alone", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "late", "by Bo", "beside Bo", "by Bo again", "beside what is refused"} {
 		if !slices.Contains(said, s) {
 			t.Errorf("%q is not in the timeline", s)
 		}

@@ -30,6 +30,7 @@ type room struct {
 	begun    atomic.Uint64 // commits that may be on the disk
 	over     atomic.Uint64 // and those that memory shows, or that failed
 	settled  signal        // told when one is over
+	speaking speaking
 	done     chan struct{}
 	genesis  []byte // the frame; set once, before others see the room
 	view     atomic.Pointer[view]

@@ -42,6 +42,8 @@ func (r *room) speak(ctx context.Context, say func(*commit) error) error {
 }
 
 func (r *room) speakNow(ctx context.Context, say func(*commit) error) error {
+	r.speaking.begin()
+	defer r.speaking.end()
 	w := word{say, make(chan error, 1)}
 	select {
 	case r.words <- w:
