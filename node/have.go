@@ -115,6 +115,10 @@ const (
 	haveWide = 3
 )
 
+// fewWords is how many words at most a pull brings to somebody whom gossip should have
+// told of them; more is a history that he was not there for.
+const fewWords = 64
+
 // gathers tells whether members may still be on their way to the epoch's topic,
 // so that gossip cannot be counted on: what is missed there comes by haves.
 func (r *room) gathers() bool {
@@ -136,14 +140,16 @@ func (r *room) owe() {
 
 // tellHave sends linked members the entries that changed since they were told
 // last: each those that concern it, those whose turn it is all of them; all of
-// them to everybody if these are the last words or a topic is new.
+// them to everybody if these are the last words, a topic is new, or gossip did not
+// bring some of them here: then it will have passed by others too.
 func (r *room) tellHave(last bool) {
 	if !r.haveDue {
 		return
 	}
 	r.haveDue = false
 	now, at, v := r.vectorNow(), r.n.now(), r.view.Load()
-	all := last || r.gathers()
+	all := last || r.passedBy || r.gathers()
+	r.passedBy = false
 	turn := r.turnOf(v, at)
 	for peer, l := range r.links {
 		if l.asksSoon(at) && !last {

@@ -68,5 +68,13 @@ func TestHavesGoRound(t *testing.T) {
 		holds(2)
 		settle(time.Second)
 		check("a new topic", round(), 1, 2, 3, 4, 5, 6, 7)
+		settle(2 * topicGathers)
+		holds(3)
+		r.passedBy = true
+		check("what gossip did not bring", round(), 1, 2, 3, 4, 5, 6, 7)
+		holds(4)
+		if got := round(); len(got) != haveWide {
+			t.Errorf("what came after that: told %v", got)
+		}
 	})
 }

@@ -264,6 +264,9 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 			}
 		}
 		r.windows.moved(peer, r.n.now())
+		if told := runs[0].told; !told && c.content > 0 && c.content <= fewWords {
+			r.passedBy = true
+		}
 		c.then(func() { r.historyCame(c.content) })
 		return nil
 	})
