@@ -79,18 +79,32 @@ func (r *room) lackSoon(l *link, entries groups.Vector) {
 // asks for all that is missing anyway.
 const maxLacks = groups.MaxHave
 
-// pullLacks pulls what has not come by itself.
+// pullLacks pulls what has not come by itself. What several have is pulled from one;
+// whether he has brought it is seen after as long again.
 func (r *room) pullLacks() {
 	r.lackDue = nil
-	now := r.vectorNow()
+	now, asked := r.vectorNow(), map[chainOf]uint64{}
 	for peer, l := range r.links {
-		lacks, waits := l.lacks.Sort(), l.waits && r.parked.by[peer].ops > 0
-		l.lacks, l.waits = nil, false
-		if waits || len(r.wants(now, lacks)) > 0 {
+		l.lacks = l.lacks.Sort()
+		lacks, waits := len(r.wants(now, l.lacks)) > 0, l.waits && r.parked.by[peer].ops > 0
+		l.waits = false
+		if lacks && !waits && !slices.ContainsFunc(l.lacks, func(e groups.VectorEntry) bool { return asked[placeOf(e)] < e.Seq }) {
+			if r.lackDue == nil {
+				r.lackDue = time.After(lackGrace)
+			}
+			continue
+		}
+		if lacks || waits {
 			l.pullNow()
 		}
+		for _, e := range l.lacks {
+			asked[placeOf(e)] = max(asked[placeOf(e)], e.Seq)
+		}
+		l.lacks = nil
 	}
 }
+
+func placeOf(e groups.VectorEntry) chainOf { return chainOf{e.Inc, groups.ChainKind(e.Chain)} }
 
 // noteHeld notes a whole vector.
 func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector) {

@@ -78,3 +78,55 @@ func TestHavesGoRound(t *testing.T) {
 		}
 	})
 }
+
+// What several links have is pulled from one, and from the next if it did not come; what
+// only another has, from him at once.
+func TestLacksArePulledOnce(t *testing.T) {
+	ann := testNode(t, "Ann")
+	g := newGroup(t, ann, api.GroupCreate{})
+	inRoom(t, ann, g, func(r *room) {
+		entry := func(inc byte, seq uint64) groups.VectorEntry {
+			return groups.VectorEntry{Inc: wire.OpID{inc}, Chain: uint64(groups.Content), Seq: seq, Head: [16]byte{byte(seq)}}
+		}
+		defer clear(r.links)
+		defer func() { r.holding, r.lackDue = nil, nil }()
+		has := map[byte]groups.Vector{1: {entry(1, 2)}, 2: {entry(1, 2)}, 3: {entry(1, 2)}, 4: {entry(2, 1)}}
+		for n, entries := range has {
+			peer := wire.PeerKey{n}
+			r.links[peer] = &link{peer: peer, ask: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
+			r.lackSoon(r.links[peer], entries)
+		}
+		look := func() (first, second int) {
+			r.pullLacks()
+			for peer, l := range r.links {
+				for len(l.urgent) > 0 {
+					<-l.urgent
+					<-l.ask
+					if peer[0] == 4 {
+						second++
+					} else {
+						first++
+					}
+				}
+			}
+			return first, second
+		}
+		for i, want := range []int{1, 1, 1, 0} {
+			first, second := look()
+			if first != want || second != want*(1-min(i, 1)) {
+				t.Errorf("look %d: %d asked for what three have, %d for what one has", i, first, second)
+			}
+			if due := r.lackDue != nil; due != (i < 2) {
+				t.Errorf("look %d: another is due: %v", i, due)
+			}
+		}
+		for n, entries := range has {
+			r.lackSoon(r.links[wire.PeerKey{n}], entries)
+		}
+		look()
+		r.holding = groups.Vector{entry(1, 2), entry(2, 1)}
+		if first, _ := look(); first != 0 || r.lackDue != nil {
+			t.Error("what came is asked for again")
+		}
+	})
+}
