@@ -172,7 +172,11 @@ func (r *room) tellHave(last bool) {
 		}
 		late := !l.greetBy.IsZero()
 		l.greetBy = time.Time{}
-		changed := changedEntries(l.told, now)
+		told := l.told
+		if last && at.Sub(l.answeredAt) < lastWords {
+			told = l.before // the answer may end with this node
+		}
+		changed := changedEntries(told, now)
 		var rest groups.Vector
 		if all || late || turn[peer] {
 			l.toldAt = at
@@ -200,6 +204,7 @@ func (r *room) answered(peer wire.PeerKey, all groups.Vector) {
 			r.setLink(peer, true)
 		}
 		if l := r.links[peer]; l != nil && !l.greetBy.IsZero() {
+			l.answeredAt, l.before = r.n.now(), l.told
 			l.told, l.greetBy = all, time.Time{} // toldAt stays: who is back is among the next to be told
 		}
 		return nil

@@ -57,6 +57,10 @@ type link struct {
 	cancel  context.CancelFunc
 	told    groups.Vector // what was told last
 	toldAt  time.Time     // and when
+	// answeredAt is when it asked for all there is, and before what it had been told
+	// by then: the answer may be on its way for a while.
+	answeredAt time.Time
+	before     groups.Vector
 	// greetBy is until when it is told nothing, because it is about to ask for all
 	// there is; zero once it did, or did not.
 	greetBy time.Time
