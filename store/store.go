@@ -242,8 +242,8 @@ func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 		// Large blocks: each is packed with tables of its own, whose making is most
 		// of what packing costs, and is encrypted under a cipher of its own.
 		WithBlockSize(16 << 10).
-		WithBlockCacheSize(4 << 20).  // a page is read once; what is written soon is in memtables
-		WithIndexCacheSize(32 << 20). // 0 panics under encryption
+		WithBlockCacheSize(4 << 20).    // a page is read once; what is written soon is in memtables
+		WithIndexCacheSize(indexBytes). // 0 panics under encryption
 		WithValueLogFileSize(64 << 20).
 		WithValueThreshold(valueThreshold).
 		WithNumCompactors(2).
