@@ -157,7 +157,7 @@ func (r *room) owe() {
 // them to everybody if these are the last words, a topic is new, or gossip did not
 // bring some of them here: then it will have passed by others too.
 func (r *room) tellHave(last bool) {
-	if !r.haveDue {
+	if !r.haveDue && !last { // at last those who were only answered too
 		return
 	}
 	r.haveDue = false

@@ -79,6 +79,27 @@ func TestHavesGoRound(t *testing.T) {
 	})
 }
 
+// Who asked a moment ago may not have read the answer when this node ends, also if all
+// were told since and nobody is owed a have.
+func TestLastWordsAfterAnAnswer(t *testing.T) {
+	ann := testNode(t, "Ann")
+	g := newGroup(t, ann, api.GroupCreate{})
+	inRoom(t, ann, g, func(r *room) {
+		defer clear(r.links)
+		l := &link{out: make(chan *outgoing, 16), told: r.vectorNow(), answeredAt: r.n.now()}
+		r.links[wire.PeerKey{1}] = l
+		r.haveDue = true
+		r.tellHave(false)
+		if r.haveDue || len(l.out) > 0 {
+			t.Fatal("it was answered, and told again")
+		}
+		r.tellHave(true)
+		if len(l.out) == 0 {
+			t.Error("as the node ends it is told nothing")
+		}
+	})
+}
+
 // What several links have is pulled from one, and from the next if it did not come; what
 // only another has, from him at once.
 func TestLacksArePulledOnce(t *testing.T) {
