@@ -35,8 +35,8 @@ type gathering struct {
 	words []word           // of this device
 	rest  <-chan time.Time // until when more may come; nil: nothing waits
 	// atOnce is how many words are likely to be said together: who imports or lets a
-	// program speak says the next few once the last were answered. It is as many as
-	// were being said at any moment since the last were taken in, and falls by one a time.
+	// program speak says the next few once the last were answered. It is as many, at
+	// most a batch, as there were when any of them began, and falls by one a time.
 	atOnce int
 }
 
@@ -87,7 +87,8 @@ func (r *room) takeIn(first *arrival) {
 	words := g.words
 	g.words, g.rest = nil, nil
 	if len(words) > 0 {
-		g.atOnce = max(len(words), int(r.speaking.most.Swap(0)), g.atOnce-1)
+		most := min(int(r.speaking.most.Swap(0)), wordBatch) // a thousand once would be waited for a thousand times
+		g.atOnce = max(len(words), most, g.atOnce-1)
 	}
 	arrivals, ops := r.arrived(first)
 	if len(words) == 0 || len(arrivals) == 0 || r.takeBoth(words, arrivals) != nil {

@@ -91,6 +91,22 @@ func TestGathering(t *testing.T) {
 		for range 3 {
 			r.speaking.end()
 		}
+		// Of so many that no transaction takes them all, those who speak later wait for no
+		// more than one takes.
+		for range 100 * wordBatch {
+			r.speaking.begin()
+		}
+		for range 100 * wordBatch {
+			r.speaking.end()
+		}
+		ten, eleven := text("ten"), text("eleven")
+		r.gathering.words, r.gathering.rest = []word{ten}, nil
+		r.hear(eleven)
+		answered(ten, nil)
+		answered(eleven, nil)
+		if r.gathering.atOnce > wordBatch {
+			t.Errorf("%d are waited for, of which a transaction takes %d", r.gathering.atOnce, wordBatch)
+		}
 		r.gathering.atOnce = 2
 		late = text("late")
 		r.hear(late)
@@ -127,7 +143,7 @@ func TestGathering(t *testing.T) {
 		}
 	})
 	said := texts(t, ann, g)
-	for _, s := range []string{"alone", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "late", "by Bo", "beside Bo", "by Bo again", "beside what is refused"} {
+	for _, s := range []string{"alone", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "late", "by Bo", "beside Bo", "by Bo again", "beside what is refused"} {
 		if !slices.Contains(said, s) {
 			t.Errorf("%q is not in the timeline", s)
 		}
