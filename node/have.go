@@ -86,25 +86,26 @@ func (r *room) pullLacks() {
 	now, asked := r.vectorNow(), map[chainOf]uint64{}
 	for peer, l := range r.links {
 		l.lacks = l.lacks.Sort()
-		lacks, waits := len(r.wants(now, l.lacks)) > 0, l.waits && r.parked.by[peer].ops > 0
+		// Not all that it named: some has come, and what lies behind a gap is not to be had of it.
+		wants, waits := r.wants(now, l.lacks), l.waits && r.parked.by[peer].ops > 0
 		l.waits = false
-		if lacks && !waits && !slices.ContainsFunc(l.lacks, func(e groups.VectorEntry) bool { return asked[placeOf(e)] < e.Seq }) {
+		if len(wants) > 0 && !waits && !slices.ContainsFunc(wants, func(w groups.Want) bool { return asked[placeOf(w)] < w.To }) {
 			if r.lackDue == nil {
 				r.lackDue = time.After(lackGrace)
 			}
 			continue
 		}
-		if lacks || waits {
+		if len(wants) > 0 || waits {
 			l.pullNow()
 		}
-		for _, e := range l.lacks {
-			asked[placeOf(e)] = max(asked[placeOf(e)], e.Seq)
+		for _, w := range wants {
+			asked[placeOf(w)] = max(asked[placeOf(w)], w.To)
 		}
 		l.lacks = nil
 	}
 }
 
-func placeOf(e groups.VectorEntry) chainOf { return chainOf{e.Inc, groups.ChainKind(e.Chain)} }
+func placeOf(w groups.Want) chainOf { return chainOf{w.Inc, groups.ChainKind(w.Chain)} }
 
 // noteHeld notes a whole vector.
 func (r *room) noteHeld(ctx context.Context, peer wire.PeerKey, v groups.Vector) {

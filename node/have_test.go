@@ -149,5 +149,26 @@ func TestLacksArePulledOnce(t *testing.T) {
 		if first, _ := look(); first != 0 || r.lackDue != nil {
 			t.Error("what came is asked for again")
 		}
+		// What has come already asks for nobody, and who has a gap before a word was not
+		// asked for it.
+		for range 20 {
+			r.holding = groups.Vector{entry(3, 1), entry(4, 1), entry(5, 1)}
+			for n := range byte(3) {
+				r.lackSoon(r.links[wire.PeerKey{n + 1}], groups.Vector{entry(1, 2), entry(3+n, 1)})
+			}
+			if first, _ := look(); first != 1 {
+				t.Errorf("%d asked for one word, beside which each names another that is here", first)
+			}
+			for _, l := range r.links {
+				l.lacks = nil
+			}
+			gap := entry(1, 2)
+			gap.Floor = 2
+			r.lackSoon(r.links[wire.PeerKey{1}], groups.Vector{gap})
+			r.lackSoon(r.links[wire.PeerKey{2}], groups.Vector{entry(1, 2)})
+			if first, _ := look(); first != 1 {
+				t.Error("who has the word was not asked, for another has a gap before it")
+			}
+		}
 	})
 }
