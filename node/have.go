@@ -89,7 +89,11 @@ func (r *room) pullLacks() {
 		// Not all that it named: some has come, and what lies behind a gap is not to be had of it.
 		wants, waits := r.wants(now, l.lacks), l.waits && r.parked.by[peer].ops > 0
 		l.waits = false
-		if len(wants) > 0 && !waits && !slices.ContainsFunc(wants, func(w groups.Want) bool { return asked[placeOf(w)] < w.To }) {
+		fresh := slices.ContainsFunc(wants, func(w groups.Want) bool {
+			to, ok := asked[placeOf(w)]
+			return !ok || to < w.To // a member may name a number of 0
+		})
+		if len(wants) > 0 && !fresh && !waits {
 			if r.lackDue == nil {
 				r.lackDue = time.After(lackGrace)
 			}

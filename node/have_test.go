@@ -170,5 +170,12 @@ func TestLacksArePulledOnce(t *testing.T) {
 				t.Error("who has the word was not asked, for another has a gap before it")
 			}
 		}
+		look()
+		look()
+		// No word is the zeroth, but a member may name it.
+		r.lackSoon(r.links[wire.PeerKey{1}], groups.Vector{entry(1, 0)})
+		if first, _ := look(); first != 1 || r.lackDue != nil {
+			t.Errorf("%d asked for a word of number 0; another look is due: %v", first, r.lackDue != nil)
+		}
 	})
 }
