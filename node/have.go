@@ -138,6 +138,19 @@ const (
 // told of them; more is a history that he was not there for.
 const fewWords = 64
 
+// passBy notes words that a pull brought.
+func (r *room) passBy(ops []*groups.Op) {
+	for _, op := range ops {
+		if op.Chain != groups.Content {
+			continue
+		}
+		if r.passedBy == nil {
+			r.passedBy = map[chainOf]bool{}
+		}
+		r.passedBy[chainOf{op.IncID(), op.Chain}] = true
+	}
+}
+
 // gathers tells whether members may still be on their way to the epoch's topic,
 // so that gossip cannot be counted on: what is missed there comes by haves.
 func (r *room) gathers() bool {
@@ -158,17 +171,17 @@ func (r *room) owe() {
 }
 
 // tellHave sends linked members the entries that changed since they were told
-// last: each those that concern it, those whose turn it is all of them; all of
-// them to everybody if these are the last words, a topic is new, or gossip did not
-// bring some of them here: then it will have passed by others too.
+// last: each those that concern it and what gossip did not bring here, for it
+// will have passed by others too; those whose turn it is all of them; all of them to
+// everybody if these are the last words or a topic is new.
 func (r *room) tellHave(last bool) {
 	if !r.haveDue && !last { // at last those who were only answered too
 		return
 	}
 	r.haveDue = false
 	now, at, v := r.vectorNow(), r.n.now(), r.view.Load()
-	all := last || r.passedBy || r.gathers()
-	r.passedBy = false
+	all, passed := last || r.gathers(), r.passedBy
+	r.passedBy = nil
 	turn := r.turnOf(v, at)
 	for peer, l := range r.links {
 		if l.asksSoon(at) && !last {
@@ -185,7 +198,7 @@ func (r *room) tellHave(last bool) {
 		var rest groups.Vector
 		if all || late || turn[peer] {
 			l.toldAt = at
-		} else if changed, rest = concerning(v, peer, changed); len(rest) > 0 {
+		} else if changed, rest = concerning(v, peer, changed, passed); len(rest) > 0 {
 			r.haveDue = true
 		}
 		if len(changed) > 0 {
@@ -242,10 +255,11 @@ func (r *room) turnOf(v *view, at time.Time) map[wire.PeerKey]bool {
 }
 
 // concerning parts entries into those that a member waits for, of its account's
-// words and of what decides, and the rest.
-func concerning(v *view, peer wire.PeerKey, entries groups.Vector) (its, rest groups.Vector) {
+// words, of what decides and of what passed gossip by, and the rest.
+func concerning(v *view, peer wire.PeerKey, entries groups.Vector, passed map[chainOf]bool) (its, rest groups.Vector) {
 	for _, e := range entries {
-		if groups.ChainKind(e.Chain) != groups.Content || v.wroteIts(peer, e.Inc) {
+		at := chainOf{e.Inc, groups.ChainKind(e.Chain)}
+		if at.chain != groups.Content || passed[at] || v.wroteIts(peer, e.Inc) {
 			its = append(its, e)
 		} else {
 			rest = append(rest, e)

@@ -70,11 +70,29 @@ func TestHavesGoRound(t *testing.T) {
 		check("a new topic", round(), 1, 2, 3, 4, 5, 6, 7)
 		settle(2 * topicGathers)
 		holds(3)
-		r.passedBy = true
+		r.passedBy = map[chainOf]bool{{wire.OpID{1}, groups.Content}: true}
 		check("what gossip did not bring", round(), 1, 2, 3, 4, 5, 6, 7)
 		holds(4)
 		if got := round(); len(got) != haveWide {
 			t.Errorf("what came after that: told %v", got)
+		}
+		// Only that is told to all, or who brings a word past gossip had all tell all.
+		brought := entry(1)
+		brought.Inc = wire.OpID{2}
+		for _, l := range r.links {
+			l.told = r.holding
+		}
+		r.holding, r.haveDue = groups.Vector{entry(5), brought}, true
+		r.passedBy, r.roundAt = map[chainOf]bool{{brought.Inc, groups.Content}: true}, r.n.now()
+		r.tellHave(false)
+		for peer, l := range r.links {
+			m, err := groups.DecodeSync((<-l.out).b)
+			if have, ok := m.(*groups.SyncHave); err != nil || !ok || !slices.Equal(have.Entries, groups.Vector{brought}) {
+				t.Errorf("%d was told %v (%v) of what gossip brought and did not", peer[0], m, err)
+			}
+		}
+		if !r.haveDue {
+			t.Error("nobody is owed what gossip brought")
 		}
 	})
 }

@@ -264,8 +264,8 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 			}
 		}
 		r.windows.moved(peer, r.n.now())
-		if told := runs[0].told; !told && c.content > 0 && c.content <= fewWords {
-			r.passedBy = true
+		if told := runs[0].told; !told && c.content <= fewWords {
+			r.passBy(c.taken)
 		}
 		c.then(func() { r.historyCame(c.content) })
 		return nil
