@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -96,7 +97,12 @@ func (w *wal) follow() error {
 	if err := unix.Faccessat(int(w.folder.Fd()), w.next, unix.F_OK, 0); errors.Is(err, unix.ENOENT) {
 		return nil
 	}
+	// That the look failed otherwise says nothing: it asks what the real user may, without
+	// the capabilities that he was given.
 	next, err := w.open(w.fid + 1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}

@@ -92,6 +92,18 @@ func syncFollows(t *testing.T, update func(*Store, context.Context, func(*Tx) er
 	}
 }
 
+// The system answers whether there is a next log for who began the process, maybe with
+// fewer rights than it has; what can be opened counts.
+func TestFollowWithoutALook(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	folder := s.wal.folder
+	defer func() { s.wal.folder = folder }()
+	s.wal.folder = s.wal.f // in which nothing is found, and not for want of it
+	if err := s.Update(t.Context(), put("a")); err != nil {
+		t.Errorf("a look for the next log that failed, of which there is none: %v", err)
+	}
+}
+
 func contentsOf(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
