@@ -18,6 +18,9 @@ const atOnce = 64
 // is 4 096 events behind ends, and whoever follows takes a snapshot.
 const mostAtOnce = 3000
 
+// lostAfter is how long after the last frame what has not come is lost.
+const lostAfter = 10 * time.Second
+
 // burstTime bounds a burst.
 const burstTime = 3 * time.Minute
 
@@ -309,7 +312,7 @@ func (b *bench) bareRate(ctx context.Context, hosts, senders, n int) (rate float
 }
 
 // arrived counts the frames 1 to n that came, until as many came as are wanted
-// or none for ten seconds, and tells when the last one did.
+// or none for a while, and tells when the last one did.
 func (p *bareProcess) arrived(ctx context.Context, want int, n uint64) (got int, last time.Time, err error) {
 	for {
 		known, others := got, 0
@@ -330,14 +333,18 @@ func (p *bareProcess) arrived(ctx context.Context, want int, n uint64) (got int,
 		if got >= want {
 			return got, last, nil
 		}
-		limited, cancel := context.WithTimeout(ctx, 10*time.Second)
+		limited, cancel := context.WithTimeout(ctx, lostAfter)
+		if !last.IsZero() { // nobody waits for it again where another was waited for
+			cancel()
+			limited, cancel = context.WithDeadline(ctx, last.Add(lostAfter))
+		}
 		err := p.until(limited, func() bool { return len(p.seen) >= others+want || len(p.seen) > all+1000 })
 		cancel()
 		if ctx.Err() != nil {
 			return got, last, err
 		}
 		if err != nil && got == known {
-			return got, last, nil // what has not come ten seconds after what came before is lost
+			return got, last, nil // what has not come so long after what came before is lost
 		}
 	}
 }
