@@ -134,23 +134,6 @@ const (
 	haveWide = 3
 )
 
-// fewWords is how many words at most a pull brings to somebody whom gossip should have
-// told of them; more is a history that he was not there for.
-const fewWords = 64
-
-// passBy notes words that a pull brought.
-func (r *room) passBy(ops []*groups.Op) {
-	for _, op := range ops {
-		if op.Chain != groups.Content {
-			continue
-		}
-		if r.passedBy == nil {
-			r.passedBy = map[chainOf]bool{}
-		}
-		r.passedBy[chainOf{op.IncID(), op.Chain}] = true
-	}
-}
-
 // gathers tells whether members may still be on their way to the epoch's topic,
 // so that gossip cannot be counted on: what is missed there comes by haves.
 func (r *room) gathers() bool {
@@ -180,8 +163,7 @@ func (r *room) tellHave(last bool) {
 	}
 	r.haveDue = false
 	now, at, v := r.vectorNow(), r.n.now(), r.view.Load()
-	all, passed := last || r.gathers(), r.passedBy
-	r.passedBy = nil
+	all, passed := last || r.gathers(), r.passed.take()
 	turn := r.turnOf(v, at)
 	for peer, l := range r.links {
 		if l.asksSoon(at) && !last {

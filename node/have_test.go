@@ -70,7 +70,7 @@ func TestHavesGoRound(t *testing.T) {
 		check("a new topic", round(), 1, 2, 3, 4, 5, 6, 7)
 		settle(2 * topicGathers)
 		holds(3)
-		r.passedBy = map[chainOf]bool{{wire.OpID{1}, groups.Content}: true}
+		r.passed.chains = map[chainOf]bool{{wire.OpID{1}, groups.Content}: true}
 		check("what gossip did not bring", round(), 1, 2, 3, 4, 5, 6, 7)
 		holds(4)
 		if got := round(); len(got) != haveWide {
@@ -83,7 +83,7 @@ func TestHavesGoRound(t *testing.T) {
 			l.told = r.holding
 		}
 		r.holding, r.haveDue = groups.Vector{entry(5), brought}, true
-		r.passedBy, r.roundAt = map[chainOf]bool{{brought.Inc, groups.Content}: true}, r.n.now()
+		r.passed.chains, r.roundAt = map[chainOf]bool{{brought.Inc, groups.Content}: true}, r.n.now()
 		r.tellHave(false)
 		for peer, l := range r.links {
 			m, err := groups.DecodeSync((<-l.out).b)
@@ -196,4 +196,30 @@ func TestLacksArePulledOnce(t *testing.T) {
 			t.Errorf("%d asked for a word of number 0; another look is due: %v", first, r.lackDue != nil)
 		}
 	})
+}
+
+// What one device says past gossip is told to all some times, and then once in a while;
+// what another says is.
+func TestPassedOften(t *testing.T) {
+	var p passed
+	now := time.Unix(0, 0)
+	told := func(inc byte, chain groups.ChainKind) bool {
+		p.by([]*groups.Op{{Inc: wire.SomeID(wire.OpID{inc}), Chain: chain}}, now)
+		return len(p.take()) > 0
+	}
+	for range passedBurst {
+		if !told(1, groups.Content) {
+			t.Error("what passed gossip by is not told")
+		}
+	}
+	if told(1, groups.Content) || told(2, groups.Control) {
+		t.Error("told too often, or what decides")
+	}
+	if !told(2, groups.Content) {
+		t.Error("another's is not told")
+	}
+	now = now.Add(haveSlow)
+	if !told(1, groups.Content) || told(1, groups.Content) {
+		t.Error("after a while it is told once")
+	}
 }

@@ -104,7 +104,7 @@ type room struct {
 	lackDue    <-chan time.Time // when to pull what gossip has not brought; nil: nothing is missed
 	crowded    bool             // content was not fetched because the disk is nearly full
 	haveDue    bool             // linked members are owed a have
-	passedBy   map[chainOf]bool // where a few words came that gossip did not bring, since links were told
+	passed     passed           // where a few words came that gossip did not bring
 	unacked    unacked          // of the newest state that was asked
 	toldAt     time.Time        // when they got the last
 	roundAt    time.Time        // when some of them were told of others' words
