@@ -122,10 +122,11 @@ func TestMemtableLogDamaged(t *testing.T) {
 	}
 }
 
-// A process may be killed between making a log of Badger's and giving it its size.
+// A process may be killed between making a log of Badger's and giving it its size, and
+// while Badger deletes one, which it cuts first; later ones are there then.
 func TestLogsBeingMade(t *testing.T) {
-	for _, made := range []string{"000077.vlog", "00077.mem"} {
-		dir := filled(t, true)
+	for _, made := range []string{"000077.vlog", "00077.mem", "00000.mem"} {
+		dir := filled(t, made != "00000.mem") // beside a log in use, or none
 		path := filepath.Join(dir, databaseFolder, made)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -6,14 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
-// dropUnmade removes logs that a killed process had made and not yet sized: Badger
-// takes such a file for a new one and then refuses it. Nothing can lie in them. A
-// log of a memtable has its size on the disk before anything in it is
-// acknowledged, so only the newest may be empty; another one that is was cut, and
-// Badger is to say so (SPEC.md D2).
+// dropUnmade removes empty logs, which Badger takes for new ones and then refuses. A
+// killed process leaves one that it had made and not yet sized, or one that it was
+// deleting once its rows lay in tables: Badger cuts it before it takes its name
+// away, and the next is in use by then. What somebody else has cut is lost as the end
+// of a log is that was cut elsewhere (SPEC.md D4): Check finds it.
 func dropUnmade(dir string) error {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
 	if err != nil {
@@ -23,10 +22,7 @@ func dropUnmade(dir string) error {
 	if err != nil {
 		return err
 	}
-	if len(mems) > 0 {
-		slices.Sort(mems) // five digits each
-		logs = append(logs, mems[len(mems)-1])
-	}
+	logs = append(logs, mems...)
 	for _, path := range logs {
 		info, err := os.Lstat(path)
 		if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
