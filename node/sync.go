@@ -264,7 +264,7 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 			}
 		}
 		r.windows.moved(peer, r.n.now())
-		if told := runs[0].told; !told && c.content <= fewWords {
+		if !runs[0].told && c.content <= fewWords {
 			r.passed.by(c.taken, r.n.now())
 		}
 		c.then(func() { r.historyCame(c.content) })

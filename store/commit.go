@@ -44,8 +44,7 @@ func (s *Store) Sync(ctx context.Context) error {
 }
 
 // do has a function run and returns its result. While nobody writes or waits the
-// caller commits it himself, which saves the way to the writer and back: two wakes
-// of a goroutine, where the caller and the writer are each alone.
+// caller commits it himself, which saves the way to the writer and back.
 func (s *Store) do(ctx context.Context, p *pending) error {
 	if err := ctx.Err(); err != nil {
 		return err

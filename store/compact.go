@@ -28,7 +28,10 @@ func (s *Store) Compact() (err error) {
 		return nil
 	}
 	// No value of ours lies in the value log (SPEC.md D2): there is nothing to
-	// rewrite, but for what a later version may have put there.
+	// rewrite, but for what a later version may have put there. That would be
+	// written to the log, which nobody does without the turn.
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
 	err = s.db.RunValueLogGC(0.5)
 	if errors.Is(err, badger.ErrNoRewrite) || errors.Is(err, badger.ErrRejected) {
 		return nil

@@ -122,6 +122,28 @@ func TestMemtableLogDamaged(t *testing.T) {
 	}
 }
 
+// Of a store whose log was emptied what lies in tables is whole; where nothing does it is
+// not taken for a new one.
+func TestMemtableLogEmptied(t *testing.T) {
+	empty := func(dir string) {
+		if err := os.Truncate(one(t, dir, "*"+memSuffix), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filled(t, false)
+	empty(dir)
+	isWhole(t, dir, Options{})
+
+	live := filepath.Join(t.TempDir(), "store")
+	s := openTest(t, live, Options{})
+	update(t, s, func(tx *Tx) error { return tx.PutSetting("a", []byte{1}) })
+	dir = copyOf(t, live)
+	empty(dir)
+	if _, err := Open(dir, testKey, Options{}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a store without tables whose log was emptied: %v", err)
+	}
+}
+
 // A process may be killed between making a log of Badger's and giving it its size, and
 // while Badger deletes one, which it cuts first; later ones are there then.
 func TestLogsBeingMade(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 // dropUnmade removes empty logs, which Badger takes for new ones and then refuses. A
 // killed process leaves one that it had made and not yet sized, or one that it was
 // deleting once its rows lay in tables: Badger cuts it before it takes its name
-// away, and the next is in use by then. What somebody else has cut is lost as the end
-// of a log is that was cut elsewhere (SPEC.md D4): Check finds it.
+// away, and the next is in use by then. What lay in one that somebody else emptied is
+// gone, like the end of one that was cut.
 func dropUnmade(dir string) error {
 	logs, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
 	if err != nil {

@@ -333,11 +333,11 @@ func (p *bareProcess) arrived(ctx context.Context, want int, n uint64) (got int,
 		if got >= want {
 			return got, last, nil
 		}
-		limited, cancel := context.WithTimeout(ctx, lostAfter)
-		if !last.IsZero() { // nobody waits for it again where another was waited for
-			cancel()
-			limited, cancel = context.WithDeadline(ctx, last.Add(lostAfter))
+		since := time.Now()
+		if !last.IsZero() {
+			since = last // one host is waited for, not each anew
 		}
+		limited, cancel := context.WithDeadline(ctx, since.Add(lostAfter))
 		err := p.until(limited, func() bool { return len(p.seen) >= others+want || len(p.seen) > all+1000 })
 		cancel()
 		if ctx.Err() != nil {
