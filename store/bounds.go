@@ -70,6 +70,9 @@ const (
 	// brings in that time shares a sync.
 	syncWithin  = 200 * time.Millisecond
 	maxUnsynced = 4 << 20
+	// maxSyncing is how much may be written beside such a sync, before who writes waits
+	// for the disk too: what a disk of 40 MB/s takes in a tenth of a second.
+	maxSyncing = 4 << 20
 
 	// LowSpaceBytes is the free space below which people are warned.
 	LowSpaceBytes = 512 << 20

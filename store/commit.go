@@ -37,7 +37,7 @@ func (s *Store) Write(ctx context.Context, fn func(*Tx) error) error {
 
 // Sync returns once all that was committed before it was called is on the disk.
 func (s *Store) Sync(ctx context.Context) error {
-	if s.unsynced.Load() == 0 {
+	if s.unsynced() == 0 {
 		return ctx.Err()
 	}
 	return s.Update(ctx, func(*Tx) error { return nil })
@@ -95,13 +95,7 @@ func (s *Store) writer() {
 			s.write(p)
 			<-s.turn
 		case <-s.syncDue.C:
-			s.turn <- struct{}{}
-			if s.due { // nobody synced it in between
-				if err := s.flush(); err != nil {
-					s.log.Error("what was written is not on the disk", "err", err)
-				}
-			}
-			<-s.turn
+			s.syncBeside()
 		case <-s.backDue:
 			s.turn <- struct{}{}
 			s.backLog()
@@ -246,7 +240,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 		}
 	}
 	switch {
-	case tx.rows == 0 && synced && tx.s.unsynced.Load() > 0:
+	case tx.rows == 0 && synced && tx.s.unsynced() > 0:
 		return tx.s.flush()
 	case tx.rows == 0:
 		return nil

@@ -69,13 +69,15 @@ type Store struct {
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
-	sync    func() error // syncs what was committed; nil if Badger does, or in memory
+	sync    func() error // syncs the log; nil if Badger does, or in memory
 	torn    error        // why a commit may not be on the disk: nothing is written after it
 	due     bool         // syncDue runs
 
-	syncDue  *time.Timer   // rings in the writer when what is not synced is to be
-	backDue  chan struct{} // capacity one: the writer is to back the log
-	unsynced atomic.Int64  // bytes that were committed and are not synced; written by who has the turn
+	syncDue *time.Timer   // rings in the writer when what is not synced is to be
+	backDue chan struct{} // capacity one: the writer is to back the log
+	// Bytes that were committed, written by who has the turn, and up to where they are
+	// synced, which only rises.
+	written, synced atomic.Int64
 
 	// settling is held while a commit is under way: nobody begins to read what
 	// is not synced yet.
@@ -178,7 +180,7 @@ func (s *Store) openLog() (err error) {
 		return nil
 	}
 	if s.wal, err = openWAL(s.databaseDir()); err == nil {
-		s.sync = s.wal.sync
+		s.sync = s.wal.flush
 	}
 	return err
 }
@@ -424,7 +426,7 @@ func (s *Store) leave(txn *badger.Txn, bytes int) error {
 	if s.sync != nil {
 		// Before it can be read: who has read it and asks for a sync must not find that
 		// all is synced.
-		s.unsynced.Add(int64(bytes))
+		s.written.Add(int64(bytes))
 	}
 	if err := txn.Commit(); err != nil {
 		return writeError(err)
@@ -432,17 +434,51 @@ func (s *Store) leave(txn *badger.Txn, bytes int) error {
 	if s.sync == nil {
 		return nil
 	}
-	if s.unsynced.Load() >= maxUnsynced {
+	if s.unsynced() >= maxUnsynced+maxSyncing {
 		return s.flush()
 	}
 	if err := s.wal.follow(); err != nil {
 		return s.tear(err)
 	}
-	if !s.due {
+	switch {
+	case s.unsynced() >= maxUnsynced:
+		s.due = true
+		s.syncDue.Reset(0)
+	case !s.due:
 		s.due = true
 		s.syncDue.Reset(syncWithin)
 	}
 	return nil
+}
+
+// unsynced is how many bytes were committed and are not synced yet.
+func (s *Store) unsynced() int64 { return s.written.Load() - s.synced.Load() }
+
+// syncBeside syncs what was committed while others go on to write: who catches up with
+// much would else wait for the disk a tenth of the time. It is called by the writer.
+func (s *Store) syncBeside() {
+	s.turn <- struct{}{}
+	due, written := s.due, s.written.Load()
+	s.noneDue()
+	<-s.turn
+	if !due { // somebody synced it in between
+		return
+	}
+	err := s.sync()
+	if err == nil {
+		s.isSynced(written)
+		return
+	}
+	s.turn <- struct{}{}
+	s.log.Error("what was written is not on the disk", "err", s.tear(err))
+	<-s.turn
+}
+
+// isSynced notes up to where what was committed is on the disk.
+func (s *Store) isSynced(upTo int64) {
+	for was := s.synced.Load(); was < upTo && !s.synced.CompareAndSwap(was, upTo); {
+		was = s.synced.Load()
+	}
 }
 
 // backSoon has the writer back the log if a synced transaction of some bytes has
@@ -476,10 +512,14 @@ func (s *Store) flush() error {
 	if s.torn != nil || s.sync == nil {
 		return s.torn
 	}
+	if err := s.wal.follow(); err != nil {
+		return s.tear(err)
+	}
+	written := s.written.Load()
 	if err := s.sync(); err != nil {
 		return s.tear(err)
 	}
-	s.unsynced.Store(0)
+	s.isSynced(written)
 	s.noneDue()
 	return nil
 }
@@ -489,7 +529,7 @@ func (s *Store) flush() error {
 func (s *Store) tear(err error) error {
 	s.torn = fmt.Errorf("writing store: nothing more is written until it is opened anew: %w", err)
 	s.noneDue()
-	s.unsynced.Add(1) // for good: whoever asks for a sync is told
+	s.written.Add(1) // for good: whoever asks for a sync is told
 	return s.torn
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,12 +21,19 @@ const syncsItself = true
 
 // wal is the log of Badger's memtable in use: the one of the highest number,
 // into which each transaction goes whole. What lies in those before is synced.
+//
+// It belongs to who has the turn to write, but that anybody may flush it.
 type wal struct {
 	dir    string
 	folder *os.File
 	fid    int
-	f      *os.File
 	next   string // the name of the log that would be the next
+
+	// mu is held by who syncs: of two at a time the system would tell one alone that
+	// something was lost.
+	mu   sync.Mutex
+	f    *os.File
+	lost error // of a sync that failed: no later one tells of what that was to write
 
 	ended  int64 // where the log ended when it was looked at last, in whole pages
 	backed int64 // up to where its pages have blocks on the disk
@@ -72,20 +80,14 @@ func (w *wal) take(f *os.File, fid int) error {
 	if err := w.folder.Sync(); err != nil {
 		return errors.Join(fmt.Errorf("syncing the log's name: %w", err), f.Close())
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.f != nil {
 		_ = w.f.Close() // it was synced
 	}
 	w.f, w.fid, w.next = f, fid, logName(fid+1)
 	w.ended, w.backed, w.grown = 0, 0, backStep
 	return nil
-}
-
-// sync returns once all that was committed is on the disk.
-func (w *wal) sync() error {
-	if err := w.follow(); err != nil {
-		return err
-	}
-	return w.flush()
 }
 
 // follow takes up the log that Badger began when the one before was full, and
@@ -112,19 +114,23 @@ func (w *wal) follow() error {
 	return w.take(next, w.fid+1)
 }
 
-// flush syncs the log. Badger writes by a shared mapping; the kernel writes those
+// flush returns once all that was committed is on the disk, if the log was followed
+// since. Badger writes by a shared mapping; the kernel writes those
 // pages at an fdatasync of the file as it does at the msync by which Badger would
 // (both are vfs_fsync_range).
 func (w *wal) flush() error {
-	for {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.lost == nil {
 		err := unix.Fdatasync(int(w.f.Fd()))
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("syncing the log: %w", err)
+			w.lost = fmt.Errorf("syncing the log: %w", err)
 		}
 	}
+	return w.lost
 }
 
 func (w *wal) close() {

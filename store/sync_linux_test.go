@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -114,15 +115,23 @@ func contentsOf(t *testing.T, path string) []byte {
 }
 
 // slowDisk makes a store's syncs wait: begun tells of each that begins, and it
-// ends with what is sent to end.
+// ends with what is sent to end. As of the log itself one goes on at a time, and after one
+// that failed all do.
 func slowDisk(s *Store) (begun <-chan struct{}, end chan<- error) {
-	b, e, sync := make(chan struct{}), make(chan error), s.sync
+	b, e, log := make(chan struct{}), make(chan error), s.sync
+	var mu sync.Mutex
+	var lost error
 	s.sync = func() error {
-		b <- struct{}{}
-		if err := <-e; err != nil {
-			return err
+		mu.Lock()
+		defer mu.Unlock()
+		if lost == nil {
+			b <- struct{}{}
+			lost = <-e
 		}
-		return sync()
+		if lost != nil {
+			return lost
+		}
+		return log()
 	}
 	return b, e
 }
@@ -196,5 +205,98 @@ func TestWriteIsSyncedLater(t *testing.T) {
 	}
 	if err := s.Write(t.Context(), put("d")); !errors.Is(err, lost) || has(t, s, "d") {
 		t.Errorf("a write after a sync that failed: %v", err)
+	}
+}
+
+// While the disk takes what was written others write on, up to a bound, and who waits for
+// the disk waits until it has all; of a sync that failed everybody hears.
+func TestWriteBesideASync(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	begun, end := slowDisk(s)
+	ctx, value := t.Context(), make([]byte, MaxValue)
+	write := func() error {
+		return s.Write(ctx, func(tx *Tx) error { return tx.PutSetting("much", value) })
+	}
+	for s.unsynced() < maxUnsynced {
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-begun
+	wrote, at := make(chan error), 0
+	go func() {
+		for s.unsynced() < maxUnsynced+maxSyncing-MaxValue-1024 {
+			if err := write(); err != nil {
+				wrote <- err
+				return
+			}
+		}
+		wrote <- nil
+		wrote <- write() // too much: it waits for the disk
+	}()
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; at++ {
+		select {
+		case end <- nil:
+		case <-begun:
+		case err := <-wrote:
+			if done = true; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if at == 0 {
+		t.Error("nothing waited for the disk")
+	}
+	synced := make(chan error)
+	sync := func() { synced <- s.Sync(ctx) }
+	go sync()
+	for done := false; !done; {
+		select {
+		case end <- nil:
+		case <-begun:
+		case err := <-synced:
+			if done = true; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+
+	if err := s.Write(ctx, put("lost")); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	lost := errors.New("the disk is gone")
+	end <- lost
+	go sync()
+	if err := <-synced; !errors.Is(err, lost) {
+		t.Errorf("a sync after one beside the writes that failed: %v", err)
+	}
+	if err := s.Write(ctx, put("after")); !errors.Is(err, lost) {
+		t.Errorf("a write after that: %v", err)
+	}
+}
+
+// Of a log that could not be synced no later sync says that it was: the system tells it
+// once.
+func TestLostOnce(t *testing.T) {
+	broken, other, err := os.Pipe() // which cannot be synced
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	defer broken.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w := &wal{f: broken}
+	first := w.flush()
+	w.f = file
+	if again := w.flush(); first == nil || !errors.Is(again, first) {
+		t.Errorf("a sync that failed: %v, and the next: %v", first, again)
 	}
 }
