@@ -290,7 +290,7 @@ func (r *room) take(c *commit, op *groups.Op) {
 // write notes what to write of an operation, and shows what it says.
 func (r *room) write(c *commit, op *groups.Op) {
 	inc, chain, frame := op.IncID(), uint8(op.Chain), op.Frame()
-	c.row(func(tx *store.Tx) error { return tx.PutOp(r.group, inc, chain, op.Seq, op.ID, frame) })
+	c.row(func(tx *store.Tx) error { return tx.AddOp(r.group, inc, chain, op.Seq, op.ID, frame) })
 	if r.office != nil {
 		r.weigh(len(frame))
 	}

@@ -255,6 +255,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 // committed takes over what the transaction decided and wakes the Tails.
 func (s *Store) committed(tx *Tx) {
 	s.nextNum, s.nextArr = tx.nextNum, tx.nextArr
+	s.tidy = s.tidy && !tx.untidy
 	for id, n := range tx.fresh {
 		s.nums.put(id, n)
 	}

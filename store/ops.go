@@ -21,6 +21,20 @@ type StoredOp struct {
 // body that was missing); one with the same place and another id lies beside
 // it (a fork). Two rows; a third for control and KEM chains.
 func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.OpID, frame []byte) error {
+	return tx.putOp(group, inc, chain, seq, id, frame, tx.setWhere)
+}
+
+// AddOp is PutOp of an operation that is not here, which the caller knows by the head of
+// its chain: it is not looked for, which takes as long as to write it.
+func (tx *Tx) AddOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.OpID, frame []byte) error {
+	place := tx.writeWhere
+	if tx.entriesLeft() {
+		place = tx.setWhere
+	}
+	return tx.putOp(group, inc, chain, seq, id, frame, place)
+}
+
+func (tx *Tx) putOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.OpID, frame []byte, place func(num, W.OpID, where) error) error {
 	g, err := tx.intern(group)
 	if err != nil {
 		return err
@@ -37,8 +51,12 @@ func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 	if err := tx.set(opKey(g, i, chain, seq, id), id[16:], frame); err != nil {
 		return err
 	}
-	return tx.setWhere(g, id, where{inc: i, chain: chain, seq: seq})
+	return place(g, id, where{inc: i, chain: chain, seq: seq})
 }
+
+// entriesLeft tells whether there may be entries in the timeline whose operations were
+// deleted, anywhere in the store: then one that comes may have been here before.
+func (tx *Tx) entriesLeft() bool { return !tx.s.tidy || tx.untidy }
 
 // DeleteOp forgets one operation of a content chain, in the transaction that
 // raises the chain's floor above it or takes its head back below; its entry in the timeline stays. One that
@@ -56,6 +74,12 @@ func (tx *Tx) DeleteOp(group W.GroupID, inc W.OpID, seq uint64, id W.OpID) error
 		return err
 	}
 	if w.entered {
+		if !tx.entriesLeft() {
+			if err := tx.setMetaNumber(metaTidy, 0); err != nil {
+				return err
+			}
+			tx.untidy = true
+		}
 		w.inc, w.chain, w.seq = 0, 0, 0
 		return tx.writeWhere(g, id, w)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -283,6 +284,76 @@ func TestOperationsLetGo(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is known to be new is stored as what is looked for; and once entries were left
+// behind, in a store that says so or one that was made before it could, it finds its own.
+func TestAddOp(t *testing.T) {
+	for _, older := range []bool{false, true} {
+		dir := t.TempDir()
+		s := openTest(t, dir, Options{})
+		g, inc, new, back := groupID("g"), opID("inc", 0), opID("o", 1), opID("o", 2)
+		come := func(seq, order uint64, id W.OpID) func(*Tx) error {
+			return func(tx *Tx) error {
+				return all(tx.AddOp(g, inc, chainContent, seq, id, []byte("frame")), tx.PutEntry(g, order, id, []byte("entry")))
+			}
+		}
+		if older {
+			update(t, s, func(tx *Tx) error { return tx.del(metaKey(metaTidy)) })
+		}
+		update(t, s, come(1, 7, new))
+		update(t, s, come(2, 8, back))
+		view(t, s, func(tx *Tx) error {
+			op, here, err := tx.OpByID(g, new)
+			e, entered, err2 := tx.Entry(g, new)
+			if !here || string(op.Frame) != "frame" || !entered || e.OrderMs != 7 {
+				t.Errorf("what came: %v %q, %v at %d", here, op.Frame, entered, e.OrderMs)
+			}
+			return all(err, err2)
+		})
+		left := func() (left bool) {
+			update(t, s, func(tx *Tx) error { left = tx.entriesLeft(); return nil })
+			return left
+		}
+		if left() {
+			t.Error("a new store has entries whose operations were deleted")
+		}
+		failed := errors.New("no")
+		if err := s.Update(t.Context(), func(tx *Tx) error {
+			return all(tx.DeleteOp(g, inc, 2, back), failed)
+		}); !errors.Is(err, failed) || left() {
+			t.Errorf("a batch that failed: %v, entries left: %v", err, left())
+		}
+		reopen := func() {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openTest(t, dir, Options{})
+		}
+		if older {
+			reopen()
+			if !left() {
+				t.Error("a store that does not say has none")
+			}
+		}
+		// In one batch, too: what is left by the first function the second finds.
+		update(t, s, func(tx *Tx) error {
+			return all(tx.DeleteOp(g, inc, 2, back), come(2, 9, back)(tx))
+		})
+		reopen()
+		update(t, s, func(tx *Tx) error { return tx.DeleteOp(g, inc, 2, back) })
+		update(t, s, come(2, 10, back))
+		view(t, s, func(tx *Tx) error {
+			page, err := tx.PageEntries(g, Cursor{}, After, 10)
+			if len(page) != 2 || page[1].ID != back || page[1].OrderMs != 10 {
+				t.Errorf("entries: %v", page)
+			}
+			return err
+		})
+		if !left() {
+			t.Error("nothing tells of the entry that was left")
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ type Store struct {
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
+	tidy    bool         // each entry in a timeline has its operation
 	sync    func() error // syncs the log; nil if Badger does, or in memory
 	torn    error        // why a commit may not be on the disk: nothing is written after it
 	due     bool         // syncDue runs
@@ -329,6 +330,7 @@ const (
 	metaEpoch  = "epoch"
 	metaNum    = "num"  // next interned number
 	metaArr    = "arr"  // next number in table c
+	metaTidy   = "tidy" // 1: each entry in a timeline has its operation; 0 or missing: maybe not
 	metaStep   = "step" // checkpoint of a migration that was interrupted
 )
 
@@ -344,6 +346,10 @@ func (s *Store) loadMeta() (id string, err error) {
 		}
 		if !ok {
 			fresh, s.nextNum = true, 1
+			s.tidy = true
+			if err := tx.setMetaNumber(metaTidy, 1); err != nil {
+				return err
+			}
 			id, s.epoch = randomName(), randomName()
 			if err := tx.set(metaKey(metaID), []byte(id)); err != nil {
 				return err
@@ -363,6 +369,11 @@ func (s *Store) loadMeta() (id string, err error) {
 		if s.nextArr, err = tx.metaNumber(metaArr); err != nil {
 			return err
 		}
+		tidy, err := tx.metaNumber(metaTidy)
+		if err != nil {
+			return err
+		}
+		s.tidy = tidy == 1
 		return s.loadChanges(tx)
 	})
 	if fresh {

@@ -23,6 +23,7 @@ type Tx struct {
 	nextArr uint64
 	places  map[placeKey]where // rows of table x, to be written
 	changes []Change
+	untidy  bool   // an entry was left without its operation
 	oldest  uint64 // first change kept after this batch, 0 if none was pruned
 	rows    int
 	bytes   int
