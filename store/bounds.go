@@ -28,7 +28,8 @@ const (
 	tableBytes = 1<<20 + 32<<10
 	// indexBytes is what is kept of the tables' indexes, of which a million messages
 	// have 15 MB, all read at the start. Badger leaves those of deleted tables
-	// there until they are pushed out, so it fills up whatever is in store.
+	// there until they are pushed out, so it fills up whatever is in store, but for
+	// [Store.Rest].
 	indexBytes = 20 << 20
 	// zstdLevel is how hard blocks are packed: as little as may be.
 	zstdLevel = 1

@@ -7,7 +7,9 @@ import (
 	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/y"
+	"github.com/dgraph-io/ristretto/v2"
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
@@ -40,6 +42,11 @@ func forgetBuffers() {
 	for range runtime.GOMAXPROCS(0) {
 		_, _ = y.ZSTDCompress(make([]byte, 0, len(repeats)), repeats, zstdLevel) // cannot fail
 	}
+}
+
+// cachedIndexes is where Badger keeps what it read of the tables' indexes.
+func cachedIndexes(db *badger.DB) (*ristretto.Cache[uint64, *fb.TableIndex], bool) {
+	return field[*ristretto.Cache[uint64, *fb.TableIndex]](db, "indexCache")
 }
 
 // keptBuffers is where Badger puts them, in fields that it sets once and neither shows

@@ -10,11 +10,12 @@ import (
 	"mutuals/store/mapped"
 )
 
-// Rest lets go of the pages of tables that were read: Badger maps them, so all
+// Rest lets go of what was read of tables: their indexes, which Badger keeps of those
+// too that are gone, until others push them out; and, where the system offers such a
+// thing, their pages: Badger maps them, so all
 // that was ever read counts as memory of the process. They stay in the system's
 // cache for as long as nobody needs the room, and reading them again asks no
-// disk. It is for when little is read; where the system offers no such thing it
-// does nothing.
+// disk. It is for when little is read.
 func (s *Store) Rest() (err error) {
 	if !s.enter() {
 		return ErrClosed
@@ -33,6 +34,9 @@ func (s *Store) Rest() (err error) {
 	}
 	files := map[string]bool{}
 	defer s.holdTables(dir, files)()
+	if indexes, ok := cachedIndexes(s.db); ok {
+		indexes.Clear() // to list the tables was to read them all
+	}
 	return mapped.Drop(func(path string) bool { return files[path] })
 }
 

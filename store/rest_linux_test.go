@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dgraph-io/badger/v4"
+
 	W "mutuals/identity/wire"
 )
 
@@ -32,6 +34,22 @@ func mappedTables(t *testing.T, dir string) (sum int) {
 		}
 	}
 	return sum
+}
+
+// indexesKept is of how many of the tables the index is in memory.
+func indexesKept(t *testing.T, s *Store, tables []badger.TableInfo) (n int) {
+	t.Helper()
+	indexes, ok := cachedIndexes(s.db)
+	if !ok {
+		t.Fatal("this Badger keeps its indexes in another way")
+	}
+	indexes.Wait()
+	for _, table := range tables {
+		if _, ok := indexes.Get(table.ID); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // putOps writes operations from to to of a chain, each with its frame.
@@ -88,6 +106,10 @@ func TestRest(t *testing.T) {
 		if wrong, err := readOps(s, g, inc, many); wrong > 0 || err != nil {
 			t.Fatalf("%d operations are not what was written: %v", wrong, err)
 		}
+		tables := s.db.Tables()
+		if indexesKept(t, s, tables) == 0 {
+			t.Fatal("no index is kept of tables that were read")
+		}
 		if mappedTables(t, real) == 0 {
 			t.Fatal("nothing is mapped of tables that were read")
 		}
@@ -96,6 +118,9 @@ func TestRest(t *testing.T) {
 		}
 		if kb := mappedTables(t, real); kb > 0 {
 			t.Errorf("%d KiB of tables are mapped at rest", kb)
+		}
+		if n := indexesKept(t, s, tables); n > 0 {
+			t.Errorf("the indexes of %d tables are kept at rest", n)
 		}
 		// Or it would be read from the cache of blocks.
 		if err := s.Close(); err != nil {

@@ -44,12 +44,21 @@ func giveBack(ctx context.Context, n *node.Node, log *slog.Logger) {
 		}
 		now := allocated()
 		if now-before < quietBytes && now-given > worthBytes {
+			var err error
+			drops := now-dropped > mappedBytes
+			if drops {
+				err = n.Rest()
+			}
 			debug.FreeOSMemory()
+			if drops {
+				err = errors.Join(err, mapped.DropProgram())
+			}
+			if err != nil && ctx.Err() == nil {
+				log.Debug("letting go of what is mapped failed", "err", err)
+			}
+			now = allocated() // what that took is no work
 			given = now
-			if now-dropped > mappedBytes {
-				if err := errors.Join(n.Rest(), mapped.DropProgram()); err != nil && ctx.Err() == nil {
-					log.Debug("letting go of what is mapped failed", "err", err)
-				}
+			if drops {
 				dropped = now
 			}
 		}
