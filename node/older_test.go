@@ -37,6 +37,7 @@ func give(t testing.TB, n *Node, g wire.GroupID, chain []*groups.Op, from, to in
 		frames = append(frames, op.Frame())
 	}
 	one := must[run](t)(r.decodeRun(wire.PeerKey{}, &groups.Segment{Inc: chain[0].IncID(), Chain: uint64(groups.Content), Frames: frames}))
+	one.ahead = r.lookAhead(one.ops)
 	return must[int](t)(r.takeRuns(t.Context(), wire.PeerKey{}, []run{one}, newest))
 }
 

@@ -194,7 +194,7 @@ func (r *room) eraseEpoch(c *commit, eid [32]byte) {
 		}
 	}
 	c.dirty = true
-	delete(r.keys.epochs, eid)
+	r.keys.erase(eid)
 	delete(r.used, eid)
 	delete(r.unheard, eid)
 	c.row(func(tx *store.Tx) error { return tx.DeleteEpoch(r.group, eid) })

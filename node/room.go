@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mutuals/groups"
+	"mutuals/groups/seal"
 	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
@@ -67,6 +68,7 @@ type room struct {
 	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
 	refoldsOn  bool                      // and the disk knows
 	placing    placing
+	ahead      ahead // of the run that is being taken in
 	gathering  gathering
 	recent     recent                      // others may ask it
 	names      map[wire.AccountID]opRef    // newest profiles; under zero the group-info
@@ -124,6 +126,7 @@ type view struct {
 	office  groups.HarborInfo                  // and this is its appointment
 	written [3]uint64                          // seqs of the own heads, by kind of chain
 	epoch   groups.Epoch                       // sent under, of generation 0 for none
+	keys    map[[32]byte]seal.Keys             // of the epochs that can be read, by eid; never written
 	gaps    gaps
 	days    uint64 // for how long messages are kept here, 0 for ever
 	bareTo  uint64 // when the newest was written whose body is not here, ms; 0 if all are
@@ -267,6 +270,7 @@ func (r *room) look() (old, now *view) {
 	}
 	v.reads, v.receiptN = r.reads(old, same)
 	v.epoch, _ = r.sendEpoch()
+	v.keys = r.keys.all()
 	v.written = r.written()
 	r.view.Store(v)
 	return old, v

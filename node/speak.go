@@ -112,6 +112,11 @@ func (r *room) open(c *commit, op *groups.Op) {
 			return
 		}
 	}
+	if plain, ok := r.ahead[op]; ok && r.keys.has(op.EID) && r.g.EligibleAt(op.Heads, op.EID) {
+		r.use(c, op.EID, op.HLC)
+		r.fold(c, op, r.place(op), plain)
+		return
+	}
 	key, ok := r.keys.message(op.ID, op.IncID(), op.EID, op.Seq, op.Salt)
 	if !ok {
 		r.lock(c, op)
@@ -143,12 +148,7 @@ func (r *room) decrypt(key seal.MessageKey, op *groups.Op) (groups.Plain, bool) 
 	if !r.g.EligibleAt(op.Heads, op.EID) {
 		return groups.Plain{}, false
 	}
-	b, err := key.Open(groups.ContentAAD(r.group, op), op.Cipher)
-	if err != nil {
-		return groups.Plain{}, false
-	}
-	plain, err := groups.DecodePlain(b)
-	return plain, err == nil
+	return openBox(key, r.group, op)
 }
 
 func (r *room) place(op *groups.Op) timeline.Place {

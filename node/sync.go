@@ -163,6 +163,7 @@ func (r *room) fetch(ctx context.Context, s *mesh.Stream, peer wire.PeerKey, w *
 // run is a decoded segment.
 type run struct {
 	ops   []*groups.Op
+	ahead ahead
 	bytes int
 	told  bool // it came straight, unasked
 }
@@ -182,6 +183,7 @@ func (r *room) readRuns(s *mesh.Stream, peer wire.PeerKey, to chan<- run) error 
 			if err != nil {
 				return err
 			}
+			run.ahead = r.lookAhead(run.ops)
 			to <- run
 		default:
 			return fmt.Errorf("%w: neither segment nor done", errStep)
@@ -230,7 +232,7 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	if err != nil {
 		return 0, err
 	}
-	one.told = true
+	one.told, one.ahead = true, r.lookAhead(one.ops)
 	return r.takeRuns(ctx, peer, []run{one}, false)
 }
 
@@ -254,7 +256,9 @@ func (r *room) takeRuns(ctx context.Context, peer wire.PeerKey, runs []run, newe
 				got++
 			}
 			before := len(c.taken)
+			r.ahead = run.ahead
 			got += r.ingest(c, peer, run.ops, false)
+			r.ahead = nil
 			// Only what was verified: else anybody could fill what is remembered.
 			switch _, known := r.g.State().Inc(run.ops[0].IncID()); {
 			case run.told && known && run.ops[0].Chain == groups.Content:
@@ -296,8 +300,9 @@ func halves(runs []run) (a, b []run) {
 	}
 	ops := runs[0].ops
 	if n := len(ops); n > 1 {
-		told := runs[0].told
-		return []run{{ops: ops[:n/2], told: told}}, []run{{ops: ops[n/2:], told: told}}
+		a, b := runs[0], runs[0]
+		a.ops, b.ops = ops[:n/2], ops[n/2:]
+		return []run{a}, []run{b}
 	}
 	return runs, nil
 }
