@@ -26,6 +26,11 @@ const (
 	// the tables of 8 MB that Badger makes of itself it was 48 each. Each
 	// table is an open file: a thousand for a million messages.
 	tableBytes = 1<<20 + 32<<10
+	// newTables is how many memtables are written as tables before they are made others
+	// of. With each of those compactions all is written anew that the next level
+	// holds: of ten that is half as often as of five. A read looks into all of them, but
+	// for those whose filter says that they have nothing of it.
+	newTables = 10
 	// indexBytes is what is kept of the tables' indexes, of which a million messages
 	// have 15 MB, all read at the start. Badger leaves those of deleted tables
 	// there until they are pushed out, so it fills up whatever is in store, but for

@@ -33,9 +33,10 @@ func bytesOf(t *testing.T, dir, suffix string) (sum int64) {
 // is left reads as before.
 func TestCompactGivesBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
-	s := openTest(t, dir, Options{})
+	small := Options{MemTable: MemTableBytes / 4} // so that not all is in the newest tables
+	s := openTest(t, dir, small)
 	g, inc := groupID("g"), opID("inc", 0)
-	const many, each = 25_000, 500
+	const many, each = 25_000, 125
 	write := func(size int) {
 		for from := uint64(1); from <= many; from += each {
 			update(t, s, func(tx *Tx) error {
@@ -60,12 +61,12 @@ func TestCompactGivesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := bytesOf(t, dir, ".sst")
-	s = openTest(t, dir, Options{})
+	s = openTest(t, dir, small)
 	write(100)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openTest(t, dir, Options{})
+	s = openTest(t, dir, small)
 	if err := s.Compact(); err != nil {
 		t.Fatal(err)
 	}

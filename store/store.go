@@ -253,10 +253,12 @@ func badgerOptions(dir string, key [32]byte, o Options) badger.Options {
 		WithCompression(options.ZSTD). // a tenth less than Snappy, and loads no slower
 		WithZSTDCompressionLevel(zstdLevel).
 		WithBaseTableSize(tableBytes).
-		// About what five tables of level 0 hold. If the next level may hold much less
-		// it is too large after each of their compactions, and Badger packs level 0
+		WithNumLevelZeroTables(newTables).
+		WithNumLevelZeroTablesStall(2 * newTables). // a burst goes on while they are made others of
+		// About what the tables of level 0 hold by then. If the next level may hold much
+		// less it is too large after each of their compactions, and Badger packs level 0
 		// into itself meanwhile, in a buffer of 256 MiB.
-		WithBaseLevelSize(64 << 20).
+		WithBaseLevelSize(128 << 20).
 		WithEncryptionKey(bytes.Clone(key[:])).
 		WithSyncWrites(!syncsItself).
 		WithMetricsEnabled(false).
