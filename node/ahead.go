@@ -27,8 +27,8 @@ func (r *room) lookAhead(ops []*groups.Op) ahead {
 	var eid [32]byte
 	var sender seal.SenderKey
 	for i, op := range ops {
-		if op.Chain != groups.Content || op.IncID() != author {
-			break // refused as a run; a signature may be anybody's
+		if op.Chain != groups.Content || op.IncID() != author || op.Seq != ops[0].Seq+uint64(i) {
+			break // it is refused as a run; a signature may be anybody's, or one again and again
 		}
 		if i == len(ops)-1 || op.Seq%groups.SignedEvery == 0 {
 			op.Authenticate(r.group, inc.Device)

@@ -84,3 +84,24 @@ func runOf(t *testing.T, r *room, ops []*groups.Op) run {
 	}
 	return must[run](t)(r.decodeRun(wire.PeerKey{}, seg))
 }
+
+// One signed message again and again is verified no oftener than a run of as many may be
+// signed.
+func TestAheadAgainAndAgain(t *testing.T) {
+	bo, _, g, people, chains := apart(t, 1, 2*groups.SignedEvery)
+	chain := chains[people[0].Inc]
+	var again []*groups.Op
+	for range groups.MaxSegmentOps {
+		again = append(again, chain[groups.SignedEvery-1])
+	}
+	if !again[0].Signed || again[0].Seq%groups.SignedEvery != 0 {
+		t.Fatalf("seq %d is not one of those that are verified", again[0].Seq)
+	}
+	one := runOf(t, bo.room(g), again)
+	if found := bo.room(g).lookAhead(one.ops); len(found) > 1 {
+		t.Errorf("%d of one message were opened", len(found))
+	}
+	if refusal := bo.room(g).checkRun(one.ops); refusal == nil {
+		t.Error("it is taken for a run")
+	}
+}

@@ -12,7 +12,7 @@ type keyring struct {
 	epochs map[[32]byte]*epochKeys       // by eid
 	single map[wire.OpID]seal.MessageKey // single messages handed to a newcomer
 	kem    map[uint32]kemSeed            // own KEM seeds by kemSlot
-	shown  map[[32]byte]seal.Keys        // what all gave last; nil once that has changed
+	byEID  map[[32]byte]seal.Keys        // what all gave last; nil once that has changed
 }
 
 type epochKeys struct {
@@ -35,7 +35,7 @@ func newKeyring(group wire.GroupID) *keyring {
 func (k *keyring) add(ctx, eid [32]byte, e seal.Secret, nowMs uint64) bool {
 	keys, ok := seal.Confirm(k.group, ctx, e, eid)
 	if ok {
-		k.shown = nil
+		k.byEID = nil
 		k.epochs[eid] = &epochKeys{secret: e, keys: keys, senders: map[wire.OpID]seal.SenderKey{}, ms: nowMs}
 	}
 	return ok
@@ -43,19 +43,19 @@ func (k *keyring) add(ctx, eid [32]byte, e seal.Secret, nowMs uint64) bool {
 
 // erase forgets an epoch's secret and what was derived from it.
 func (k *keyring) erase(eid [32]byte) {
-	k.shown = nil
+	k.byEID = nil
 	delete(k.epochs, eid)
 }
 
 // all lists the keys of the epochs by eid, not to be written.
 func (k *keyring) all() map[[32]byte]seal.Keys {
-	if k.shown == nil {
-		k.shown = make(map[[32]byte]seal.Keys, len(k.epochs))
+	if k.byEID == nil {
+		k.byEID = make(map[[32]byte]seal.Keys, len(k.epochs))
 		for eid, e := range k.epochs {
-			k.shown[eid] = e.keys
+			k.byEID[eid] = e.keys
 		}
 	}
-	return k.shown
+	return k.byEID
 }
 
 func (k *keyring) has(eid [32]byte) bool { return k.epochs[eid] != nil }

@@ -123,8 +123,8 @@ func beforeGaps(all []groups.Want, mine, theirs groups.Vector) []groups.Want {
 
 const (
 	// fetchAhead is how many segments are read and decoded while those before them
-	// are taken in: with those that are, and one in the reader's hand, a bound of
-	// 3 MiB a peer.
+	// are taken in: with those that are, and one in the reader's hand, and with what was
+	// found in their boxes, a bound of 6 MiB a peer.
 	fetchAhead = 3
 	// takenTogether is what the frames weigh that share a transaction: a message
 	// weighs some times its frame on disk, and a transaction holds 2 MB.
@@ -232,7 +232,7 @@ func (r *room) takeSegment(ctx context.Context, peer wire.PeerKey, seg *groups.S
 	if err != nil {
 		return 0, err
 	}
-	one.told, one.ahead = true, r.lookAhead(one.ops)
+	one.told = true
 	return r.takeRuns(ctx, peer, []run{one}, false)
 }
 

@@ -28,8 +28,9 @@ const (
 	tableBytes = 1<<20 + 32<<10
 	// newTables is how many memtables are written as tables before they are made others
 	// of. With each of those compactions all is written anew that the next level
-	// holds: of ten that is half as often as of five. A read looks into all of them, but
-	// for those whose filter says that they have nothing of it.
+	// holds, and a burst that they are enough for waits for none: what somebody missed
+	// who was away for 100 000 messages. A page is read out of all of them; one row out of
+	// those whose filter does not say that they have nothing of it.
 	newTables = 10
 	// indexBytes is what is kept of the tables' indexes, of which a million messages
 	// have 15 MB, all read at the start. Badger leaves those of deleted tables

@@ -81,7 +81,7 @@ func (p *pending) finish(err error) {
 	close(p.done)
 }
 
-// writer writes what is queued and what is due (SPEC.md U1). Open starts it,
+// writer writes what is queued and backs the log (SPEC.md U1). Open starts it,
 // Close ends it by closing the queue and waits for writerDone.
 func (s *Store) writer() {
 	defer close(s.writerDone)
@@ -94,12 +94,24 @@ func (s *Store) writer() {
 			s.turn <- struct{}{}
 			s.write(p)
 			<-s.turn
-		case <-s.syncDue.C:
-			s.syncBeside()
 		case <-s.backDue:
 			s.turn <- struct{}{}
 			s.backLog()
 			<-s.turn
+		}
+	}
+}
+
+// syncer syncs what is due beside the writes, which the writer would else hold up. Open
+// starts it, Close ends it by closing stop and waits for syncerDone.
+func (s *Store) syncer() {
+	defer close(s.syncerDone)
+	for {
+		select {
+		case <-s.syncDue.C:
+			s.syncBeside()
+		case <-s.stop:
+			return
 		}
 	}
 }

@@ -24,8 +24,8 @@ func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 	return tx.putOp(group, inc, chain, seq, id, frame, tx.setWhere)
 }
 
-// AddOp is PutOp of an operation that is not here, which the caller knows by the head of
-// its chain: it is not looked for, which takes as long as to write it.
+// AddOp is PutOp of an operation that is not here, which the caller knows by what it holds
+// of the chain: it is not looked for, which takes as long as to write it.
 func (tx *Tx) AddOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.OpID, frame []byte) error {
 	place := tx.writeWhere
 	if tx.entriesLeft() {

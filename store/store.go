@@ -66,15 +66,15 @@ type Store struct {
 	// turn is full while somebody writes: a channel, for one may wait for it in the
 	// virtual time of a test.
 	turn chan struct{}
+	sync func() error // syncs the log; set once, nil if Badger does or in memory
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
-	tidy    bool         // each entry in a timeline has its operation
-	sync    func() error // syncs the log; nil if Badger does, or in memory
-	torn    error        // why a commit may not be on the disk: nothing is written after it
-	due     bool         // syncDue runs
+	tidy    bool  // each entry in a timeline has its operation
+	torn    error // why a commit may not be on the disk: nothing is written after it
+	due     bool  // syncDue runs
 
-	syncDue *time.Timer   // rings in the writer when what is not synced is to be
+	syncDue *time.Timer   // rings in the syncer when what is not synced is to be
 	backDue chan struct{} // capacity one: the writer is to back the log
 	// Bytes that were committed, written by who has the turn, and up to where they are
 	// synced, which only rises.
@@ -87,6 +87,7 @@ type Store struct {
 	queue      chan *pending
 	stop       chan struct{} // closed by Close
 	writerDone chan struct{} // closed by the writer as it ends
+	syncerDone chan struct{} // and by the syncer
 
 	mu     sync.Mutex
 	closed bool
@@ -123,6 +124,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 		turn:       make(chan struct{}, 1),
 		stop:       make(chan struct{}),
 		writerDone: make(chan struct{}),
+		syncerDone: make(chan struct{}),
 		syncDue:    time.NewTimer(syncWithin),
 		backDue:    make(chan struct{}, 1),
 		wake:       make(chan struct{}),
@@ -135,6 +137,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 	}
 	s.syncDue.Stop()
 	go s.writer()
+	go s.syncer()
 	return s, nil
 }
 
@@ -315,6 +318,7 @@ func (s *Store) prepare() error {
 		if s.epoch, err = s.newEpoch(); err != nil {
 			return err
 		}
+		s.tidy = false // an operation may be lost whose entry was placed anew after it
 	}
 	if s.guard.ID != "" && !s.older() {
 		// It was used in this format before: nobody goes back to the old one.
@@ -468,7 +472,7 @@ func (s *Store) leave(txn *badger.Txn, bytes int) error {
 func (s *Store) unsynced() int64 { return s.written.Load() - s.synced.Load() }
 
 // syncBeside syncs what was committed while others go on to write: who catches up with
-// much would else wait for the disk a tenth of the time. It is called by the writer.
+// much would else wait for the disk a tenth of the time. It is called by the syncer.
 func (s *Store) syncBeside() {
 	s.turn <- struct{}{}
 	due, written := s.due, s.written.Load()
@@ -598,6 +602,7 @@ func (s *Store) Close() error {
 	s.inside.Wait()
 	close(s.queue)
 	<-s.writerDone
+	<-s.syncerDone
 	s.makeWay()
 	err := s.closeDatabase()
 	if err == nil && s.guard != nil {

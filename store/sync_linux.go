@@ -22,7 +22,7 @@ const syncsItself = true
 // wal is the log of Badger's memtable in use: the one of the highest number,
 // into which each transaction goes whole. What lies in those before is synced.
 //
-// It belongs to who has the turn to write, but that anybody may flush it.
+// It belongs to who has the turn to write; anybody may flush it.
 type wal struct {
 	dir    string
 	folder *os.File
@@ -32,8 +32,8 @@ type wal struct {
 	// mu is held by who syncs: of two at a time the system would tell one alone that
 	// something was lost.
 	mu   sync.Mutex
-	f    *os.File
-	lost error // of a sync that failed: no later one tells of what that was to write
+	f    *os.File // read with the turn or mu, written with both
+	lost error    // of a sync that failed: no later one tells of what that was to write
 
 	ended  int64 // where the log ended when it was looked at last, in whole pages
 	backed int64 // up to where its pages have blocks on the disk

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -298,5 +299,52 @@ func TestLostOnce(t *testing.T) {
 	w.f = file
 	if again := w.flush(); first == nil || !errors.Is(again, first) {
 		t.Errorf("a sync that failed: %v, and the next: %v", first, again)
+	}
+}
+
+// Who waits for the turn while others write, and a sync goes on beside, gets it when they
+// are done.
+func TestQueueBesideASync(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	begun, end := slowDisk(s)
+	ctx := t.Context()
+	if err := s.Write(ctx, put("first")); err != nil {
+		t.Fatal(err)
+	}
+	<-begun // by itself, and it does not end
+	wrote, inside, goOn := make(chan error, 3), make(chan struct{}), make(chan struct{})
+	go func() {
+		wrote <- s.Write(ctx, func(tx *Tx) error {
+			close(inside)
+			<-goOn
+			return put("a")(tx)
+		})
+	}()
+	<-inside
+	for _, name := range []string{"b", "c"} {
+		go func() { wrote <- s.Write(ctx, put(name)) }()
+	}
+	for range 1000 { // until they wait, likely
+		runtime.Gosched()
+	}
+	close(goOn)
+	for range 3 {
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+	}
+	end <- nil
+	go func() { wrote <- s.Sync(ctx) }()
+	for {
+		select {
+		case <-begun:
+			end <- nil
+			continue
+		case err := <-wrote:
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		break
 	}
 }
