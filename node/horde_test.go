@@ -75,7 +75,9 @@ func TestSiege(t *testing.T) {
 	crowd := startHorde(t, b)
 	crowd.until(t, "here") // each has attacked once
 	var loud []time.Duration
-	for len(loud) < 40 || time.Since(began) < *siegeTime {
+	// The crowd is nice: on a busy machine its attacks take longer.
+	weak := func() bool { return s.ann.mesh.Stats().Faults < uint64(2**siegeFoes) }
+	for len(loud) < 40 || time.Since(began) < *siegeTime || weak() && time.Since(began) < siegeMost {
 		loud = append(loud, s.latencies(t, 0, 1)...)
 	}
 	took, used, full := time.Since(began), spent()-cpu, memoryHere()
@@ -101,12 +103,14 @@ func TestSiege(t *testing.T) {
 	if st.Shunned == 0 || st.Faults == 0 {
 		t.Error("nobody was shut out")
 	}
-	if attacks < 3**siegeFoes { // the crowd is nice, and the machine may be busy
+	if attacks < 3**siegeFoes {
 		t.Errorf("%d attacks are no siege", attacks)
 	}
 }
 
 const (
+	// siegeMost is how long the crowd is waited for.
+	siegeMost = time.Minute
 	// siegeSlack is for a machine on which more goes on than this test.
 	siegeSlack = 20 * time.Millisecond
 	// siegeMemory is what a siege may cost: 64 links of strangers, their streams
