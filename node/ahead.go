@@ -8,7 +8,8 @@ import (
 
 // Who was away for long waits for the room, which takes in one run after the other. What
 // needs nothing of it but its keys is done by who reads the runs, for the next of them
-// while it is busy: verifying signatures and opening boxes, half of what taking in takes.
+// while it is busy: verifying signatures and opening boxes, two fifths of what the room
+// did before it wrote.
 // Whether a message counts, and may be read, is judged as ever.
 
 // ahead is what was found in the boxes of some operations before the room has judged

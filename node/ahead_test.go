@@ -53,13 +53,17 @@ func TestAheadOfErasing(t *testing.T) {
 func TestAheadOfAnother(t *testing.T) {
 	bo, _, g, people, chains := apart(t, 2, 8)
 	r, chain := bo.room(g), chains[people[0].Inc]
+	give(t, bo, g, chains[people[1].Inc], 1, 1, false)
 	posing := *people[0]
 	posing.Inc = people[1].Inc
-	var forged []*groups.Op
+	var forged []*groups.Op // the second of hers, which would stand behind the first of the other
 	inRoom(t, bo, g, func(r *room) {
 		forged = append(forged, must[*groups.Op](t)(textAs(r, &posing, "not hers")))
 	})
-	for _, ops := range [][]*groups.Op{append(chain[:1:1], forged...), append(forged[:1:1], chain[0]), forged} {
+	if forged[0].Seq != chain[0].Seq+1 {
+		t.Fatalf("seq %d does not seem to go on from %d", forged[0].Seq, chain[0].Seq)
+	}
+	for _, ops := range [][]*groups.Op{append(chain[:1:1], forged...), append(forged[:1:1], chain[2]), forged} {
 		one := runOf(t, r, ops)
 		r.lookAhead(one.ops)
 		for _, op := range one.ops {
@@ -76,7 +80,7 @@ func TestAheadOfAnother(t *testing.T) {
 }
 
 // runOf decodes a run as it comes.
-func runOf(t *testing.T, r *room, ops []*groups.Op) run {
+func runOf(t testing.TB, r *room, ops []*groups.Op) run {
 	t.Helper()
 	seg := &groups.Segment{Inc: ops[0].IncID(), Chain: uint64(groups.Content)}
 	for _, op := range ops {

@@ -32,11 +32,7 @@ func chainsOf(t testing.TB, n *Node, g wire.GroupID, people []*groupstest.Person
 func give(t testing.TB, n *Node, g wire.GroupID, chain []*groups.Op, from, to int, newest bool) (got int) {
 	t.Helper()
 	r := n.room(g)
-	var frames [][]byte
-	for _, op := range chain[from-1 : to] {
-		frames = append(frames, op.Frame())
-	}
-	one := must[run](t)(r.decodeRun(wire.PeerKey{}, &groups.Segment{Inc: chain[0].IncID(), Chain: uint64(groups.Content), Frames: frames}))
+	one := runOf(t, r, chain[from-1:to])
 	one.ahead = r.lookAhead(one.ops)
 	return must[int](t)(r.takeRuns(t.Context(), wire.PeerKey{}, []run{one}, newest))
 }

@@ -102,20 +102,6 @@ func (s *Store) writer() {
 	}
 }
 
-// syncer syncs what is due beside the writes, which the writer would else hold up. Open
-// starts it, Close ends it by closing stop and waits for syncerDone.
-func (s *Store) syncer() {
-	defer close(s.syncerDone)
-	for {
-		select {
-		case <-s.syncDue.C:
-			s.syncBeside()
-		case <-s.stop:
-			return
-		}
-	}
-}
-
 // writeAlone commits a function, unless others write or wait.
 func (s *Store) writeAlone(p *pending) bool {
 	if len(s.queue) > 0 {

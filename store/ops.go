@@ -25,7 +25,7 @@ func (tx *Tx) PutOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 }
 
 // AddOp is PutOp of an operation that is not here, which the caller knows by what it holds
-// of the chain: it is not looked for, which takes as long as to write it.
+// of the chain: it is not looked for, which takes longer than to pack its rows.
 func (tx *Tx) AddOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.OpID, frame []byte) error {
 	place := tx.writeWhere
 	if tx.entriesLeft() {

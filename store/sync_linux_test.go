@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -209,60 +210,50 @@ func TestWriteIsSyncedLater(t *testing.T) {
 	}
 }
 
+// letSync has the disk take what it is given until done gives a result.
+func letSync(begun <-chan struct{}, end chan<- error, done <-chan error) error {
+	for {
+		select {
+		case end <- nil:
+		case <-begun:
+		case err := <-done:
+			return err
+		}
+	}
+}
+
 // While the disk takes what was written others write on, up to a bound, and who waits for
 // the disk waits until it has all; of a sync that failed everybody hears.
 func TestWriteBesideASync(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	begun, end := slowDisk(s)
 	ctx, value := t.Context(), make([]byte, MaxValue)
-	write := func() error {
-		return s.Write(ctx, func(tx *Tx) error { return tx.PutSetting("much", value) })
-	}
-	for s.unsynced() < maxUnsynced {
-		if err := write(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-begun
-	wrote, at := make(chan error), 0
+	const most = maxUnsynced + maxSyncing
+	done := make(chan error, 1)
 	go func() {
-		for s.unsynced() < maxUnsynced+maxSyncing-MaxValue-1024 {
-			if err := write(); err != nil {
-				wrote <- err
+		for range 2 * most / MaxValue {
+			err := s.Write(ctx, func(tx *Tx) error { return tx.PutSetting("much", value) })
+			if n := s.unsynced(); err == nil && n >= most {
+				err = fmt.Errorf("wrote on with %d bytes that are not on the disk", n)
+			}
+			if err != nil {
+				done <- err
 				return
 			}
 		}
-		wrote <- nil
-		wrote <- write() // too much: it waits for the disk
+		done <- nil
 	}()
-	if err := <-wrote; err != nil {
-		t.Fatal(err)
+	<-begun
+	for s.unsynced() < most { // beside the sync, which does not end
+		runtime.Gosched()
 	}
-	for done := false; !done; at++ {
-		select {
-		case end <- nil:
-		case <-begun:
-		case err := <-wrote:
-			if done = true; err != nil {
-				t.Error(err)
-			}
-		}
+	if err := letSync(begun, end, done); err != nil {
+		t.Error(err)
 	}
-	if at == 0 {
-		t.Error("nothing waited for the disk")
-	}
-	synced := make(chan error)
-	sync := func() { synced <- s.Sync(ctx) }
+	sync := func() { done <- s.Sync(ctx) }
 	go sync()
-	for done := false; !done; {
-		select {
-		case end <- nil:
-		case <-begun:
-		case err := <-synced:
-			if done = true; err != nil {
-				t.Error(err)
-			}
-		}
+	if err := letSync(begun, end, done); err != nil || s.unsynced() > 0 {
+		t.Errorf("a sync that left %d bytes: %v", s.unsynced(), err)
 	}
 
 	if err := s.Write(ctx, put("lost")); err != nil {
@@ -272,7 +263,7 @@ func TestWriteBesideASync(t *testing.T) {
 	lost := errors.New("the disk is gone")
 	end <- lost
 	go sync()
-	if err := <-synced; !errors.Is(err, lost) {
+	if err := <-done; !errors.Is(err, lost) {
 		t.Errorf("a sync after one beside the writes that failed: %v", err)
 	}
 	if err := s.Write(ctx, put("after")); !errors.Is(err, lost) {
@@ -333,18 +324,8 @@ func TestQueueBesideASync(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	end <- nil
 	go func() { wrote <- s.Sync(ctx) }()
-	for {
-		select {
-		case <-begun:
-			end <- nil
-			continue
-		case err := <-wrote:
-			if err != nil {
-				t.Error(err)
-			}
-		}
-		break
+	if err := letSync(begun, end, wrote); err != nil {
+		t.Error(err)
 	}
 }
