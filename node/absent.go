@@ -23,9 +23,11 @@ const (
 // some are dialled; were those the same whoever is there, a member whose
 // neighbours on the ring all sleep would meet nobody.
 type absences struct {
-	mu   sync.Mutex
-	of   map[wire.PeerKey]absence
-	bell chan struct{} // capacity one: choose anew
+	mu      sync.Mutex
+	of      map[wire.PeerKey]absence
+	awaited map[wire.PeerKey]bool // who was chosen, and has neither come nor been missed yet
+	bell    chan struct{}         // capacity one: choose anew
+	over    chan struct{}         // capacity one: nobody is awaited any more
 }
 
 // absence is how long a peer is passed over.
@@ -35,7 +37,10 @@ type absence struct {
 }
 
 func newAbsences() *absences {
-	return &absences{of: map[wire.PeerKey]absence{}, bell: make(chan struct{}, 1)}
+	return &absences{
+		of: map[wire.PeerKey]absence{}, awaited: map[wire.PeerKey]bool{},
+		bell: make(chan struct{}, 1), over: make(chan struct{}, 1),
+	}
 }
 
 // missed notes that a peer could not be dialled.
@@ -43,16 +48,43 @@ func (a *absences) missed(p wire.PeerKey, now time.Time) {
 	a.mu.Lock()
 	wait := min(max(2*a.of[p].wait, absentFirst), absentMost)
 	a.of[p] = absence{now.Add(wait), wait}
+	a.settle(p)
 	a.mu.Unlock()
-	a.ring()
+	ring(a.bell)
 }
 
 // met notes that a peer is linked.
 func (a *absences) met(p wire.PeerKey) {
 	a.mu.Lock()
 	delete(a.of, p)
+	a.settle(p)
 	a.mu.Unlock()
-	a.ring()
+	ring(a.bell)
+}
+
+// await notes that a peer is about to be dialled for the first time since it was
+// chosen.
+func (a *absences) await(p wire.PeerKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.awaited[p] = true
+}
+
+// forgo notes that a peer is not chosen any more, or was linked before.
+func (a *absences) forgo(p wire.PeerKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.awaited, p)
+}
+
+// settle notes that a peer came or was missed; mu is held.
+func (a *absences) settle(p wire.PeerKey) {
+	if !a.awaited[p] {
+		return
+	}
+	if delete(a.awaited, p); len(a.awaited) == 0 {
+		ring(a.over)
+	}
 }
 
 // away tells whether a peer is to be passed over.
@@ -73,14 +105,16 @@ func (a *absences) sweep(now time.Time) {
 	}
 }
 
-func (a *absences) ring() {
+func ring(bell chan struct{}) {
 	select {
-	case a.bell <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }
 
-// chooseAnew chooses whom to dial whenever somebody was not there, or came.
+// chooseAnew chooses whom to dial whenever somebody was not there, or came: once
+// in choosePause, and at once when of those chosen nobody is left to wait for.
+// That ends by itself, for each is awaited once, and passed over when it was missed.
 func (n *Node) chooseAnew() {
 	pause := time.NewTimer(choosePause)
 	defer pause.Stop()
@@ -96,6 +130,7 @@ func (n *Node) chooseAnew() {
 		case <-n.ctx.Done():
 			return
 		case <-pause.C:
+		case <-n.absent.over:
 		}
 	}
 }

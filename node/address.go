@@ -220,6 +220,25 @@ func (n *Node) addrsOf(peer wire.PeerKey) []string {
 	return out
 }
 
+// told is of whom cards, and joins that wait, say an address. That one must not be
+// dialled shows when it is.
+func (n *Node) told() map[wire.PeerKey]bool {
+	out := n.tasks.addressed()
+	n.people.mu.Lock()
+	defer n.people.mu.Unlock()
+	for _, p := range n.people.byID {
+		if p.card == nil {
+			continue
+		}
+		for _, b := range p.card.Card.Hints {
+			if h, err := invites.UnpackHint(b); err == nil {
+				out[h.Peer] = true
+			}
+		}
+	}
+	return out
+}
+
 // maxHints is how many addresses a card or passcode carries.
 const maxHints = 3
 

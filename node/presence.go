@@ -302,6 +302,7 @@ func (n *Node) tuneKeeps() {
 	defer n.keeping.Unlock()
 	for p := range n.keeps {
 		if !want[p] {
+			n.absent.forgo(p)
 			n.mesh.Forget(p)
 			n.mesh.Protect(p, false)
 			delete(n.keeps, p)
@@ -311,6 +312,10 @@ func (n *Node) tuneKeeps() {
 		if !n.keeps[p] {
 			n.keeps[p] = true
 			n.mesh.Protect(p, true)
+			n.absent.await(p)
+			if n.mesh.Connected(p) {
+				n.absent.forgo(p)
+			}
 			n.mesh.Keep(p, func() []string { return n.addrsOf(p) })
 		}
 	}
@@ -319,20 +324,26 @@ func (n *Node) tuneKeeps() {
 // somePeers chooses whom of a group to dial: of those who may be there the ones
 // next to this device on the ring of peer keys, at distances 1, 2, 4, …, so that
 // the choices of all together connect everybody in few hops. When some of them
-// are away and none is linked it is simply the next ones, and more.
+// are away and none is linked it is simply the next ones, and more. Those of whom
+// no address is known are chosen only when there are too few others: who comes
+// back, or is new, knows where a few are, and would come to them last.
 // What it returns is in c, for as long as nobody chooses again.
 func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 	all, there, chosen := c.all[:0], c.there[:0], c.chosen[:0]
 	defer func() { c.all, c.there, c.chosen = all, there, chosen }()
-	now, linked := n.now(), false
+	now, linked, away := n.now(), false, false
 	for p := range v.peers {
 		if p == self {
 			continue
 		}
 		all = append(all, p)
-		if n.mesh.Connected(p) {
+		switch {
+		case n.mesh.Connected(p):
 			linked = true
-		} else if n.absent.away(p, now) {
+		case n.absent.away(p, now):
+			away = true
+			continue
+		case !n.hasAddr(p, c):
 			continue
 		}
 		there = append(there, p)
@@ -341,7 +352,7 @@ func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 		return all
 	}
 	steps, most := powers, maxLinks
-	if !linked && len(there) < len(all) {
+	if !linked && away {
 		steps, most = ones, searchLinks
 	}
 	choose := func(among []wire.PeerKey) {
@@ -354,16 +365,35 @@ func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 			}
 		}
 	}
-	choose(there)
-	if len(there) < most {
-		most = maxLinks
-		choose(all) // nobody is known to be there: they are tried at their own pace
+	if len(there) > most {
+		choose(there)
+		return chosen
 	}
+	chosen, most = append(chosen, there...), maxLinks
+	choose(all) // nobody is known to be there: they are tried at their own pace
 	return chosen
 }
 
 // choice is what somePeers looks through, and chooses.
-type choice struct{ all, there, chosen []wire.PeerKey }
+type choice struct {
+	all, there, chosen []wire.PeerKey
+	told               map[wire.PeerKey]bool // what n.told said, once it was asked
+}
+
+// hasAddr tells whether there is anywhere to dial a peer. Cards are read once for
+// a choice and not, as addrsOf does, for each of 500 members.
+func (n *Node) hasAddr(p wire.PeerKey, c *choice) bool {
+	n.recordsMu.Lock()
+	signed := len(n.recordBy[p].addrs) > 0
+	n.recordsMu.Unlock()
+	if signed || len(n.mesh.KnownAddrs(p)) > 0 {
+		return true
+	}
+	if c.told == nil {
+		c.told = n.told()
+	}
+	return c.told[p]
+}
 
 // powers and ones are how the distance on the ring grows.
 func powers(step int) int { return 2 * step }

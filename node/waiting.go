@@ -129,6 +129,19 @@ func (ts *tasks) addrsOf(peer wire.PeerKey) []string {
 	return nil
 }
 
+// addressed is whom joins wait for, where it is known where they were.
+func (ts *tasks) addressed() map[wire.PeerKey]bool {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	out := map[wire.PeerKey]bool{}
+	for _, t := range ts.list {
+		if t.waits != nil && len(t.waits.Addrs) > 0 && !t.t.Over() {
+			out[t.waits.Peer] = true
+		}
+	}
+	return out
+}
+
 // what tells what a task waits for; ok is false if for nobody.
 func (t *task) what() (w waiting, ok bool) {
 	t.of.mu.Lock()
