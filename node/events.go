@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/store"
@@ -99,7 +98,7 @@ func (n *Node) messageNow(tx *store.Tx, group wire.GroupID, id wire.OpID) (api.M
 	if err != nil || !ok {
 		return api.Message{}, false, err
 	}
-	e, err := timeline.Decode(row.Data)
+	e, err := entryOf(row)
 	if err != nil {
 		return api.Message{}, false, err
 	}

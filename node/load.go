@@ -12,7 +12,6 @@ import (
 
 	"mutuals/groups"
 	"mutuals/groups/seal"
-	"mutuals/groups/timeline"
 	"mutuals/identity/wire"
 	"mutuals/node/api"
 	"mutuals/node/mesh"
@@ -256,7 +255,7 @@ func (r *room) loadLatest(tx *store.Tx) error {
 			return err
 		}
 		for _, row := range slices.Backward(rows) {
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err != nil {
 				return err
 			}

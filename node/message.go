@@ -115,7 +115,7 @@ func (r *room) entry(id string) (*room, timeline.Entry, error) {
 			}
 			if ok {
 				r = part
-				e, err = timeline.Decode(row.Data)
+				e, err = entryOf(row)
 				return err
 			}
 		}
@@ -231,7 +231,7 @@ func (s spoken) page(tx *store.Tx, at store.Cursor, d store.Direction, limit int
 			return nil, false, err
 		}
 		for _, row := range rows {
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err != nil {
 				return nil, false, err
 			}
@@ -428,7 +428,7 @@ func (r *room) countUnread() error {
 			return err
 		}
 		for _, row := range rows {
-			if e, err := timeline.Decode(row.Data); err == nil && spokenIn(e) && e.Author != self {
+			if e, err := entryOf(row); err == nil && spokenIn(e) && e.Author != self {
 				r.unread++
 				if r.mentionsMe(e) {
 					r.mentions++

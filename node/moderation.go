@@ -109,7 +109,7 @@ func (r *room) addReasons(acts []api.Act) error {
 				if !ok {
 					continue
 				}
-				e, err := timeline.Decode(found.Data)
+				e, err := entryOf(found)
 				if err != nil {
 					return err
 				}

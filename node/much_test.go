@@ -20,7 +20,7 @@ func foldedAs(t *testing.T, n *Node, g wire.GroupID) map[timeline.Folded]int {
 	if err := n.store.View(func(tx *store.Tx) error {
 		rows, err := tx.PageEntries(g, store.Cursor{}, store.After, 1<<20)
 		for _, row := range rows {
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err != nil {
 				return err
 			}
@@ -69,12 +69,12 @@ func TestFoldsMuch(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err != nil {
 				return err
 			}
 			e.Folded = timeline.Shown
-			return tx.PutEntry(g, e.OrderMs, e.ID, e.Encode())
+			return storeEntry(tx, e)
 		})
 		r.refolds[inc] = 1
 		r.keepRefolds(c)

@@ -37,7 +37,7 @@ func (r *room) entryBy(prefix [16]byte) (e timeline.Entry, ok bool) {
 		if err != nil || !found {
 			return err
 		}
-		e, err = timeline.Decode(row.Data)
+		e, err = entryOf(row)
 		ok = err == nil
 		return err
 	})

@@ -339,7 +339,7 @@ func (r *room) readPlace(v *view) (timeline.Key, error) {
 	err := r.n.store.View(func(tx *store.Tx) error {
 		rows, err := r.entriesTo(tx, r.readMark(), receiptLook)
 		for _, row := range slices.Backward(rows) {
-			if e, err := timeline.Decode(row.Data); err == nil && spokenIn(e) && takes(e.Author) {
+			if e, err := entryOf(row); err == nil && spokenIn(e) && takes(e.Author) {
 				at = e.Key()
 				return nil
 			}
@@ -405,7 +405,7 @@ func (r *room) tellRead(c *commit, from, to timeline.Key) {
 	err := r.n.store.View(func(tx *store.Tx) error {
 		rows, err := r.entriesTo(tx, to, receiptLook)
 		for _, row := range rows {
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err == nil && e.Author == r.n.dev.account() && e.Key().Compare(from) > 0 {
 				c.changes = append(c.changes, r.messageChange(store.Update, api.EventMessageUpdated, e.ID))
 			}

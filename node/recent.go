@@ -28,8 +28,19 @@ type entered struct {
 
 // putEntry writes an entry.
 func (r *room) putEntry(c *commit, e timeline.Entry) {
-	c.row(func(tx *store.Tx) error { return tx.PutEntry(r.group, e.OrderMs, e.ID, e.Encode()) })
+	c.row(func(tx *store.Tx) error { return storeEntry(tx, e) })
 	c.entered = append(c.entered, entered{e.ID, &e})
+}
+
+// storeEntry writes an entry's rows.
+func storeEntry(tx *store.Tx, e timeline.Entry) error {
+	by := store.Byline{Inc: e.Inc, Data: func() []byte { return e.Byline() }}
+	return tx.PutEntry(e.Group, e.OrderMs, e.ID, by, e.Encode())
+}
+
+// entryOf reads them.
+func entryOf(row store.EntryRow) (timeline.Entry, error) {
+	return timeline.Decode(timeline.Key(row.Cursor), row.By, row.Data)
 }
 
 // dropEntry takes one away.

@@ -154,7 +154,7 @@ func (r *room) refoldChain(c *commit, inc wire.OpID, from uint64, more func() bo
 			if err != nil || !ok {
 				return err
 			}
-			e, err := timeline.Decode(row.Data)
+			e, err := entryOf(row)
 			if err != nil {
 				return err
 			}

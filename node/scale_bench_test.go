@@ -129,7 +129,8 @@ func takeNaively(b *testing.B, n *Node, g wire.GroupID, count int) (perSecond, c
 			if err := tx.PutHead(g, op.IncID(), uint8(op.Chain), store.Head{Seq: op.Seq, ID: op.ID}); err != nil {
 				return err
 			}
-			return tx.PutEntry(g, op.HLC, op.ID, frame[:min(len(frame), 380)])
+			by := store.Byline{Inc: op.IncID(), Data: func() []byte { return frame[:136] }}
+			return tx.PutEntry(g, op.HLC, op.ID, by, frame[:min(len(frame), 330)])
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -13,13 +14,13 @@ import (
 // folder.
 const migrateEnv = "MUTUALS_STORE_MIGRATE"
 
-// pieces is in how many transactions toTwo does its work.
+// pieces is in how many transactions toNext does its work.
 const pieces = 5
 
-// toTwo is a step of a program to come: it writes one row a piece, refusing to
+// toNext is a step of a program to come: it writes one row a piece, refusing to
 // write one twice, and tells of each before the next.
-func toTwo(tell func(piece int)) []migration {
-	return []migration{{To: 2, Run: func(tx *Tx, at []byte) ([]byte, error) {
+func toNext(tell func(piece int)) []migration {
+	return append(slices.Clone(steps), migration{To: Format + 1, Run: func(tx *Tx, at []byte) ([]byte, error) {
 		piece := 0
 		if len(at) > 0 {
 			piece = int(at[0])
@@ -36,13 +37,13 @@ func toTwo(tell func(piece int)) []migration {
 			return nil, nil
 		}
 		return []byte{byte(piece)}, nil
-	}}}
+	}})
 }
 
 // migrateSlowly acknowledges each piece once it is committed, and hangs in the
 // last.
 func migrateSlowly(dir string) {
-	_, err := Open(dir, testKey, Options{steps: toTwo(func(piece int) {
+	_, err := Open(dir, testKey, Options{steps: toNext(func(piece int) {
 		fmt.Println("ack", piece)
 		if piece == pieces-1 {
 			time.Sleep(time.Hour) // until the parent kills
@@ -75,20 +76,20 @@ func TestMigrationCopiesFirst(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		dir := filled(t, clean)
 		// A copy that a crash cut off counts as none.
-		half := filepath.Join(dir, beforeFolder(1)+".new")
+		half := filepath.Join(dir, beforeFolder(Format)+".new")
 		if err := os.MkdirAll(filepath.Join(half, "db", "000001.sst"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		two := Options{steps: toTwo(func(int) {})}
-		isWhole(t, dir, two)
+		next := Options{steps: toNext(func(int) {})}
+		isWhole(t, dir, next)
 		var newer *NewerFormatError
-		if _, err := Open(dir, testKey, Options{}); !errors.As(err, &newer) || newer.Found != 2 || newer.Known != 1 {
+		if _, err := Open(dir, testKey, Options{}); !errors.As(err, &newer) || newer.Found != Format+1 || newer.Known != Format {
 			t.Errorf("the older program says: %v", err)
 		}
-		before := filepath.Join(dir, beforeFolder(1))
+		before := filepath.Join(dir, beforeFolder(Format))
 		old := copyOf(t, before)
 		isWhole(t, old, Options{})
-		isWhole(t, dir, two)
+		isWhole(t, dir, next)
 		for _, gone := range []string{before, half} {
 			if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s is still there: %v", filepath.Base(gone), err)
@@ -103,9 +104,9 @@ func TestMigrationKilled(t *testing.T) {
 	for _, acks := range []int{1, 3, pieces} {
 		dir := filled(t, true)
 		runAndKill(t, migrateEnv, dir, acks)
-		old := copyOf(t, filepath.Join(dir, beforeFolder(1)))
+		old := copyOf(t, filepath.Join(dir, beforeFolder(Format)))
 		isWhole(t, old, Options{})
-		s := openTest(t, dir, Options{steps: toTwo(func(int) {})})
+		s := openTest(t, dir, Options{steps: toNext(func(int) {})})
 		view(t, s, func(tx *Tx) error {
 			for piece := range pieces {
 				if _, ok, err := tx.Setting(fmt.Sprint("piece ", piece)); err != nil || !ok {

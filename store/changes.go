@@ -59,9 +59,11 @@ func (tx *Tx) writeChanges() error {
 	}
 	s := tx.s
 	var record []byte
+	var before Change // in the record
 	count := uint32(0)
 	for i, c := range tx.changes {
-		record = appendChange(record, c)
+		record = appendChange(record, c, before)
+		before = c
 		count++
 		if len(record) < changeRecordBytes && i+1 < len(tx.changes) &&
 			len(record)+len(tx.changes[i+1].Data)+maxType+128 <= MaxValue {
@@ -71,7 +73,7 @@ func (tx *Tx) writeChanges() error {
 		if err := tx.set(changeKey(last), key(nil).u32(count), record); err != nil {
 			return err
 		}
-		record, count = nil, 0
+		record, before, count = nil, Change{}, 0
 	}
 	return tx.prune(s.last.Load() + uint64(len(tx.changes)))
 }
@@ -152,8 +154,10 @@ func (s *Store) Changes(after uint64, max int) ([]NumberedChange, error) {
 			last := k.u64()
 			r := row{b: v}
 			count := uint64(r.u32())
+			var c Change
 			for n := last - count + 1; n <= last; n++ {
-				c, ok := readChange(&r)
+				var ok bool
+				c, ok = readChange(&r, c)
 				if !ok {
 					return damaged("record of changes up to %d", last)
 				}
@@ -206,20 +210,32 @@ func (s *Store) Tail(ctx context.Context, after uint64, max int) ([]NumberedChan
 	}
 }
 
-func appendChange(b []byte, c Change) []byte {
-	b = append(b, byte(c.Kind), byte(len(c.Type)))
-	b = append(b, c.Type...)
-	b = append(b, c.Group[:]...)
+// likeBefore, in the byte of its kind, says that a change has the type and the group of
+// the one before it in its record, which are not said again.
+const likeBefore = 0x80
+
+func appendChange(b []byte, c, before Change) []byte {
+	if c.Type == before.Type && c.Group == before.Group && c.Type != "" {
+		b = append(b, byte(c.Kind)|likeBefore)
+	} else {
+		b = append(b, byte(c.Kind), byte(len(c.Type)))
+		b = append(b, c.Type...)
+		b = append(b, c.Group[:]...)
+	}
 	b = append(b, c.Object[:]...)
 	b = binary.BigEndian.AppendUint64(b, c.Ms)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(c.Data)))
 	return append(b, c.Data...)
 }
 
-func readChange(r *row) (Change, bool) {
-	c := Change{Kind: ChangeKind(r.u8())}
-	c.Type = string(r.take(int(r.u8())))
-	c.Group, c.Object, c.Ms = r.id(), r.id(), r.u64()
+func readChange(r *row, before Change) (Change, bool) {
+	kind := r.u8()
+	c := Change{Kind: ChangeKind(kind &^ likeBefore), Type: before.Type, Group: before.Group}
+	if kind&likeBefore == 0 {
+		c.Type = string(r.take(int(r.u8())))
+		c.Group = r.id()
+	}
+	c.Object, c.Ms = r.id(), r.u64()
 	n := int(r.u32())
 	if n > len(r.b) {
 		return Change{}, false

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -119,5 +121,84 @@ func TestChangesSurviveAndArePruned(t *testing.T) {
 	cancel()
 	if _, err := s.Tail(ctx, 600, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Tail: %v", err)
+	}
+}
+
+// TestChangesComeBack: what is written is read, from wherever a reader is, also from a
+// record of format 1, in which each change said all.
+func TestChangesComeBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s, err := Open("", testKey, Options{InMemory: true})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer s.Close()
+		var want []Change
+		for range rapid.IntRange(1, 3).Draw(rt, "batches") {
+			batch := make([]Change, rapid.IntRange(1, 6).Draw(rt, "changes"))
+			for i := range batch {
+				batch[i] = Change{
+					Kind: rapid.SampledFrom([]ChangeKind{Add, Update, Retract}).Draw(rt, "kind"),
+					Type: rapid.SampledFrom([]string{"", "message.created", "typing"}).Draw(rt, "type"),
+					Ms:   rapid.Uint64().Draw(rt, "ms"), Data: rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(rt, "data"),
+				}
+				for _, id := range [...]*[32]byte{(*[32]byte)(&batch[i].Group), (*[32]byte)(&batch[i].Object)} {
+					id[0] = rapid.ByteMax(2).Draw(rt, "id")
+				}
+			}
+			first := rapid.Bool().Draw(rt, "format 1")
+			err := s.Update(context.Background(), func(tx *Tx) error {
+				for _, c := range batch {
+					if !first {
+						if err := tx.Change(c); err != nil {
+							return err
+						}
+					}
+				}
+				if !first {
+					return nil
+				}
+				var record []byte
+				for _, c := range batch {
+					record = appendChange(record, c, Change{})
+				}
+				last := s.last.Add(uint64(len(batch)))
+				return tx.set(changeKey(last), key(nil).u32(uint32(len(batch))), record)
+			})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			want = append(want, batch...)
+		}
+		for from := range want {
+			got, err := s.Changes(uint64(from), len(want))
+			if err != nil || len(got) != len(want)-from {
+				rt.Fatalf("from %d: %d of %d, %v", from, len(got), len(want)-from, err)
+			}
+			for i, c := range got {
+				if !reflect.DeepEqual(c, NumberedChange{uint64(from + i + 1), want[from+i]}) {
+					rt.Fatalf("change %d is %+v, not %+v", c.N, c, want[from+i])
+				}
+			}
+		}
+		if rep, err := s.Check(context.Background(), hashOf); err != nil || rep.Changes != len(want) || rep.Total > 0 {
+			rt.Fatalf("Check: %+v, %v", rep, err)
+		}
+	})
+}
+
+// TestChangeVector is a record as it lies on disks.
+func TestChangeVector(t *testing.T) {
+	first := Change{Kind: Update, Type: "x", Ms: 7, Data: []byte("{}")}
+	first.Group[0], first.Object[0] = 1, 2
+	second := first
+	second.Object[0] = 3
+	got := appendChange(appendChange(nil, first, Change{}), second, first)
+	rest := func(object string) string {
+		return object + strings.Repeat("00", 31) + "0000000000000007" + "00000002" + "7b7d"
+	}
+	want := "01" + "0178" + "01" + strings.Repeat("00", 31) + rest("02") + "81" + rest("03")
+	if fmt.Sprintf("%x", got) != want {
+		t.Errorf("%x, not %s", got, want)
 	}
 }

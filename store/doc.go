@@ -20,7 +20,7 @@
 //	s.Update(ctx, func(tx *store.Tx) error {
 //		tx.PutOp(group, inc, 1, 7, id, frame)             // the truth
 //		tx.PutHead(group, inc, 1, store.Head{Seq: 7, ID: id}) // how far the chain goes
-//		tx.PutEntry(group, order, id, entry)              // what people see
+//		tx.PutEntry(group, order, id, by, entry)          // what people see, and by whom
 //		tx.Change(store.Change{Type: "message.created", …})  // who must be told
 //		…
 //	})

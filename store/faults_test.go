@@ -36,7 +36,7 @@ func filled(t *testing.T, clean bool) string {
 		for seq := uint64(1); seq <= 500; seq++ {
 			frame := fmt.Appendf(nil, "frame %d %s", seq, strings.Repeat("x", 200))
 			id = W.Hash(frame)
-			err := all(tx.PutOp(g, inc, 1, seq, id, frame), tx.PutEntry(g, seq, id, frame),
+			err := all(tx.PutOp(g, inc, 1, seq, id, frame), tx.PutEntry(g, seq, id, Byline{}, frame),
 				tx.Change(Change{Type: "message.created", Group: g, Object: id}))
 			if err != nil {
 				return err
@@ -387,7 +387,7 @@ func TestFormat(t *testing.T) {
 // TestMigrations interrupts a migration in the middle: it goes on from its
 // checkpoint and does nothing twice (SPEC.md M2).
 func TestMigrations(t *testing.T) {
-	s := openTest(t, "", Options{InMemory: true})
+	s := openTest(t, "", Options{InMemory: true, steps: []migration{}})
 	var calls []string
 	crash := errors.New("crash")
 	fail := true

@@ -78,7 +78,7 @@ func TestMemtableLogDamaged(t *testing.T) {
 			update(t, s, func(tx *Tx) error {
 				frame := fmt.Appendf(nil, "frame %d", seq)
 				id := W.Hash(frame)
-				return all(tx.PutOp(g, inc, 1, seq, id, frame), tx.PutEntry(g, seq, id, frame),
+				return all(tx.PutOp(g, inc, 1, seq, id, frame), tx.PutEntry(g, seq, id, Byline{}, frame),
 					tx.Change(Change{Type: "message.created", Group: g, Object: id}),
 					tx.PutHead(g, inc, 1, Head{Seq: seq, ID: id}))
 			})

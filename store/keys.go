@@ -14,13 +14,14 @@ import (
 //	prefix  parts                          value
 //	m       name                           format, database id, store epoch, counters
 //	i       id32                           u32: the interned number of a group or an incarnation
-//	o       g4 inc4 chain1 seq8 id16       id's second half, frame            operations, the truth
+//	o       g4 inc4 chain1 seq8 id16       id's second half, packed frame     operations, the truth
 //	x       g4 id16                        inc4 chain1 seq8 [order8]          where an operation and its entry lie
 //	c       g4 n8                          inc4 inc32 chain1 seq8 id16        control and KEM operations as they arrived
 //	h       g4 inc4 chain1                 inc32 seq8 id32 floor8             heads
 //	p       g4 id16                        id32, opaque                       parked operations
 //	g       g4                             group32, opaque                    groups
-//	t       g4 order8 id16                 id's second half, opaque           the timeline
+//	t       g4 order8 id16                 id's second half, 1, inc4, opaque  the timeline
+//	T       g4 inc4                        opaque                             what entries of one incarnation share
 //	u       g4                             unread8 mentions8 order8 id32      counters and read mark
 //	a       last8                          count4, changes                    the change log
 //	s       g4 eid32                       secret32 ms8                       epoch secrets
@@ -48,6 +49,7 @@ const (
 	pParked   = 'p'
 	pGroup    = 'g'
 	pEntry    = 't'
+	pByline   = 'T'
 	pCounts   = 'u'
 	pChange   = 'a'
 	pEpoch    = 's'
@@ -70,7 +72,7 @@ const (
 // groupPrefixes are the rows that go when a group is forgotten; the group's
 // own row comes last, so that an interrupted forgetting can be seen.
 var groupPrefixes = [...]byte{
-	pEntry, pWhere, pArrived, pOp, pHead, pParked, pCounts,
+	pEntry, pByline, pWhere, pArrived, pOp, pHead, pParked, pCounts,
 	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt, pGroup,
 }
 
@@ -87,6 +89,7 @@ func (k key) u8(b uint8) key               { return append(k, b) }
 func (k key) u32(n uint32) key             { return binary.BigEndian.AppendUint32(k, n) }
 func (k key) u64(n uint64) key             { return binary.BigEndian.AppendUint64(k, n) }
 func (k key) half(id W.OpID) key           { return append(k, id[:16]...) }
+func (k key) half2(id W.OpID) key          { return append(k, id[16:]...) }
 func (k key) id(id [32]byte) key           { return append(k, id[:]...) }
 func (k key) name(s string) key            { return append(k, s...) }
 func metaKey(name string) key              { return newKey(pMeta).name(name) }

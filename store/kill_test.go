@@ -54,7 +54,7 @@ func putMessage(tx *Tx, seq uint64) error {
 	text := fmt.Appendf(nil, "message %d %s", seq, strings.Repeat("x", 300))
 	return all(
 		tx.PutOp(g, inc, 1, seq, id, text),
-		tx.PutEntry(g, 1000+seq, id, text),
+		tx.PutEntry(g, 1000+seq, id, Byline{}, text),
 		tx.Change(Change{Type: "message.created", Group: g, Object: id, Data: text}),
 	)
 }

@@ -48,7 +48,8 @@ func (tx *Tx) putOp(group W.GroupID, inc W.OpID, chain uint8, seq uint64, id W.O
 			return err
 		}
 	}
-	if err := tx.set(opKey(g, i, chain, seq, id), id[16:], frame); err != nil {
+	header, front, back := packFrame(frame)
+	if err := tx.set(opKey(g, i, chain, seq, id), id[16:], header, front, back); err != nil {
 		return err
 	}
 	return place(g, id, where{inc: i, chain: chain, seq: seq})
@@ -188,10 +189,11 @@ func readOp(k row, v []byte, chain uint8) (StoredOp, error) {
 	seq, first := k.u64(), k.half()
 	r := row{b: v}
 	op := StoredOp{ID: joinID(first, r.half()), Chain: chain, Seq: seq}
-	if !k.ok() || r.bad {
+	frame, whole := unpackFrame(r.rest())
+	if !k.ok() || r.bad || !whole {
 		return op, damaged("operation row")
 	}
-	op.Frame = r.rest()
+	op.Frame = frame
 	return op, nil
 }
 

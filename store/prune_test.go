@@ -22,7 +22,7 @@ func TestPrunedChain(t *testing.T) {
 				return err
 			}
 		}
-		return all(tx.PutEntry(g, 5, opID("o", 1), []byte("shown")), tx.PutHead(g, inc, chainContent, Head{Seq: last, ID: opID("o", last)}))
+		return all(tx.PutEntry(g, 5, opID("o", 1), Byline{}, []byte("shown")), tx.PutHead(g, inc, chainContent, Head{Seq: last, ID: opID("o", last)}))
 	})
 	problems := func() int {
 		rep, err := s.Check(context.Background(), func(b []byte) (W.OpID, error) {

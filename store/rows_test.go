@@ -33,8 +33,8 @@ func TestPages(t *testing.T) {
 					return tx.DeleteEntry(g, id)
 				}
 				return all(
-					tx.PutEntry(g, order, id, id[:3]),
-					tx.PutEntry(groupID("other"), order, id, nil),
+					tx.PutEntry(g, order, id, Byline{}, id[:3]),
+					tx.PutEntry(groupID("other"), order, id, Byline{}, nil),
 				)
 			})
 			if err != nil {
@@ -110,7 +110,7 @@ func TestOperations(t *testing.T) {
 			tx.PutOp(g, inc, 0, 1, opID("c", 1), []byte("control")),
 			tx.PutHead(g, inc, 1, Head{Seq: 2, ID: opID("a", 2)}),
 			tx.PutHead(g, inc, 0, Head{Seq: 1, ID: opID("c", 1)}),
-			tx.PutEntry(g, 9, opID("a", 1), []byte("e")),
+			tx.PutEntry(g, 9, opID("a", 1), Byline{}, []byte("e")),
 		)
 	})
 	update(t, s, func(tx *Tx) error {
@@ -255,7 +255,7 @@ func TestOperationsLetGo(t *testing.T) {
 	g, inc, shown, shut := groupID("g"), opID("inc", 0), opID("o", 1), opID("o", 2)
 	err := s.Update(context.Background(), func(tx *Tx) error {
 		return all(
-			tx.PutOp(g, inc, chainContent, 1, shown, []byte("frame")), tx.PutEntry(g, 7, shown, []byte("entry")),
+			tx.PutOp(g, inc, chainContent, 1, shown, []byte("frame")), tx.PutEntry(g, 7, shown, Byline{}, []byte("entry")),
 			tx.PutOp(g, inc, chainContent, 2, shut, []byte("frame")), tx.PutHead(g, inc, chainContent, Head{Seq: 2, ID: shut}),
 			tx.DeleteOp(g, inc, 2, shut), tx.DeleteOp(g, inc, 1, shown),
 			tx.DeleteOp(g, inc, 3, opID("o", 3)), tx.DeleteHead(g, inc, chainContent),
@@ -296,7 +296,7 @@ func TestAddOp(t *testing.T) {
 		g, inc, new, back := groupID("g"), opID("inc", 0), opID("o", 1), opID("o", 2)
 		come := func(seq, order uint64, id W.OpID) func(*Tx) error {
 			return func(tx *Tx) error {
-				return all(tx.AddOp(g, inc, chainContent, seq, id, []byte("frame")), tx.PutEntry(g, order, id, []byte("entry")))
+				return all(tx.AddOp(g, inc, chainContent, seq, id, []byte("frame")), tx.PutEntry(g, order, id, Byline{}, []byte("entry")))
 			}
 		}
 		if older {

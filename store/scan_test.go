@@ -14,7 +14,7 @@ func TestScanInsideUpdate(t *testing.T) {
 	const rows = 3*scanChunk + 7
 	update(t, s, func(tx *Tx) error {
 		for i := range uint64(rows) {
-			err := all(tx.PutTask(fmt.Sprintf("%05d", i), nil), tx.PutEntry(g, i, opID("o", i), nil))
+			err := all(tx.PutTask(fmt.Sprintf("%05d", i), nil), tx.PutEntry(g, i, opID("o", i), Byline{}, nil))
 			if err != nil {
 				return err
 			}

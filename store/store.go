@@ -57,10 +57,11 @@ type Store struct {
 	guard *sentinel // nil in memory
 	clean bool      // it was closed properly before this, or is new
 
-	epoch  string
-	oldest atomic.Uint64 // first change kept (1 if none was pruned)
-	last   atomic.Uint64 // last committed change
-	nums   nums          // interned ids that are committed
+	epoch   string
+	oldest  atomic.Uint64 // first change kept (1 if none was pruned)
+	last    atomic.Uint64 // last committed change
+	nums    nums          // interned ids that are committed
+	bylines bylines
 
 	// turn is full while somebody writes: a channel, for one may wait for it in the
 	// virtual time of a test.
@@ -69,9 +70,10 @@ type Store struct {
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
-	tidy    bool  // each entry in a timeline has its operation
-	torn    error // why a commit may not be on the disk: nothing is written after it
-	due     bool  // syncDue runs
+	signed  map[bylineKey]bool // bylines that are committed
+	tidy    bool               // each entry in a timeline has its operation
+	torn    error              // why a commit may not be on the disk: nothing is written after it
+	due     bool               // syncDue runs
 
 	syncDue *time.Timer   // rings in the syncer when what is not synced is to be
 	backDue chan struct{} // capacity one: the writer is to back the log
@@ -127,6 +129,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 		syncDue:    time.NewTimer(syncWithin),
 		backDue:    make(chan struct{}, 1),
 		wake:       make(chan struct{}),
+		signed:     map[bylineKey]bool{},
 	}
 	if err := s.open(key); err != nil {
 		if s.lock != nil {

@@ -16,6 +16,7 @@ type Cursor struct {
 // EntryRow is one entry of a timeline.
 type EntryRow struct {
 	Cursor
+	By   []byte // what it shares with others, as PutEntry was given it; not to be changed
 	Data []byte // as groups/timeline encodes it
 }
 
@@ -31,7 +32,7 @@ const (
 
 // PutEntry stores what people see of an operation, replacing the entry of
 // the same id wherever it lay.
-func (tx *Tx) PutEntry(group W.GroupID, orderMs uint64, id W.OpID, entry []byte) error {
+func (tx *Tx) PutEntry(group W.GroupID, orderMs uint64, id W.OpID, by Byline, entry []byte) error {
 	g, err := tx.intern(group)
 	if err != nil {
 		return err
@@ -45,7 +46,11 @@ func (tx *Tx) PutEntry(group W.GroupID, orderMs uint64, id W.OpID, entry []byte)
 			return err
 		}
 	}
-	if err := tx.set(entryKey(g, orderMs, id), id[16:], entry); err != nil {
+	inc, err := tx.sign(g, by)
+	if err != nil {
+		return err
+	}
+	if err := tx.set(entryKey(g, orderMs, id), make(key, 0, 24).half2(id).u8(entrySigned).num(inc), entry); err != nil {
 		return err
 	}
 	if w.entered && w.order == orderMs {
@@ -90,20 +95,32 @@ func (tx *Tx) Entry(group W.GroupID, id W.OpID) (EntryRow, bool, error) {
 	if !ok {
 		return EntryRow{}, false, damaged("entry %s has a place but is not there", id.Short())
 	}
-	e, err := readEntry(row{b: k[5:]}, v)
+	e, err := tx.readEntry(g, row{b: k[5:]}, v)
 	return e, err == nil, err
 }
 
-func readEntry(k row, v []byte) (EntryRow, error) {
-	var e EntryRow
+// entrySigned stands before the number of an entry's byline. In format 1 none had one,
+// and what follows the id began with a CBOR array, 0x80 and above.
+const entrySigned = 1
+
+// readEntry reads a row of a group's timeline; k stands before order8.
+func (tx *Tx) readEntry(g num, k row, v []byte) (e EntryRow, err error) {
 	r := row{b: v}
 	e.OrderMs = k.u64()
 	e.ID = joinID(k.half(), r.half())
+	var inc num
+	if len(r.b) > 0 && r.b[0] == entrySigned {
+		r.u8()
+		inc = r.num()
+	}
 	if !k.ok() || r.bad {
 		return e, damaged("entry row")
 	}
 	e.Data = r.rest()
-	return e, nil
+	if inc != 0 {
+		e.By, err = tx.byline(g, inc)
+	}
+	return e, err
 }
 
 // PageEntries returns up to limit entries next to a cursor, which is itself
@@ -156,7 +173,7 @@ func (tx *Tx) eachEntry(group W.GroupID, at Cursor, d Direction, keysOnly bool, 
 		if keysOnly {
 			v = make([]byte, 16)
 		}
-		e, err := readEntry(k, v)
+		e, err := tx.readEntry(g, k, v)
 		if err != nil {
 			return err
 		}

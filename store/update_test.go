@@ -145,7 +145,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 	secret := []byte("the plaintext nobody may find on the disk")
 	update(t, s, func(tx *Tx) error {
 		return all(
-			tx.PutEntry(groupID("g"), 1, opID("o", 1), secret),
+			tx.PutEntry(groupID("g"), 1, opID("o", 1), Byline{}, secret),
 			tx.PutSetting(string(secret), secret),
 			tx.Change(Change{Type: "message.created", Data: secret}),
 		)
@@ -214,10 +214,10 @@ func TestPlaceOfWhatComesAndGoesInOneBatch(t *testing.T) {
 	update(t, s, func(tx *Tx) error {
 		return all(
 			tx.PutOp(g, inc, 1, 1, id, []byte("frame")),
-			tx.PutEntry(g, 7, id, []byte("entry")),
+			tx.PutEntry(g, 7, id, Byline{}, []byte("entry")),
 			tx.PutOp(g, inc, 1, 2, other, []byte("frame")),
-			tx.PutEntry(g, 8, other, []byte("entry")),
-			tx.PutEntry(g, 9, other, []byte("moved")),
+			tx.PutEntry(g, 8, other, Byline{}, []byte("entry")),
+			tx.PutEntry(g, 9, other, Byline{}, []byte("moved")),
 			tx.DeleteEntry(g, id),
 			tx.DeleteOp(g, inc, 1, id),
 		)

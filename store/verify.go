@@ -198,7 +198,7 @@ func (c *check) headsLeft() {
 func (c *check) entries() error {
 	return c.each(pEntry, func(k row, v []byte) error {
 		g := k.num()
-		e, err := readEntry(k, v)
+		e, err := c.tx.readEntry(g, k, v)
 		if err != nil {
 			c.problem(chainName{group: g}, 0, 0, "%v", err)
 			return nil
@@ -221,8 +221,10 @@ func (c *check) changes() error {
 		last := k.u64()
 		r := row{b: v}
 		count := uint64(r.u32())
+		var change Change
 		for range count {
-			if _, ok := readChange(&r); !ok {
+			var ok bool
+			if change, ok = readChange(&r, change); !ok {
 				c.problem(chainName{}, 0, 0, "changes up to %d are damaged", last)
 				break
 			}
@@ -240,7 +242,7 @@ func (c *check) changes() error {
 func (c *check) others() error {
 	c.headsLeft()
 	for _, p := range []byte{
-		pMeta, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt,
+		pMeta, pByline, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt,
 		pEdge, pPerson, pRecord, pOut, pRequest, pTask, pAnswer, pSettings,
 	} {
 		if err := c.each(p, func(row, []byte) error { return nil }); err != nil {

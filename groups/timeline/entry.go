@@ -45,11 +45,9 @@ type Place struct {
 	Folded Folded
 }
 
-// Entry is one line of a conversation. Evolution: the store keeps entries as
-// a projection; a new shape gets a new version, and old ones are rebuilt.
+// Entry is one line of a conversation. It lies in the store as what stands in its key
+// (ID, OrderMs), what all entries of its incarnation share (Byline) and the rest (Encode).
 type Entry struct {
-	_       struct{} `cbor:",toarray"`
-	V       uint64   // entryVersion
 	ID      wire.OpID
 	Group   wire.GroupID
 	Inc     wire.OpID
@@ -72,30 +70,87 @@ type Entry struct {
 	Payload  wire.Raw // profile, group-info, moderation and newer kinds, as written; else an empty byte string
 }
 
-const entryVersion = 1
+// The forms of an entry in the store. Evolution: a new shape gets a new version, and the
+// old ones are read.
+type (
+	byline struct {
+		_      struct{} `cbor:",toarray"`
+		Group  wire.GroupID
+		Inc    wire.OpID
+		Author wire.AccountID
+		Device wire.DeviceID
+	}
+	entry2 struct {
+		_        struct{} `cbor:",toarray"`
+		V        uint64   // 2
+		Seq      uint64
+		HLC      uint64
+		Kind     uint64
+		Late     bool
+		Newer    bool
+		Folded   Folded
+		After    [][16]byte
+		Awaits   [][16]byte
+		Text     string
+		ReplyTo  wire.OptID
+		Mentions []wire.AccountID
+		Files    []wire.Raw
+		Payload  wire.Raw
+	}
+	// entry1 has all in it.
+	entry1 struct {
+		_        struct{} `cbor:",toarray"`
+		V        uint64   // 1
+		ID       wire.OpID
+		Group    wire.GroupID
+		Inc      wire.OpID
+		Author   wire.AccountID
+		Device   wire.DeviceID
+		Seq      uint64
+		HLC      uint64
+		OrderMs  uint64
+		Kind     uint64
+		Late     bool
+		Newer    bool
+		Folded   Folded
+		After    [][16]byte
+		Awaits   [][16]byte
+		Text     string
+		ReplyTo  wire.OptID
+		Mentions []wire.AccountID
+		Files    []wire.Raw
+		Payload  wire.Raw
+	}
+)
+
+// entryStart and entry1Start are what the versions begin with: an array of so many, and the
+// number of the version.
+var (
+	entryStart  = [2]byte{0x8e, 2}
+	entry1Start = [2]byte{0x94, 1}
+)
 
 // emptyPayload stands where there is none: an empty byte string.
 func emptyPayload() wire.Raw { return wire.Raw{0x40} }
 
-// ErrEntry means that stored bytes are no entry of this version: build the
-// projection again.
+// ErrEntry means that stored bytes are no entry that this program knows.
 var ErrEntry = errors.New("not a timeline entry of this version")
 
-// Encode gives the bytes the store keeps.
+// Byline encodes who wrote the entry: the same in all of its incarnation.
+func (e Entry) Byline() []byte {
+	return wire.Marshal(byline{Group: e.Group, Inc: e.Inc, Author: e.Author, Device: e.Device})
+}
+
+// Encode gives what the store keeps of the entry alone.
 func (e Entry) Encode() []byte {
-	if len(e.Payload) == 0 {
-		return wire.Marshal(e)
+	payload := e.Payload
+	if len(payload) == 0 {
+		payload = emptyPayload()
 	}
 	// By hand: there is one for each message.
-	b := make([]byte, 0, 320+len(e.Text)+len(e.Payload)+17*(len(e.After)+len(e.Awaits)))
-	b = wire.AppendArray(b, 20)
-	b = wire.AppendUint(b, e.V)
-	b = wire.AppendBytes(b, e.ID[:])
-	b = wire.AppendBytes(b, e.Group[:])
-	b = wire.AppendBytes(b, e.Inc[:])
-	b = wire.AppendBytes(b, e.Author[:])
-	b = wire.AppendBytes(b, e.Device[:])
-	for _, n := range [...]uint64{e.Seq, e.HLC, e.OrderMs, e.Kind} {
+	b := make([]byte, 0, 48+len(e.Folded)+len(e.Text)+len(payload)+17*(len(e.After)+len(e.Awaits))+34*len(e.Mentions))
+	b = append(b, entryStart[:]...)
+	for _, n := range [...]uint64{e.Seq, e.HLC, e.Kind} {
 		b = wire.AppendUint(b, n)
 	}
 	b = wire.AppendBool(b, e.Late)
@@ -117,20 +172,47 @@ func (e Entry) Encode() []byte {
 	for _, f := range e.Files {
 		b = append(b, f...)
 	}
-	return append(b, e.Payload...)
+	return append(b, payload...)
 }
 
-// Decode reads what Encode gave, from this device's own disk; the error wraps
-// ErrEntry.
-func Decode(b []byte) (Entry, error) {
-	var e Entry
+// Decode reads an entry from this device's own disk: its place, its byline and what Encode
+// gave. The error wraps ErrEntry.
+func Decode(at Key, by, b []byte) (Entry, error) {
+	switch {
+	case bytes.HasPrefix(b, entryStart[:]):
+		return decode2(at, by, b)
+	case bytes.HasPrefix(b, entry1Start[:]):
+		return decode1(b)
+	}
+	return Entry{}, fmt.Errorf("%w: it begins with %x", ErrEntry, b[:min(len(b), 2)])
+}
+
+func decode2(at Key, by, b []byte) (Entry, error) {
+	var who byline
+	var e entry2
+	if err := wire.Reread(by, &who); err != nil {
+		return Entry{}, fmt.Errorf("%w: who wrote it: %v", ErrEntry, err)
+	}
 	if err := wire.Reread(b, &e); err != nil {
 		return Entry{}, fmt.Errorf("%w: %v", ErrEntry, err)
 	}
-	if e.V != entryVersion {
-		return Entry{}, fmt.Errorf("%w: version %d", ErrEntry, e.V)
+	return Entry{
+		ID: at.ID, Group: who.Group, Inc: who.Inc, Author: who.Author, Device: who.Device,
+		Seq: e.Seq, HLC: e.HLC, OrderMs: at.OrderMs, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded,
+		After: e.After, Awaits: e.Awaits, Text: e.Text, ReplyTo: e.ReplyTo, Mentions: e.Mentions, Files: e.Files, Payload: e.Payload,
+	}, nil
+}
+
+func decode1(b []byte) (Entry, error) {
+	var e entry1
+	if err := wire.Reread(b, &e); err != nil {
+		return Entry{}, fmt.Errorf("%w: %v", ErrEntry, err)
 	}
-	return e, nil
+	return Entry{
+		ID: e.ID, Group: e.Group, Inc: e.Inc, Author: e.Author, Device: e.Device,
+		Seq: e.Seq, HLC: e.HLC, OrderMs: e.OrderMs, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded,
+		After: e.After, Awaits: e.Awaits, Text: e.Text, ReplyTo: e.ReplyTo, Mentions: e.Mentions, Files: e.Files, Payload: e.Payload,
+	}, nil
 }
 
 // Key is where an entry stands: ascending by ms, then id (T1).

@@ -80,7 +80,7 @@ func (e Entry) Reorder(known Known) Entry {
 
 func begin(p Place) Entry {
 	return Entry{
-		V: entryVersion, ID: p.ID, Group: p.Group, Inc: p.Inc, Author: p.Author, Device: p.Device,
+		ID: p.ID, Group: p.Group, Inc: p.Inc, Author: p.Author, Device: p.Device,
 		Seq: p.Seq, HLC: p.HLC, OrderMs: p.HLC,
 		Late:   p.ArrivedMs > p.HLC+LateMs,
 		Folded: p.Folded, Payload: emptyPayload(),

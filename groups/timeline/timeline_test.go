@@ -3,6 +3,7 @@ package timeline
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestFoldKinds(t *testing.T) {
 		if m, ok := e.Moderation(); ok != (name == "a reason") || ok && (m.Reason != "adverts" || len(m.Ops) != 2) {
 			t.Errorf("%s: moderation %v", name, ok)
 		}
-		back, err := Decode(e.Encode())
+		back, err := Decode(e.Key(), e.Byline(), e.Encode())
 		if err != nil || !bytes.Equal(back.Encode(), e.Encode()) || back.Key() != e.Key() {
 			t.Errorf("%s: stored and read: %v", name, err)
 		}
@@ -81,7 +82,7 @@ func TestUnread(t *testing.T) {
 	if e := Unread(Place{Folded: IncInvalid}, KeyMissing); e.Folded != IncInvalid {
 		t.Errorf("%+v", e)
 	}
-	if _, err := Decode(e.Encode()); err != nil {
+	if _, err := Decode(e.Key(), e.Byline(), e.Encode()); err != nil {
 		t.Error(err)
 	}
 }
@@ -162,15 +163,17 @@ func TestOrderForgetsArrival(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(Fold(Place{ID: wire.OpID{1}}, text("hello", wire.OpID{2}), none).Encode())
+	f.Add(wire.Marshal(entry1{V: 1, ID: wire.OpID{1}, Text: "hello", Payload: emptyPayload()}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := Decode(b)
+		e, err := Decode(Key{}, Entry{}.Byline(), b)
 		if err != nil {
 			if !errors.Is(err, ErrEntry) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if !bytes.Equal(e.Encode(), b) {
+		again, err := Decode(e.Key(), e.Byline(), e.Encode())
+		if err != nil || !reflect.DeepEqual(again, e) || bytes.HasPrefix(b, entryStart[:]) && !bytes.Equal(e.Encode(), b) {
 			t.Fatal("two encodings of one entry")
 		}
 	})

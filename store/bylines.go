@@ -1,0 +1,107 @@
+package store
+
+import (
+	"sync"
+
+	W "mutuals/identity/wire"
+)
+
+// Byline is what all entries of one incarnation share: who wrote them. It lies in the
+// store once for each incarnation of a group, and an entry names it by number: a third of
+// what an entry of a line of text took.
+type Byline struct {
+	Inc W.OpID // zero: there is none
+	// Data gives it as groups/timeline encodes it, ever the same; it is called if it is not
+	// in the store.
+	Data func() []byte
+}
+
+// bylineKey is where one lies.
+type bylineKey struct{ g, inc num }
+
+// bylines are those that were read, for the readers of pages.
+type bylines struct {
+	mu sync.RWMutex
+	of map[bylineKey][]byte
+}
+
+// sign has a byline lie in the store and gives its number, 0 for none.
+func (tx *Tx) sign(g num, by Byline) (num, error) {
+	if by.Inc == (W.OpID{}) {
+		return 0, nil
+	}
+	inc, err := tx.intern(by.Inc)
+	if err != nil {
+		return 0, err
+	}
+	at := bylineKey{g, inc}
+	if tx.signs[at] || tx.s.signed[at] && !tx.forgot[g] {
+		return inc, nil
+	}
+	k := groupKey(pByline, g).num(inc)
+	_, here, err := tx.get(k)
+	if err == nil && !here {
+		err = tx.set(k, by.Data())
+	}
+	if err != nil {
+		return 0, err
+	}
+	if tx.signs == nil {
+		tx.signs = map[bylineKey]bool{}
+	}
+	tx.signs[at] = true
+	return inc, nil
+}
+
+// unsign notes that a group's bylines are deleted.
+func (tx *Tx) unsign(g num) {
+	for at := range tx.signs {
+		if at.g == g {
+			delete(tx.signs, at)
+		}
+	}
+	if tx.forgot == nil {
+		tx.forgot = map[num]bool{}
+	}
+	tx.forgot[g] = true
+}
+
+// signedBy takes over what a batch did with bylines; who has the turn calls it.
+func (s *Store) signedBy(tx *Tx) {
+	for at := range s.signed {
+		if tx.forgot[at.g] {
+			delete(s.signed, at)
+		}
+	}
+	for at := range tx.signs {
+		s.signed[at] = true
+	}
+}
+
+// byline returns one that an entry names.
+func (tx *Tx) byline(g, inc num) ([]byte, error) {
+	at, known := bylineKey{g, inc}, &tx.s.bylines
+	known.mu.RLock()
+	b, ok := known.of[at]
+	known.mu.RUnlock()
+	if ok {
+		return b, nil
+	}
+	b, ok, err := tx.get(groupKey(pByline, g).num(inc))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, damaged("entries of a group have no byline %d", inc)
+	}
+	if tx.write {
+		return b, nil // maybe not committed
+	}
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if known.of == nil {
+		known.of = map[bylineKey][]byte{}
+	}
+	known.of[at] = b
+	return b, nil
+}

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// by is a byline of a test.
+func by(inc uint64) Byline {
+	return Byline{Inc: opID("inc", inc), Data: func() []byte { return fmt.Appendf(nil, "written by %d", inc) }}
+}
+
+// bylineRows counts the bylines that lie in a store.
+func bylineRows(t testing.TB, s *Store) (n int) {
+	t.Helper()
+	view(t, s, func(tx *Tx) error {
+		n = 0
+		return tx.scan(span{prefix: newKey(pByline)}, func(row, []byte) error { n++; return nil })
+	})
+	return n
+}
+
+// TestBylines: whatever is written, forgotten and opened again, beside what fails, each
+// entry has the byline that it was put with, which lies in the store once.
+func TestBylines(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir := t.TempDir()
+		s := openTest(t, dir, Options{MemTable: MemTableBytes / 8})
+		defer func() { s.Close() }()
+		type place struct {
+			group string
+			id    uint64
+		}
+		want, signed := map[place]uint64{}, map[place]bool{}
+		forget := func(group string) {
+			maps.DeleteFunc(want, func(at place, _ uint64) bool { return at.group == group })
+			maps.DeleteFunc(signed, func(at place, _ bool) bool { return at.group == group })
+		}
+		read := func(tx *Tx) error {
+			for at, inc := range want {
+				e, ok, err := tx.Entry(groupID(at.group), opID("o", at.id))
+				if err != nil || !ok || string(e.By) != string(by(inc).Data()) {
+					return fmt.Errorf("entry %v: %q, %v, %v", at, e.By, ok, err)
+				}
+			}
+			return nil
+		}
+		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			at := place{rapid.SampledFrom([]string{"g", "h"}).Draw(rt, "group"), rapid.Uint64Range(0, 9).Draw(rt, "op")}
+			inc := at.id % 3
+			put := func(tx *Tx) error { return tx.PutEntry(groupID(at.group), 7, opID("o", at.id), by(inc), nil) }
+			failure := errors.New("failure")
+			var err error
+			switch rapid.SampledFrom([]string{"put", "put", "put", "fail", "forget", "forget and put", "open again"}).Draw(rt, "what") {
+			case "put":
+				err = s.Update(context.Background(), func(tx *Tx) error { return all(put(tx), read(tx)) })
+				want[at], signed[place{at.group, inc}] = inc, true
+			case "fail":
+				err = s.Update(context.Background(), func(tx *Tx) error { return all(put(tx), failure) })
+				if errors.Is(err, failure) {
+					err = nil
+				}
+			case "forget":
+				err = s.ForgetGroup(context.Background(), groupID(at.group))
+				forget(at.group)
+			case "forget and put":
+				forget(at.group)
+				err = s.Update(context.Background(), func(tx *Tx) error {
+					before := put(tx)
+					_, err := tx.forgetSome(groupID(at.group))
+					return all(before, err, put(tx))
+				})
+				want[at], signed[place{at.group, inc}] = inc, true
+			default:
+				if err = s.Close(); err == nil {
+					s = openTest(t, dir, Options{MemTable: MemTableBytes / 8})
+				}
+			}
+			if err == nil {
+				err = s.View(read)
+			}
+			if err != nil {
+				rt.Fatal(err)
+			}
+		}
+		if n := bylineRows(t, s); n != len(signed) {
+			rt.Fatalf("%d bylines of %d who wrote", n, len(signed))
+		}
+	})
+}
+
+// An entry whose byline is gone is damage, named as such, not an entry of nobody.
+func TestBylineGone(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	g := groupID("g")
+	update(t, s, func(tx *Tx) error { return tx.PutEntry(g, 7, opID("o", 1), by(1), []byte("entry")) })
+	update(t, s, func(tx *Tx) error {
+		return tx.scan(span{prefix: newKey(pByline)}, func(k row, _ []byte) error { return tx.del(append(key{pByline}, k.b...)) })
+	})
+	view(t, s, func(tx *Tx) error {
+		if _, _, err := tx.Entry(g, opID("o", 1)); !errors.Is(err, ErrDamaged) {
+			t.Errorf("read alone: %v", err)
+		}
+		if _, err := tx.PageEntries(g, Cursor{}, Before, 5); !errors.Is(err, ErrDamaged) {
+			t.Errorf("read in a page: %v", err)
+		}
+		return nil
+	})
+	rep, err := s.Check(t.Context(), hashOf)
+	if err != nil || rep.Total != 1 {
+		t.Errorf("Check found %+v: %v", rep.Problems, err)
+	}
+}
+
+// What a program of format 1 wrote is read, and written anew in this one's way; the older
+// program refuses the store then, by number.
+func TestFormatOne(t *testing.T) {
+	dir := t.TempDir()
+	one := Options{steps: []migration{}}
+	s := openTest(t, dir, one)
+	g, inc := groupID("g"), opID("inc", 0)
+	frame := append([]byte{0x85, 1}, make([]byte, 100)...)
+	entry := []byte{0x94, 1, 'x'}
+	id, _ := hashOf(frame)
+	update(t, s, func(tx *Tx) error {
+		gn, err := tx.intern(g)
+		in, err2 := tx.intern(inc)
+		return all(err, err2,
+			tx.set(opKey(gn, in, chainContent, 1, id), id[16:], frame),
+			tx.set(entryKey(gn, 7, id), id[16:], entry),
+			tx.writeWhere(gn, id, where{inc: in, chain: chainContent, seq: 1, entered: true, order: 7}),
+			tx.PutHead(g, inc, chainContent, Head{Seq: 1, ID: id}))
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, dir, Options{})
+	read := func(by string, data []byte) {
+		t.Helper()
+		view(t, s, func(tx *Tx) error {
+			op, _, err := tx.OpByID(g, id)
+			e, ok, err2 := tx.Entry(g, id)
+			if string(op.Frame) != string(frame) || !ok || string(e.By) != by || string(e.Data) != string(data) {
+				t.Errorf("frame %x, entry %q by %q", op.Frame, e.Data, e.By)
+			}
+			return all(err, err2)
+		})
+		if rep, err := s.Check(t.Context(), hashOf); err != nil || rep.Total != 0 || rep.Ops != 1 || rep.Entries != 1 {
+			t.Errorf("Check: %+v, %v", rep, err)
+		}
+	}
+	read("", entry)
+	update(t, s, func(tx *Tx) error {
+		return all(tx.PutOp(g, inc, chainContent, 1, id, frame), tx.PutEntry(g, 7, id, by(0), []byte("new")))
+	})
+	read("written by 0", []byte("new"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var newer *NewerFormatError
+	if _, err := Open(dir, testKey, one); !errors.As(err, &newer) || newer.Found != 2 || newer.Known != 1 {
+		t.Errorf("the older program says: %v", err)
+	}
+}
