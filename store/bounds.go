@@ -37,8 +37,6 @@ const (
 	// there until they are pushed out, so it fills up whatever is in store, but for
 	// [Store.Rest].
 	indexBytes = 20 << 20
-	// zstdLevel is how hard blocks are packed: as little as may be.
-	zstdLevel = 1
 
 	// MaxValue is the largest opaque value: a control operation may have a
 	// core of 128 KiB, and a parked one some notes besides.

@@ -1,14 +1,11 @@
 package store
 
 import (
-	"bytes"
 	"reflect"
-	"runtime"
 	"unsafe"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
-	"github.com/dgraph-io/badger/v4/y"
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/dgraph-io/ristretto/v2/z"
 )
@@ -28,20 +25,9 @@ func dropBuffers(db *badger.DB) bool {
 	go func() {
 		for b := range kept { // Badger's Close closes it
 			b.Release()
-			forgetBuffers()
 		}
 	}()
 	return true
-}
-
-// forgetBuffers has those that pack blocks, one for each processor, write to
-// another buffer: each holds on to the last, and so to 32 MiB after a memtable was
-// made a table, until it packs again.
-func forgetBuffers() {
-	repeats := bytes.Repeat([]byte("again "), 20) // what cannot be packed is not written
-	for range runtime.GOMAXPROCS(0) {
-		_, _ = y.ZSTDCompress(make([]byte, 0, len(repeats)), repeats, zstdLevel) // cannot fail
-	}
 }
 
 // cachedIndexes is where Badger keeps what it read of the tables' indexes.
