@@ -17,6 +17,12 @@ const (
 	// choosePause is between two choices of whom to dial: dials fail by the
 	// dozen.
 	choosePause = time.Second
+	// hangsAfter is how soon a dial that has no answer is not waited for alone: who is
+	// there answers sooner from anywhere, and who sleeps behind a router only after the
+	// patience of a dial, a quarter of a minute.
+	hangsAfter = time.Second
+	// maxHanging is how many dials may be under way for others to be begun beside them.
+	maxHanging = 256
 )
 
 // absences remembers which peers could not be dialled. Of a large group only
@@ -25,9 +31,9 @@ const (
 type absences struct {
 	mu      sync.Mutex
 	of      map[wire.PeerKey]absence
-	awaited map[wire.PeerKey]bool // who was chosen, and has neither come nor been missed yet
-	bell    chan struct{}         // capacity one: choose anew
-	over    chan struct{}         // capacity one: nobody is awaited any more
+	awaited map[wire.PeerKey]time.Time // who was chosen then, and has neither come nor been missed yet
+	bell    chan struct{}              // capacity one: choose anew
+	over    chan struct{}              // capacity one: nobody is awaited any more
 }
 
 // absence is how long a peer is passed over.
@@ -38,7 +44,7 @@ type absence struct {
 
 func newAbsences() *absences {
 	return &absences{
-		of: map[wire.PeerKey]absence{}, awaited: map[wire.PeerKey]bool{},
+		of: map[wire.PeerKey]absence{}, awaited: map[wire.PeerKey]time.Time{},
 		bell: make(chan struct{}, 1), over: make(chan struct{}, 1),
 	}
 }
@@ -64,10 +70,25 @@ func (a *absences) met(p wire.PeerKey) {
 
 // await notes that a peer is about to be dialled for the first time since it was
 // chosen.
-func (a *absences) await(p wire.PeerKey) {
+func (a *absences) await(p wire.PeerKey, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.awaited[p] = true
+	a.awaited[p] = now
+}
+
+// awaitedSince tells since when a peer is awaited, if it is.
+func (a *absences) awaitedSince(p wire.PeerKey) (since time.Time, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	since, ok = a.awaited[p]
+	return since, ok
+}
+
+// waiting is how many are awaited.
+func (a *absences) waiting() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.awaited)
 }
 
 // forgo notes that a peer is not chosen any more, or was linked before.
@@ -79,7 +100,7 @@ func (a *absences) forgo(p wire.PeerKey) {
 
 // settle notes that a peer came or was missed; mu is held.
 func (a *absences) settle(p wire.PeerKey) {
-	if !a.awaited[p] {
+	if _, ok := a.awaited[p]; !ok {
 		return
 	}
 	if delete(a.awaited, p); len(a.awaited) == 0 {
@@ -112,17 +133,20 @@ func ring(bell chan struct{}) {
 	}
 }
 
-// chooseAnew chooses whom to dial whenever somebody was not there, or came: once
-// in choosePause, and at once when of those chosen nobody is left to wait for.
-// That ends by itself, for each is awaited once, and passed over when it was missed.
+// chooseAnew chooses whom to dial whenever somebody was not there, or came, and while
+// somebody is awaited: once in choosePause, and at once when of those chosen nobody is left
+// to wait for. That ends by itself, for each is awaited once, and passed over when it was
+// missed.
 func (n *Node) chooseAnew() {
 	pause := time.NewTimer(choosePause)
 	defer pause.Stop()
 	for {
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-n.absent.bell:
+		if n.absent.waiting() == 0 {
+			select {
+			case <-n.ctx.Done():
+				return
+			case <-n.absent.bell:
+			}
 		}
 		n.tuneKeeps()
 		pause.Reset(choosePause)

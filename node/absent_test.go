@@ -85,7 +85,7 @@ func TestNobodyIsAwaited(t *testing.T) {
 	}
 	one, two, three := wire.PeerKey{1}, wire.PeerKey{2}, wire.PeerKey{3}
 	for _, p := range []wire.PeerKey{one, two, three} {
-		a.await(p)
+		a.await(p, now)
 	}
 	a.missed(one, now)
 	a.missed(one, now)

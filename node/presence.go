@@ -312,7 +312,7 @@ func (n *Node) tuneKeeps() {
 		if !n.keeps[p] {
 			n.keeps[p] = true
 			n.mesh.Protect(p, true)
-			n.absent.await(p)
+			n.absent.await(p, n.now())
 			if n.mesh.Connected(p) {
 				n.absent.forgo(p)
 			}
@@ -326,12 +326,14 @@ func (n *Node) tuneKeeps() {
 // the choices of all together connect everybody in few hops. When some of them
 // are away and none is linked it is simply the next ones, and more. Those of whom
 // no address is known are chosen only when there are too few others: who comes
-// back, or is new, knows where a few are, and would come to them last.
+// back, or is new, knows where a few are, and would come to them last. As long as
+// none is linked, those that are being dialled stay, and others are chosen beside those
+// whose dials hang.
 // What it returns is in c, for as long as nobody chooses again.
 func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
-	all, there, chosen := c.all[:0], c.there[:0], c.chosen[:0]
-	defer func() { c.all, c.there, c.chosen = all, there, chosen }()
-	now, linked, away := n.now(), false, false
+	all, there, tried, chosen := c.all[:0], c.there[:0], c.tried[:0], c.chosen[:0]
+	defer func() { c.all, c.there, c.tried, c.chosen = all, there, tried, chosen }()
+	now, linked, away, hanging := n.now(), false, false, 0
 	for p := range v.peers {
 		if p == self {
 			continue
@@ -347,13 +349,21 @@ func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 			continue
 		}
 		there = append(there, p)
+		if since, ok := n.absent.awaitedSince(p); ok {
+			tried = append(tried, p)
+			if now.Sub(since) >= hangsAfter {
+				hanging++
+			}
+		}
 	}
 	if len(all) <= maxLinks {
 		return all
 	}
 	steps, most := powers, maxLinks
-	if !linked && away {
-		steps, most = ones, searchLinks
+	if !linked && (away || hanging > 0) {
+		steps, chosen = ones, append(chosen, tried...)
+		more := min(searchLinks-(len(tried)-hanging), maxHanging-n.absent.waiting())
+		most = len(tried) + max(more, 0)
 	}
 	choose := func(among []wire.PeerKey) {
 		for p := range around(self, among, steps) {
@@ -369,15 +379,15 @@ func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 		choose(there)
 		return chosen
 	}
-	chosen, most = append(chosen, there...), maxLinks
+	chosen, most = append(chosen[:0], there...), maxLinks
 	choose(all) // nobody is known to be there: they are tried at their own pace
 	return chosen
 }
 
 // choice is what somePeers looks through, and chooses.
 type choice struct {
-	all, there, chosen []wire.PeerKey
-	told               map[wire.PeerKey]bool // what n.told said, once it was asked
+	all, there, tried, chosen []wire.PeerKey
+	told                      map[wire.PeerKey]bool // what n.told said, once it was asked
 }
 
 // hasAddr tells whether there is anywhere to dial a peer. Cards are read once for

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"mutuals/groups/groupstest"
 	"mutuals/identity"
@@ -69,5 +70,63 @@ func TestChoosesWhoHasAnAddress(t *testing.T) {
 		if len(got) != maxLinks {
 			t.Errorf("%d are chosen, not %d: without an address they are tried too", len(got), maxLinks)
 		}
+	}
+}
+
+// Where nobody answers, others are chosen beside those whose dials hang, a few more each
+// second, until all are tried or many hang; and nobody is dropped who is being dialled.
+func TestChoosesBesideWhatHangs(t *testing.T) {
+	t.Parallel()
+	n := testNode(t, "Ann")
+	seats := 500
+	g := newGroup(t, n, api.GroupCreate{Cap: &seats})
+	people := crowdOf(t, n, g, 400)
+	n.learnRecords(recordsOf(t, people...))
+	self, v := n.mesh.Self(), n.room(g).view.Load()
+	ok(t, n.Close()) // nobody else chooses
+	now := time.Now()
+	n.absent, n.cfg.Now = newAbsences(), func() time.Time { return now }
+	dialled := map[wire.PeerKey]bool{}
+	choose := func() (chosen, fresh int) {
+		got := n.somePeers(self, v, &choice{})
+		for p := range dialled {
+			if !slices.Contains(got, p) {
+				t.Fatalf("%s is dropped while it is being dialled", p.Short())
+			}
+		}
+		for _, p := range got {
+			if !dialled[p] {
+				fresh++
+				dialled[p] = true
+				n.absent.await(p, n.now())
+			}
+		}
+		return len(got), fresh
+	}
+	if got, _ := choose(); got != maxLinks {
+		t.Fatalf("%d are chosen at first, not %d", got, maxLinks)
+	}
+	for len(dialled) < maxHanging {
+		if _, fresh := choose(); fresh != 0 {
+			t.Fatalf("%d more are chosen before the others hang", fresh)
+		}
+		now = now.Add(hangsAfter)
+		before := len(dialled)
+		if got, fresh := choose(); fresh != min(searchLinks, maxHanging-before) || got != before+fresh {
+			t.Fatalf("%d are chosen beside %d that hang, %d of them new", got, before, fresh)
+		}
+	}
+	now = now.Add(hangsAfter)
+	if _, fresh := choose(); fresh != 0 {
+		t.Fatalf("%d more are chosen though %d hang", fresh, maxHanging)
+	}
+	// Who is missed makes room.
+	for p := range dialled {
+		n.absent.missed(p, n.now())
+		delete(dialled, p)
+		break
+	}
+	if _, fresh := choose(); fresh != 1 {
+		t.Errorf("%d are chosen for one that was missed", fresh)
 	}
 }
