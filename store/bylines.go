@@ -1,6 +1,7 @@
 package store
 
 import (
+	"maps"
 	"sync"
 
 	W "mutuals/identity/wire"
@@ -55,11 +56,7 @@ func (tx *Tx) sign(g num, by Byline) (num, error) {
 
 // unsign notes that a group's bylines are deleted.
 func (tx *Tx) unsign(g num) {
-	for at := range tx.signs {
-		if at.g == g {
-			delete(tx.signs, at)
-		}
-	}
+	maps.DeleteFunc(tx.signs, func(at bylineKey, _ bool) bool { return at.g == g })
 	if tx.forgot == nil {
 		tx.forgot = map[num]bool{}
 	}
@@ -68,14 +65,10 @@ func (tx *Tx) unsign(g num) {
 
 // signedBy takes over what a batch did with bylines; who has the turn calls it.
 func (s *Store) signedBy(tx *Tx) {
-	for at := range s.signed {
-		if tx.forgot[at.g] {
-			delete(s.signed, at)
-		}
+	if len(tx.forgot) > 0 {
+		maps.DeleteFunc(s.signed, func(at bylineKey, _ bool) bool { return tx.forgot[at.g] })
 	}
-	for at := range tx.signs {
-		s.signed[at] = true
-	}
+	maps.Copy(s.signed, tx.signs)
 }
 
 // byline returns one that an entry names.
