@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,11 @@ func beforeFolder(format uint64) string { return "before-" + strconv.FormatUint(
 // a second name; the rest is copied. Under its name the copy is whole: one that
 // a crash cut off is made anew, and one that is there is not touched, for the
 // store may be half migrated.
-func (g *sentinel) copyBefore() error {
+//
+// The copy says that it was not closed properly. Whoever goes back to it may have spoken
+// since in the newer format; a node that believed to have all it ever said would say other
+// words under the same numbers, and be taken for two. And changes get their numbers anew.
+func (g *sentinel) copyBefore() (err error) {
 	to := filepath.Join(g.dir, beforeFolder(g.Format))
 	if _, err := os.Stat(to); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -30,6 +35,11 @@ func (g *sentinel) copyBefore() error {
 	if err := os.RemoveAll(half); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil { // maybe the disk is full
+			err = errors.Join(err, os.RemoveAll(half))
+		}
+	}()
 	if err := os.MkdirAll(filepath.Join(half, databaseFolder), 0o700); err != nil {
 		return err
 	}
@@ -48,7 +58,9 @@ func (g *sentinel) copyBefore() error {
 			return err
 		}
 	}
-	if err := copyFile(filepath.Join(g.dir, sentinelFile), filepath.Join(half, sentinelFile)); err != nil {
+	copied := *g
+	copied.dir, copied.Clean, copied.Boot = half, false, ""
+	if err := copied.write(); err != nil {
 		return err
 	}
 	if err := syncDir(filepath.Join(half, databaseFolder)); err != nil {
@@ -60,8 +72,9 @@ func (g *sentinel) copyBefore() error {
 	return syncDir(g.dir)
 }
 
-// copyLog copies a file that may be larger than memory should hold, and syncs
-// the copy.
+// copyLog copies a file that may be larger than memory should hold, and syncs the copy.
+// Where it holds zeros the copy has a hole, as the file mostly has: of a store that was
+// not closed the log and the value log take 160 MiB else, with next to nothing in them.
 func copyLog(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -72,10 +85,29 @@ func copyLog(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = io.Copy(out, in); err == nil {
+	if err = copyData(in, out); err == nil {
 		err = out.Sync()
 	}
 	return errors.Join(err, out.Close())
+}
+
+func copyData(in, out *os.File) error {
+	b, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(in, b)
+		if n > 0 && !bytes.Equal(b[:n], zeros[:n]) {
+			if _, err := out.WriteAt(b[:n], at); err != nil {
+				return err
+			}
+		}
+		at += int64(n)
+		switch {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return out.Truncate(at)
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // dropBefore removes the copies of older formats: of a store that was opened in

@@ -265,6 +265,10 @@ func (g *sentinel) record(changes uint64) error {
 	if g.KeyRegistry, err = markOf(filepath.Join(db, badger.KeyRegistryFileName)); err != nil {
 		return fmt.Errorf("reading KEYREGISTRY: %w", err)
 	}
+	return g.write()
+}
+
+func (g *sentinel) write() error {
 	b, err := json.MarshalIndent(g, "", "  ")
 	if err != nil {
 		panic("internal error: encoding sentinel: " + err.Error())
