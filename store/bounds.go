@@ -38,6 +38,10 @@ const (
 	// [Store.Rest].
 	indexBytes = 20 << 20
 
+	// maxBylines bounds those that are kept in memory for readers, each about 200
+	// bytes: a thousand groups of a hundred have 100 000.
+	maxBylines = 8192
+
 	// MaxValue is the largest opaque value: a control operation may have a
 	// core of 128 KiB, and a parked one some notes besides.
 	MaxValue = 192 << 10

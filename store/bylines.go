@@ -20,7 +20,7 @@ type Byline struct {
 // bylineKey is where one lies.
 type bylineKey struct{ g, inc num }
 
-// bylines are those that were read, for the readers of pages.
+// bylines are those that were read, for the readers of pages, at most maxBylines.
 type bylines struct {
 	mu sync.RWMutex
 	of map[bylineKey][]byte
@@ -41,7 +41,8 @@ func (tx *Tx) sign(g num, by Byline) (num, error) {
 	}
 	k := groupKey(pByline, g).num(inc)
 	_, here, err := tx.get(k)
-	if err == nil && !here {
+	if err == nil && !here || isDamaged(err) { // a damaged one would end all that they say
+		tx.signing = true
 		err = tx.set(k, by.Data())
 	}
 	if err != nil {
@@ -65,10 +66,14 @@ func (tx *Tx) unsign(g num) {
 
 // signedBy takes over what a batch did with bylines; who has the turn calls it.
 func (s *Store) signedBy(tx *Tx) {
-	if len(tx.forgot) > 0 {
-		maps.DeleteFunc(s.signed, func(at bylineKey, _ bool) bool { return tx.forgot[at.g] })
+	if len(tx.forgot) > 0 { // rarely; there may be a hundred thousand
+		maps.DeleteFunc(s.signed, func(at bylineKey, _ int64) bool { return tx.forgot[at.g] })
 	}
-	maps.Copy(s.signed, tx.signs)
+	for at := range tx.signs {
+		if _, ok := s.signed[at]; !ok {
+			s.signed[at] = s.written.Load()
+		}
+	}
 }
 
 // byline returns one that an entry names.
@@ -92,7 +97,7 @@ func (tx *Tx) byline(g, inc num) ([]byte, error) {
 	}
 	known.mu.Lock()
 	defer known.mu.Unlock()
-	if known.of == nil {
+	if known.of == nil || len(known.of) >= maxBylines {
 		known.of = map[bylineKey][]byte{}
 	}
 	known.of[at] = b

@@ -117,6 +117,85 @@ func TestBylineGone(t *testing.T) {
 	}
 }
 
+// Check reads the disk, whatever readers remember.
+func TestCheckMissesABylineThatIsRemembered(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	g := groupID("g")
+	update(t, s, func(tx *Tx) error { return tx.PutEntry(g, 7, opID("o", 1), by(1), []byte("entry")) })
+	view(t, s, func(tx *Tx) error { _, _, err := tx.Entry(g, opID("o", 1)); return err })
+	update(t, s, func(tx *Tx) error { return tx.del(groupKey(pByline, 1).num(2)) })
+	if rep, err := s.Check(t.Context(), hashOf); err != nil || rep.Total != 1 {
+		t.Errorf("Check found %+v: %v", rep.Problems, err)
+	}
+}
+
+// A damaged byline is written anew by who has it, as soon as they say something: all they
+// said can be read again.
+func TestBylineMended(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	g := groupID("g")
+	update(t, s, func(tx *Tx) error { return tx.PutEntry(g, 7, opID("o", 1), by(1), nil) })
+	update(t, s, func(tx *Tx) error {
+		tx.rows++ // so that it is committed
+		return tx.txn.Set(groupKey(pByline, 1).num(2), []byte("nonsense"))
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, dir, Options{})
+	update(t, s, func(tx *Tx) error { return tx.PutEntry(g, 8, opID("o", 2), by(1), nil) })
+	view(t, s, func(tx *Tx) error {
+		rows, err := tx.PageEntries(g, Cursor{}, Before, 5)
+		if len(rows) != 2 || string(rows[0].By) != string(by(1).Data()) {
+			t.Errorf("%+v", rows)
+		}
+		return err
+	})
+}
+
+// What readers remember is bounded.
+func TestBylinesAreBounded(t *testing.T) {
+	s := openTest(t, "", Options{InMemory: true})
+	g := groupID("g")
+	for from := uint64(0); from <= maxBylines; from += 1000 {
+		update(t, s, func(tx *Tx) error {
+			for i := from; i < from+1000; i++ {
+				if err := tx.PutEntry(g, i, opID("o", i), by(i), nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	view(t, s, func(tx *Tx) error {
+		return tx.eachEntry(g, Cursor{}, After, false, func(e EntryRow) error {
+			if string(e.By) != string(by(e.OrderMs).Data()) {
+				return fmt.Errorf("entry %d: %q", e.OrderMs, e.By)
+			}
+			return nil
+		})
+	})
+	if n := len(s.bylines.of); n > maxBylines {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+// A commit takes no longer for all who ever wrote.
+func BenchmarkCommitAmongMany(b *testing.B) {
+	for _, writers := range []int{0, 100_000} {
+		b.Run(fmt.Sprint(writers), func(b *testing.B) {
+			s := openTest(b, "", Options{InMemory: true})
+			for i := range writers {
+				s.signed[bylineKey{num(i/100 + 1), num(i)}] = true
+			}
+			for b.Loop() {
+				update(b, s, func(tx *Tx) error { return tx.PutSetting("a", nil) })
+			}
+		})
+	}
+}
+
 // What a program of format 1 wrote is read, and written anew in this one's way; the older
 // program refuses the store then, by number.
 func TestFormatOne(t *testing.T) {

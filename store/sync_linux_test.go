@@ -329,3 +329,15 @@ func TestQueueBesideASync(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A byline is on the disk before entries lean on it that may outlive it: those of a later
+// log.
+func TestBylineIsSynced(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	for i := range uint64(3) {
+		err := s.Write(t.Context(), func(tx *Tx) error { return tx.PutEntry(groupID("g"), 7, opID("o", i), by(i), nil) })
+		if err != nil || s.unsynced() > 0 {
+			t.Errorf("%d bytes are not on the disk: %v", s.unsynced(), err)
+		}
+	}
+}

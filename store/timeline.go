@@ -104,23 +104,28 @@ func (tx *Tx) Entry(group W.GroupID, id W.OpID) (EntryRow, bool, error) {
 const entrySigned = 1
 
 // readEntry reads a row of a group's timeline; k stands before order8.
-func (tx *Tx) readEntry(g num, k row, v []byte) (e EntryRow, err error) {
+func (tx *Tx) readEntry(g num, k row, v []byte) (EntryRow, error) {
+	e, inc, err := parseEntry(k, v)
+	if err == nil && inc != 0 {
+		e.By, err = tx.byline(g, inc)
+	}
+	return e, err
+}
+
+// parseEntry reads what lies in an entry's own row, and the number of its byline.
+func parseEntry(k row, v []byte) (e EntryRow, inc num, err error) {
 	r := row{b: v}
 	e.OrderMs = k.u64()
 	e.ID = joinID(k.half(), r.half())
-	var inc num
 	if len(r.b) > 0 && r.b[0] == entrySigned {
 		r.u8()
 		inc = r.num()
 	}
 	if !k.ok() || r.bad {
-		return e, damaged("entry row")
+		return e, 0, damaged("entry row")
 	}
 	e.Data = r.rest()
-	if inc != 0 {
-		e.By, err = tx.byline(g, inc)
-	}
-	return e, err
+	return e, inc, nil
 }
 
 // PageEntries returns up to limit entries next to a cursor, which is itself

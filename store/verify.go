@@ -196,12 +196,22 @@ func (c *check) headsLeft() {
 }
 
 func (c *check) entries() error {
+	signed := map[bylineKey]bool{} // by the disk: readers remember some
+	if err := c.each(pByline, func(k row, _ []byte) error {
+		signed[bylineKey{k.num(), k.num()}] = true
+		return nil
+	}); err != nil {
+		return err
+	}
 	return c.each(pEntry, func(k row, v []byte) error {
 		g := k.num()
-		e, err := c.tx.readEntry(g, k, v)
+		e, inc, err := parseEntry(k, v)
 		if err != nil {
 			c.problem(chainName{group: g}, 0, 0, "%v", err)
 			return nil
+		}
+		if inc != 0 && !signed[bylineKey{g, inc}] {
+			c.problem(chainName{group: g, inc: inc}, 0, 0, "entry %s has no byline", e.ID.Short())
 		}
 		c.rep.Entries++
 		w, ok, err := c.tx.where(g, e.ID)
@@ -242,7 +252,7 @@ func (c *check) changes() error {
 func (c *check) others() error {
 	c.headsLeft()
 	for _, p := range []byte{
-		pMeta, pByline, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt,
+		pMeta, pWhere, pArrived, pParked, pGroup, pCounts, pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt,
 		pEdge, pPerson, pRecord, pOut, pRequest, pTask, pAnswer, pSettings,
 	} {
 		if err := c.each(p, func(row, []byte) error { return nil }); err != nil {
