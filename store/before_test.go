@@ -137,6 +137,30 @@ func TestCopyIsNotTheNewest(t *testing.T) {
 	}
 }
 
+// A program that dies once it has begun leaves the way back: the copy goes when the store
+// is opened after it was closed.
+func TestCopyOutlivesADeath(t *testing.T) {
+	dir, next := filled(t, true), Options{steps: toNext(func(int) {})}
+	killed := func(dir string) string {
+		s := openTest(t, dir, next)
+		defer s.Close()
+		return copyOf(t, dir)
+	}
+	there := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, beforeFolder(Format)))
+		return err == nil
+	}
+	dir = killed(killed(dir))
+	isWhole(t, dir, next)
+	if !there(dir) {
+		t.Error("it went though the store was never closed")
+	}
+	isWhole(t, dir, next)
+	if there(dir) {
+		t.Error("it stays")
+	}
+}
+
 // A copy that cannot be made leaves nothing behind: maybe it was that the disk is full.
 func TestNoHalfCopyStays(t *testing.T) {
 	dir := filled(t, true)

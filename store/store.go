@@ -323,8 +323,10 @@ func (s *Store) prepare() error {
 		}
 		s.tidy = false // an operation may be lost whose entry was placed anew after it
 	}
-	if s.guard.ID != "" && !s.older() {
-		// It was used in this format before: nobody goes back to the old one.
+	if s.guard.ID != "" && !s.older() && s.guard.Clean {
+		// It was used in this format before, and closed: nobody goes back to the old one. A
+		// program that dies as soon as it has begun, and is begun again by the system, has
+		// not shown that.
 		if err := dropBefore(s.dir); err != nil {
 			return err
 		}
