@@ -26,7 +26,9 @@ type bylines struct {
 	of map[bylineKey][]byte
 }
 
-// sign has a byline lie in the store and gives its number, 0 for none.
+// sign has a byline lie in the store and gives its number, 0 for none. It is written anew
+// until it is known to be on the disk: a power cut may take the end of one log and leave
+// what came first in the next (SPEC.md D2), and an entry is not to be there without it.
 func (tx *Tx) sign(g num, by Byline) (num, error) {
 	if by.Inc == (W.OpID{}) {
 		return 0, nil
@@ -36,16 +38,13 @@ func (tx *Tx) sign(g num, by Byline) (num, error) {
 		return 0, err
 	}
 	at := bylineKey{g, inc}
-	if tx.signs[at] || tx.s.signed[at] && !tx.forgot[g] {
+	if tx.signs[at] {
 		return inc, nil
 	}
-	k := groupKey(pByline, g).num(inc)
-	_, here, err := tx.get(k)
-	if err == nil && !here || isDamaged(err) { // a damaged one would end all that they say
-		tx.signing = true
-		err = tx.set(k, by.Data())
+	if upTo, ok := tx.s.signed[at]; ok && upTo <= tx.s.synced.Load() && !tx.forgot[g] {
+		return inc, nil
 	}
-	if err != nil {
+	if err := tx.set(groupKey(pByline, g).num(inc), by.Data()); err != nil {
 		return 0, err
 	}
 	if tx.signs == nil {

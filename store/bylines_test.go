@@ -187,7 +187,7 @@ func BenchmarkCommitAmongMany(b *testing.B) {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			s := openTest(b, "", Options{InMemory: true})
 			for i := range writers {
-				s.signed[bylineKey{num(i/100 + 1), num(i)}] = true
+				s.signed[bylineKey{num(i/100 + 1), num(i)}] = 0
 			}
 			for b.Loop() {
 				update(b, s, func(tx *Tx) error { return tx.PutSetting("a", nil) })

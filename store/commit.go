@@ -242,9 +242,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 		return tx.s.flush()
 	case tx.rows == 0:
 		return nil
-	case synced || tx.signing:
-		// What a power cut takes is not always the newest of all (SPEC.md D2), and
-		// entries that come later are not to be read without their byline.
+	case synced:
 		err = tx.s.settle(tx.txn)
 		tx.s.backSoon(tx.bytes)
 		return err

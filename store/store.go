@@ -70,10 +70,10 @@ type Store struct {
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
-	signed  map[bylineKey]bool // bylines that are committed
-	tidy    bool               // each entry in a timeline has its operation
-	torn    error              // why a commit may not be on the disk: nothing is written after it
-	due     bool               // syncDue runs
+	signed  map[bylineKey]int64 // bylines that are committed, and up to where that must be synced
+	tidy    bool                // each entry in a timeline has its operation
+	torn    error               // why a commit may not be on the disk: nothing is written after it
+	due     bool                // syncDue runs
 
 	syncDue *time.Timer   // rings in the syncer when what is not synced is to be
 	backDue chan struct{} // capacity one: the writer is to back the log
@@ -129,7 +129,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 		syncDue:    time.NewTimer(syncWithin),
 		backDue:    make(chan struct{}, 1),
 		wake:       make(chan struct{}),
-		signed:     map[bylineKey]bool{},
+		signed:     map[bylineKey]int64{},
 	}
 	if err := s.open(key); err != nil {
 		if s.lock != nil {

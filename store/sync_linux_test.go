@@ -330,14 +330,33 @@ func TestQueueBesideASync(t *testing.T) {
 	}
 }
 
-// A byline is on the disk before entries lean on it that may outlive it: those of a later
-// log.
-func TestBylineIsSynced(t *testing.T) {
+// A byline is written with each transaction that names it until it is on the disk: what a
+// power cut takes of one log, what came first in the next does not lack.
+func TestBylineIsWrittenUntilSynced(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
-	for i := range uint64(3) {
-		err := s.Write(t.Context(), func(tx *Tx) error { return tx.PutEntry(groupID("g"), 7, opID("o", i), by(i), nil) })
-		if err != nil || s.unsynced() > 0 {
-			t.Errorf("%d bytes are not on the disk: %v", s.unsynced(), err)
+	g, n := groupID("g"), uint64(0)
+	writes := func() (writes bool) {
+		n++
+		err := s.Write(t.Context(), func(tx *Tx) error {
+			err := tx.PutEntry(g, 7, opID("o", n), by(1), nil)
+			writes = len(tx.signs) == 1
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		return writes
+	}
+	begun, end := slowDisk(s)
+	if !writes() || !writes() {
+		t.Error("not written though it is not on the disk")
+	}
+	<-begun // beside, of both
+	end <- nil
+	for s.unsynced() > 0 {
+		runtime.Gosched()
+	}
+	if writes() {
+		t.Error("written again though it is on the disk")
 	}
 }

@@ -24,7 +24,6 @@ type Tx struct {
 	places  map[placeKey]where // rows of table x, to be written
 	changes []Change
 	signs   map[bylineKey]bool // bylines that lie in the store
-	signing bool               // some of them are new
 	forgot  map[num]bool       // groups whose bylines were deleted, maybe written anew
 	untidy  bool               // an entry was left without its operation
 	oldest  uint64             // first change kept after this batch, 0 if none was pruned
