@@ -8,16 +8,16 @@ import (
 )
 
 // Byline is what all entries of one incarnation share: who wrote them. It lies in the
-// store once for each incarnation of a group, and an entry names it by number: a third of
-// what an entry of a line of text took.
+// store once for each incarnation of a group, and an entry names it by number: it was a
+// quarter of what an entry of a line of text took. The zero Byline is none.
 type Byline struct {
-	Inc W.OpID // zero: there is none
-	// Data gives it as groups/timeline encodes it, ever the same; it is called if it is not
-	// in the store.
+	Inc W.OpID
+	// Data gives it as groups/timeline encodes it, the same each time for one Inc; it is
+	// called only if no byline of Inc lies in the store.
 	Data func() []byte
 }
 
-// bylineKey is where one lies.
+// bylineKey is where one lies: the numbers of its group and its incarnation.
 type bylineKey struct{ g, inc num }
 
 // bylines are those that were read, for the readers of pages, at most maxBylines.

@@ -2,14 +2,14 @@ package store
 
 import "bytes"
 
-// A frame's longest part that says nothing is not written: the 64 zero bytes where an
-// operation has no signature of its own, which in a chain of messages is nearly every one.
-// What is written begins with a zero byte then, which no CBOR array does, and where the
-// zeros were. Any other frame is written as it is.
+// The longest part of a frame that says nothing is not written: the 64 zero bytes where an
+// operation has no signature of its own, which of the messages that come by sync are all but
+// each sixteenth. Such a frame is written as a zero byte, with which no CBOR array begins, a
+// u16 that says where the zeros were, and the rest. Any other is written as it is.
 const (
 	gapBytes  = 64
 	gapMark   = 0
-	gapNone   = 1<<16 - 1 // it begins with a zero byte, and has no zeros left out
+	gapNone   = 1<<16 - 1 // in place of where: no zeros are left out, the frame itself begins with a zero byte
 	gapHeader = 3
 )
 
@@ -27,7 +27,7 @@ func packFrame(frame []byte) (header, front, back []byte) {
 	return nil, frame, nil
 }
 
-// unpackFrame gives the frame back; ok is false if b is none.
+// unpackFrame gives the frame back, which may be a part of b; ok is false if b is none.
 func unpackFrame(b []byte) (frame []byte, ok bool) {
 	if len(b) == 0 || b[0] != gapMark {
 		return b, true

@@ -16,7 +16,7 @@ type Cursor struct {
 // EntryRow is one entry of a timeline.
 type EntryRow struct {
 	Cursor
-	By   []byte // what it shares with others, as PutEntry was given it; not to be changed
+	By   []byte // the byline it was put with, shared by all who read it: not to be changed; nil for none
 	Data []byte // as groups/timeline encodes it
 }
 
@@ -31,7 +31,7 @@ const (
 )
 
 // PutEntry stores what people see of an operation, replacing the entry of
-// the same id wherever it lay.
+// the same id wherever it lay, and its byline unless that is there.
 func (tx *Tx) PutEntry(group W.GroupID, orderMs uint64, id W.OpID, by Byline, entry []byte) error {
 	g, err := tx.intern(group)
 	if err != nil {

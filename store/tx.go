@@ -10,7 +10,7 @@ import (
 
 // Tx is a view of the store at one moment and, inside [Store.Update], the
 // writes of one function. It is valid only while that function runs and only
-// in its goroutine. Slices it returns are the caller's own; slices given to
+// in its goroutine. Slices it returns, but for [EntryRow].By, are the caller's own; slices given to
 // it are kept until the commit and must not be changed.
 type Tx struct {
 	s     *Store

@@ -97,7 +97,7 @@ type (
 		Files    []wire.Raw
 		Payload  wire.Raw
 	}
-	// entry1 has all in it.
+	// entry1 is of format 1 of the store: it repeats what the key and the byline say.
 	entry1 struct {
 		_        struct{} `cbor:",toarray"`
 		V        uint64   // 1
@@ -123,8 +123,8 @@ type (
 	}
 )
 
-// entryStart and entry1Start are what the versions begin with: an array of so many, and the
-// number of the version.
+// entryStart and entry1Start are what the versions begin with: the head of an array of 14
+// or 20, and the number of the version.
 var (
 	entryStart  = [2]byte{0x8e, 2}
 	entry1Start = [2]byte{0x94, 1}
@@ -175,8 +175,8 @@ func (e Entry) Encode() []byte {
 	return append(b, payload...)
 }
 
-// Decode reads an entry from this device's own disk: its place, its byline and what Encode
-// gave. The error wraps ErrEntry.
+// Decode reads an entry from this device's own disk: where it stands, what Byline and what
+// Encode gave. Of version 1 only the last is looked at. The error wraps ErrEntry.
 func Decode(at Key, by, b []byte) (Entry, error) {
 	switch {
 	case bytes.HasPrefix(b, entryStart[:]):

@@ -64,13 +64,13 @@ func TestEntryRefused(t *testing.T) {
 	e := sample()
 	good, by := e.Encode(), e.Byline()
 	for name, c := range map[string]struct{ by, b []byte }{
-		"nothing":            {by, nil},
-		"a later version":    {by, append([]byte{0x8e, 3}, good[2:]...)},
-		"cut":                {by, good[:len(good)-1]},
-		"too long":           {by, append(bytes.Clone(good), 0)},
-		"an old one, cut":    {by, []byte{0x94, 1, 0x58}},
-		"no byline":          {nil, good},
-		"a byline of others": {by[1:], good},
+		"nothing":         {by, nil},
+		"a later version": {by, append([]byte{0x8e, 3}, good[2:]...)},
+		"cut":             {by, good[:len(good)-1]},
+		"too long":        {by, append(bytes.Clone(good), 0)},
+		"an old one, cut": {by, []byte{0x94, 1, 0x58}},
+		"no byline":       {nil, good},
+		"a byline, cut":   {by[1:], good},
 	} {
 		if got, err := Decode(e.Key(), c.by, c.b); !errors.Is(err, ErrEntry) || !reflect.DeepEqual(got, Entry{}) {
 			t.Errorf("%s: %+v, %v", name, got, err)
