@@ -18,14 +18,15 @@ const (
 	// dozen.
 	choosePause = time.Second
 	// hangsAfter is how soon a dial that has no answer is not waited for alone: who is
-	// there answers sooner from anywhere, and who sleeps behind a router only after the
-	// patience of a dial, a quarter of a minute.
+	// there answers sooner from anywhere; who sleeps behind a router never does, and is
+	// missed only when the dial is given up, after 5 to 15 s.
 	hangsAfter = time.Second
-	// maxHanging is how many dials may be under way for others to be begun beside them.
+	// maxHanging is how many peers may be awaited, in all groups, for others to be dialled
+	// beside those that hang.
 	maxHanging = 256
 )
 
-// absences remembers which peers could not be dialled. Of a large group only
+// absences remembers which peers could not be dialled, and of whom that is not known yet. Of a large group only
 // some are dialled; were those the same whoever is there, a member whose
 // neighbours on the ring all sleep would meet nobody.
 type absences struct {

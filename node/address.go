@@ -220,8 +220,8 @@ func (n *Node) addrsOf(peer wire.PeerKey) []string {
 	return out
 }
 
-// told is of whom cards, and joins that wait, say an address. That one must not be
-// dialled shows when it is.
+// told is of whom a card, or a join that waits, says an address; maybe one that must not
+// be dialled, which addrsOf leaves out.
 func (n *Node) told() map[wire.PeerKey]bool {
 	out := n.tasks.addressed()
 	n.people.mu.Lock()

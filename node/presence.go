@@ -269,13 +269,13 @@ func (r *room) unseating(peer wire.PeerKey) []*groups.Op {
 func (n *Node) tuneKeeps() {
 	want := map[wire.PeerKey]bool{}
 	self := n.mesh.Self()
-	var ring choice // of one group after the other: this runs each second while nobody is there
+	var look choice // of one group after the other: this runs each second while nobody is there
 	for _, r := range n.openRooms() {
 		v := r.view.Load()
 		if !v.seated() && !v.me.IsZero() && !v.waits() {
 			continue
 		}
-		for _, p := range n.somePeers(self, v, &ring) {
+		for _, p := range n.somePeers(self, v, &look) {
 			want[p] = true
 		}
 		for p := range v.harbors {
@@ -321,14 +321,13 @@ func (n *Node) tuneKeeps() {
 	}
 }
 
-// somePeers chooses whom of a group to dial: of those who may be there the ones
-// next to this device on the ring of peer keys, at distances 1, 2, 4, …, so that
-// the choices of all together connect everybody in few hops. When some of them
-// are away and none is linked it is simply the next ones, and more. Those of whom
-// no address is known are chosen only when there are too few others: who comes
-// back, or is new, knows where a few are, and would come to them last. As long as
-// none is linked, those that are being dialled stay, and others are chosen beside those
-// whose dials hang.
+// somePeers chooses whom of a group to dial: of those who may be there, and of whom an
+// address is known, the ones next to this device on the ring of peer keys, at distances
+// 1, 2, 4, …, so that the choices of all together connect everybody in few hops. When some
+// are away, or dials hang, and none is linked it is simply the next ones, and more; those
+// that are being dialled stay, and those whose dials hang do not count. Whoever else there
+// is comes after these: who comes back, or is new, knows where a few are, and else would
+// dial many in vain before them.
 // What it returns is in c, for as long as nobody chooses again.
 func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 	all, there, tried, chosen := c.all[:0], c.there[:0], c.tried[:0], c.chosen[:0]
@@ -380,7 +379,7 @@ func (n *Node) somePeers(self wire.PeerKey, v *view, c *choice) []wire.PeerKey {
 		return chosen
 	}
 	chosen, most = append(chosen[:0], there...), maxLinks
-	choose(all) // nobody is known to be there: they are tried at their own pace
+	choose(all) // too few are known to be there: others are tried at their own pace
 	return chosen
 }
 
@@ -390,8 +389,8 @@ type choice struct {
 	told                      map[wire.PeerKey]bool // what n.told said, once it was asked
 }
 
-// hasAddr tells whether there is anywhere to dial a peer. Cards are read once for
-// a choice and not, as addrsOf does, for each of 500 members.
+// hasAddr tells whether an address of a peer is known, as addrsOf would find it, but reads
+// cards once for all that is chosen with c, and not for each of 500 members.
 func (n *Node) hasAddr(p wire.PeerKey, c *choice) bool {
 	n.recordsMu.Lock()
 	signed := len(n.recordBy[p].addrs) > 0

@@ -32,13 +32,12 @@ func (r *room) putEntry(c *commit, e timeline.Entry) {
 	c.entered = append(c.entered, entered{e.ID, &e})
 }
 
-// storeEntry writes an entry's rows.
+// storeEntry writes an entry into the store.
 func storeEntry(tx *store.Tx, e timeline.Entry) error {
-	by := store.Byline{Inc: e.Inc, Data: func() []byte { return e.Byline() }}
-	return tx.PutEntry(e.Group, e.OrderMs, e.ID, by, e.Encode())
+	return tx.PutEntry(e.Group, e.OrderMs, e.ID, store.Byline{Inc: e.Inc, Data: e.Byline}, e.Encode())
 }
 
-// entryOf reads them.
+// entryOf is what storeEntry wrote; the error wraps timeline.ErrEntry.
 func entryOf(row store.EntryRow) (timeline.Entry, error) {
 	return timeline.Decode(timeline.Key(row.Cursor), row.By, row.Data)
 }

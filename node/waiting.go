@@ -129,7 +129,7 @@ func (ts *tasks) addrsOf(peer wire.PeerKey) []string {
 	return nil
 }
 
-// addressed is whom joins wait for, where it is known where they were.
+// addressed is whom joins that are not over wait for, if they say an address.
 func (ts *tasks) addressed() map[wire.PeerKey]bool {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
