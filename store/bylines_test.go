@@ -61,7 +61,11 @@ func TestBylines(t *testing.T) {
 				err = s.Update(context.Background(), func(tx *Tx) error { return all(put(tx), read(tx)) })
 				want[at], signed[place{at.group, inc}] = inc, true
 			case "fail":
-				err = s.Update(context.Background(), func(tx *Tx) error { return all(put(tx), failure) })
+				err = s.Update(context.Background(), func(tx *Tx) error {
+					err := put(tx)
+					_, _, err2 := tx.Entry(groupID(at.group), opID("o", at.id)) // by numbers that are given anew
+					return all(err, err2, failure)
+				})
 				if errors.Is(err, failure) {
 					err = nil
 				}
