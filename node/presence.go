@@ -17,7 +17,8 @@ const (
 	// maxLinks is how many members of one group this node dials: a dozen links
 	// keep any group of 500 connected, and more cost memory for nothing.
 	maxLinks = 12
-	// searchLinks is how many it dials at once when the first were not there.
+	// searchLinks is how many it dials at once when the first were not there, those not
+	// counted that have no answer within hangsAfter.
 	searchLinks = 32
 	// farewellTime bounds telling a removed device what removed it.
 	farewellTime = 5 * time.Second
