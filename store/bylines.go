@@ -26,10 +26,10 @@ type bylines struct {
 	of map[bylineKey][]byte
 }
 
-// sign has a byline lie in the store and gives its number, 0 for none. It is written anew
+// putByline has a byline lie in the store and gives its number, 0 for none. It is written anew
 // until it is known to be on the disk: a power cut may take the end of one log and leave
 // what came first in the next (SPEC.md D2), and an entry is not to be there without it.
-func (tx *Tx) sign(g num, by Byline) (num, error) {
+func (tx *Tx) putByline(g num, by Byline) (num, error) {
 	if by.Inc == (W.OpID{}) {
 		return 0, nil
 	}
@@ -38,39 +38,39 @@ func (tx *Tx) sign(g num, by Byline) (num, error) {
 		return 0, err
 	}
 	at := bylineKey{g, inc}
-	if tx.signs[at] {
+	if tx.bylined[at] {
 		return inc, nil
 	}
-	if upTo, ok := tx.s.signed[at]; ok && upTo <= tx.s.synced.Load() && !tx.forgot[g] {
+	if upTo, ok := tx.s.bylined[at]; ok && upTo <= tx.s.synced.Load() && !tx.forgot[g] {
 		return inc, nil
 	}
 	if err := tx.set(groupKey(pByline, g).num(inc), by.Data()); err != nil {
 		return 0, err
 	}
-	if tx.signs == nil {
-		tx.signs = map[bylineKey]bool{}
+	if tx.bylined == nil {
+		tx.bylined = map[bylineKey]bool{}
 	}
-	tx.signs[at] = true
+	tx.bylined[at] = true
 	return inc, nil
 }
 
-// unsign notes that a group's bylines are deleted.
-func (tx *Tx) unsign(g num) {
-	maps.DeleteFunc(tx.signs, func(at bylineKey, _ bool) bool { return at.g == g })
+// forgetBylines notes that a group's bylines are deleted.
+func (tx *Tx) forgetBylines(g num) {
+	maps.DeleteFunc(tx.bylined, func(at bylineKey, _ bool) bool { return at.g == g })
 	if tx.forgot == nil {
 		tx.forgot = map[num]bool{}
 	}
 	tx.forgot[g] = true
 }
 
-// signedBy takes over what a batch did with bylines; who has the turn calls it.
-func (s *Store) signedBy(tx *Tx) {
+// keepBylines takes over what a batch did with bylines; who has the turn calls it.
+func (s *Store) keepBylines(tx *Tx) {
 	if len(tx.forgot) > 0 { // rarely; there may be a hundred thousand
-		maps.DeleteFunc(s.signed, func(at bylineKey, _ int64) bool { return tx.forgot[at.g] })
+		maps.DeleteFunc(s.bylined, func(at bylineKey, _ int64) bool { return tx.forgot[at.g] })
 	}
-	for at := range tx.signs {
-		if _, ok := s.signed[at]; !ok {
-			s.signed[at] = s.written.Load()
+	for at := range tx.bylined {
+		if _, ok := s.bylined[at]; !ok {
+			s.bylined[at] = s.written.Load()
 		}
 	}
 }

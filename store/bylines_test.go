@@ -36,10 +36,10 @@ func TestBylines(t *testing.T) {
 			group string
 			id    uint64
 		}
-		want, signed := map[place]uint64{}, map[place]bool{}
+		want, bylined := map[place]uint64{}, map[place]bool{}
 		forget := func(group string) {
 			maps.DeleteFunc(want, func(at place, _ uint64) bool { return at.group == group })
-			maps.DeleteFunc(signed, func(at place, _ bool) bool { return at.group == group })
+			maps.DeleteFunc(bylined, func(at place, _ bool) bool { return at.group == group })
 		}
 		read := func(tx *Tx) error {
 			for at, inc := range want {
@@ -59,7 +59,7 @@ func TestBylines(t *testing.T) {
 			switch rapid.SampledFrom([]string{"put", "put", "put", "fail", "forget", "forget and put", "open again"}).Draw(rt, "what") {
 			case "put":
 				err = s.Update(context.Background(), func(tx *Tx) error { return all(put(tx), read(tx)) })
-				want[at], signed[place{at.group, inc}] = inc, true
+				want[at], bylined[place{at.group, inc}] = inc, true
 			case "fail":
 				err = s.Update(context.Background(), func(tx *Tx) error {
 					err := put(tx)
@@ -79,7 +79,7 @@ func TestBylines(t *testing.T) {
 					_, err := tx.forgetSome(groupID(at.group))
 					return all(before, err, put(tx))
 				})
-				want[at], signed[place{at.group, inc}] = inc, true
+				want[at], bylined[place{at.group, inc}] = inc, true
 			default:
 				if err = s.Close(); err == nil {
 					s = openTest(t, dir, Options{MemTable: MemTableBytes / 8})
@@ -92,8 +92,8 @@ func TestBylines(t *testing.T) {
 				rt.Fatal(err)
 			}
 		}
-		if n := bylineRows(t, s); n != len(signed) {
-			rt.Fatalf("%d bylines of %d who wrote", n, len(signed))
+		if n := bylineRows(t, s); n != len(bylined) {
+			rt.Fatalf("%d bylines of %d who wrote", n, len(bylined))
 		}
 	})
 }
@@ -191,7 +191,7 @@ func BenchmarkCommitAmongMany(b *testing.B) {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			s := openTest(b, "", Options{InMemory: true})
 			for i := range writers {
-				s.signed[bylineKey{num(i/100 + 1), num(i)}] = 0
+				s.bylined[bylineKey{num(i/100 + 1), num(i)}] = 0
 			}
 			for b.Loop() {
 				update(b, s, func(tx *Tx) error { return tx.PutSetting("a", nil) })

@@ -254,7 +254,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 func (s *Store) committed(tx *Tx) {
 	s.nextNum, s.nextArr = tx.nextNum, tx.nextArr
 	s.tidy = s.tidy && !tx.untidy
-	s.signedBy(tx)
+	s.keepBylines(tx)
 	for id, n := range tx.fresh {
 		s.nums.put(id, n)
 	}

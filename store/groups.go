@@ -89,7 +89,7 @@ func (tx *Tx) forgetSome(id W.GroupID) (more bool, err error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	tx.unsign(g)
+	tx.forgetBylines(g)
 	for _, p := range groupPrefixes {
 		prefix := groupKey(p, g)
 		err := tx.scan(span{prefix: prefix, keysOnly: true}, func(k row, _ []byte) error {

@@ -69,8 +69,9 @@ const (
 	pSettings = 'n'
 )
 
-// groupPrefixes are the rows that go when a group is forgotten; the group's
-// own row comes last, so that an interrupted forgetting can be seen.
+// groupPrefixes are the rows that go when a group is forgotten; bylines come after
+// the entries that name them, and the group's own row last, so that an interrupted
+// forgetting leaves no damage and can be seen.
 var groupPrefixes = [...]byte{
 	pEntry, pByline, pWhere, pArrived, pOp, pHead, pParked, pCounts,
 	pEpoch, pKEM, pInvite, pWraps, pMsgKey, pHeld, pReceipt, pGroup,

@@ -339,7 +339,7 @@ func TestBylineIsWrittenUntilSynced(t *testing.T) {
 		n++
 		err := s.Write(t.Context(), func(tx *Tx) error {
 			err := tx.PutEntry(g, 7, opID("o", n), by(1), nil)
-			writes = len(tx.signs) == 1
+			writes = len(tx.bylined) == 1
 			return err
 		})
 		if err != nil {

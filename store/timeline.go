@@ -46,11 +46,11 @@ func (tx *Tx) PutEntry(group W.GroupID, orderMs uint64, id W.OpID, by Byline, en
 			return err
 		}
 	}
-	inc, err := tx.sign(g, by)
+	inc, err := tx.putByline(g, by)
 	if err != nil {
 		return err
 	}
-	if err := tx.set(entryKey(g, orderMs, id), make(key, 0, 24).half2(id).u8(entrySigned).num(inc), entry); err != nil {
+	if err := tx.set(entryKey(g, orderMs, id), make(key, 0, 24).half2(id).u8(entryByline).num(inc), entry); err != nil {
 		return err
 	}
 	if w.entered && w.order == orderMs {
@@ -99,9 +99,9 @@ func (tx *Tx) Entry(group W.GroupID, id W.OpID) (EntryRow, bool, error) {
 	return e, err == nil, err
 }
 
-// entrySigned stands before the number of an entry's byline. In format 1 none had one,
+// entryByline stands before the number of an entry's byline. In format 1 none had one,
 // and what follows the id began with a CBOR array, 0x80 and above.
-const entrySigned = 1
+const entryByline = 1
 
 // readEntry reads a row of a group's timeline; k stands before order8.
 func (tx *Tx) readEntry(g num, k row, v []byte) (EntryRow, error) {
@@ -117,7 +117,7 @@ func parseEntry(k row, v []byte) (e EntryRow, inc num, err error) {
 	r := row{b: v}
 	e.OrderMs = k.u64()
 	e.ID = joinID(k.half(), r.half())
-	if len(r.b) > 0 && r.b[0] == entrySigned {
+	if len(r.b) > 0 && r.b[0] == entryByline {
 		r.u8()
 		inc = r.num()
 	}

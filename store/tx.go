@@ -23,7 +23,7 @@ type Tx struct {
 	nextArr uint64
 	places  map[placeKey]where // rows of table x, to be written
 	changes []Change
-	signs   map[bylineKey]bool // bylines that lie in the store
+	bylined map[bylineKey]bool // bylines that lie in the store
 	forgot  map[num]bool       // groups whose bylines were deleted, maybe written anew
 	untidy  bool               // an entry was left without its operation
 	oldest  uint64             // first change kept after this batch, 0 if none was pruned

@@ -196,9 +196,9 @@ func (c *check) headsLeft() {
 }
 
 func (c *check) entries() error {
-	signed := map[bylineKey]bool{} // by the disk: readers remember some
+	bylined := map[bylineKey]bool{} // by the disk: readers remember some
 	if err := c.each(pByline, func(k row, _ []byte) error {
-		signed[bylineKey{k.num(), k.num()}] = true
+		bylined[bylineKey{k.num(), k.num()}] = true
 		return nil
 	}); err != nil {
 		return err
@@ -210,7 +210,7 @@ func (c *check) entries() error {
 			c.problem(chainName{group: g}, 0, 0, "%v", err)
 			return nil
 		}
-		if inc != 0 && !signed[bylineKey{g, inc}] {
+		if inc != 0 && !bylined[bylineKey{g, inc}] {
 			c.problem(chainName{group: g, inc: inc}, 0, 0, "entry %s has no byline", e.ID.Short())
 		}
 		c.rep.Entries++
