@@ -142,6 +142,9 @@ func TestChangesComeBack(t *testing.T) {
 					Type: rapid.SampledFrom([]string{"", "message.created", "typing"}).Draw(rt, "type"),
 					Ms:   rapid.Uint64().Draw(rt, "ms"), Data: rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(rt, "data"),
 				}
+				if rapid.Bool().Draw(rt, "a record full") {
+					batch[i].Data = append(batch[i].Data, make([]byte, changeRecordBytes)...)
+				}
 				for _, id := range [...]*[32]byte{(*[32]byte)(&batch[i].Group), (*[32]byte)(&batch[i].Object)} {
 					id[0] = rapid.ByteMax(2).Draw(rt, "id")
 				}
@@ -177,7 +180,8 @@ func TestChangesComeBack(t *testing.T) {
 			}
 			for i, c := range got {
 				if !reflect.DeepEqual(c, NumberedChange{uint64(from + i + 1), want[from+i]}) {
-					rt.Fatalf("change %d is %+v, not %+v", c.N, c, want[from+i])
+					rt.Fatalf("change %d is of %q in %s with %d bytes, not %q in %s with %d, or else another",
+						c.N, c.Type, c.Group.Short(), len(c.Data), want[from+i].Type, want[from+i].Group.Short(), len(want[from+i].Data))
 				}
 			}
 		}
