@@ -234,6 +234,8 @@ func readChange(r *row, before Change) (Change, bool) {
 	if kind&likeBefore == 0 {
 		c.Type = string(r.take(int(r.u8())))
 		c.Group = r.id()
+	} else if c.Type == "" {
+		return Change{}, false // there is none before it
 	}
 	c.Object, c.Ms = r.id(), r.u64()
 	n := int(r.u32())
