@@ -200,6 +200,36 @@ func BenchmarkCommitAmongMany(b *testing.B) {
 	}
 }
 
+// What is left of a group that is half forgotten has its bylines.
+func TestBylineOfHalfAGroup(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{MemTable: MemTableBytes / 8})
+	g := groupID("g")
+	for put, full := uint64(0), 0; full < 6; full++ {
+		update(t, s, func(tx *Tx) error {
+			for ; !tx.Full(); put++ {
+				if err := tx.PutEntry(g, put, opID("o", put), by(1), nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	update(t, s, func(tx *Tx) error {
+		more, err := tx.forgetSome(g)
+		if err == nil && !more {
+			t.Fatal("all of it is forgotten")
+		}
+		return err
+	})
+	view(t, s, func(tx *Tx) error {
+		page, err := tx.PageEntries(g, Cursor{}, Before, 5)
+		if len(page) != 5 || string(page[0].By) != "written by 1" {
+			t.Errorf("%d entries are left: %v", len(page), err)
+		}
+		return err
+	})
+}
+
 // What a program of format 1 wrote is read, and written anew in this one's way; the older
 // program refuses the store then, by number.
 func TestFormatOne(t *testing.T) {
