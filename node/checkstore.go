@@ -15,7 +15,8 @@ import (
 
 // CheckStore looks at the store of a stopped home: that it opens, and with
 // verify that every row, chain and operation in it holds. It is what
-// `mutualsd store check|verify` prints.
+// `mutualsd store check|verify` prints. It opens the store, which brings one of an older
+// format to this program's, and counts as a use of it (store/SPEC.md M3).
 func CheckStore(ctx context.Context, dir string, verify bool) (out []api.Finding, err error) {
 	n := &Node{home: home{dir: dir}, log: slog.New(slog.DiscardHandler)}
 	lock, err := lockHome(n.home)
