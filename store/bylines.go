@@ -13,7 +13,7 @@ import (
 type Byline struct {
 	Inc W.OpID
 	// Data gives it as groups/timeline encodes it, the same each time for one Inc; it is
-	// called only if no byline of Inc lies in the store.
+	// called only if none of Inc is known to be on the disk.
 	Data func() []byte
 }
 
