@@ -227,7 +227,7 @@ func (tx *Tx) finish(synced bool) (err error) {
 	if err := tx.writeChanges(); err != nil {
 		return err
 	}
-	if tx.nextNum != tx.s.nextNum {
+	if len(tx.fresh) > 0 {
 		if err := tx.setMetaNumber(metaNum, uint64(tx.nextNum)); err != nil {
 			return err
 		}
@@ -255,9 +255,7 @@ func (s *Store) committed(tx *Tx) {
 	s.nextNum, s.nextArr = tx.nextNum, tx.nextArr
 	s.tidy = s.tidy && !tx.untidy
 	s.keepBylines(tx)
-	for id, n := range tx.fresh {
-		s.nums.put(id, n)
-	}
+	s.keepNums(tx)
 	if len(tx.changes) == 0 {
 		return
 	}

@@ -70,6 +70,7 @@ type Store struct {
 	// Owned by who has the turn.
 	nextNum num
 	nextArr uint64
+	unsure  map[[32]byte]int64  // numbers that were given, and up to where that must be synced
 	bylined map[bylineKey]int64 // bylines that are committed, and up to where that must be synced
 	tidy    bool                // each entry in a timeline has its operation
 	torn    error               // why a commit may not be on the disk: nothing is written after it
@@ -129,6 +130,7 @@ func Open(dir string, key [32]byte, o Options) (*Store, error) {
 		syncDue:    time.NewTimer(syncWithin),
 		backDue:    make(chan struct{}, 1),
 		wake:       make(chan struct{}),
+		unsure:     map[[32]byte]int64{},
 		bylined:    map[bylineKey]int64{},
 	}
 	if err := s.open(key); err != nil {

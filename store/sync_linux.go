@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,11 +51,24 @@ func openWAL(dir string) (*wal, error) {
 	if w.folder, err = os.Open(dir); err != nil {
 		return nil, fmt.Errorf("finding the log: %w", err)
 	}
+	var logs []int
 	for _, e := range entries {
 		if digits, ok := strings.CutSuffix(e.Name(), memSuffix); ok {
 			if fid, err := strconv.Atoi(digits); err == nil {
-				w.fid = max(w.fid, fid)
+				logs = append(logs, fid)
 			}
+		}
+	}
+	if len(logs) == 0 {
+		w.close()
+		return nil, fmt.Errorf("finding the log: %w", fs.ErrNotExist)
+	}
+	slices.Sort(logs)
+	w.fid = logs[len(logs)-1]
+	for _, fid := range logs[:len(logs)-1] {
+		if err := w.syncOld(fid); err != nil {
+			w.close()
+			return nil, err
 		}
 	}
 	f, err := w.open(w.fid)
@@ -66,6 +80,23 @@ func openWAL(dir string) (*wal, error) {
 		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	return w, nil
+}
+
+// syncOld syncs a log that a killed process left, whose rows were read from it just now and
+// may be in the memory of the system alone. Badger is making it a table, which it syncs, and
+// may have deleted it by now.
+func (w *wal) syncOld(fid int) error {
+	f, err := w.open(fid)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(unix.Fdatasync(int(f.Fd())), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("syncing an old log: %w", err)
+	}
+	return nil
 }
 
 func (w *wal) open(fid int) (*os.File, error) { return os.OpenFile(w.path(fid), os.O_RDWR, 0) }

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Nobody reads what is not synced yet, and what could not be synced is the last
@@ -330,33 +332,92 @@ func TestQueueBesideASync(t *testing.T) {
 	}
 }
 
-// A byline is written with each transaction that names it until it is on the disk: what a
-// power cut takes of one log, what came first in the next does not lack.
-func TestBylineIsWrittenUntilSynced(t *testing.T) {
+// A number and a byline are written with each transaction that needs them until they are
+// on the disk: what a power cut takes of one log, what came first in the next does not lack.
+func TestWrittenUntilSynced(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	g, n := groupID("g"), uint64(0)
-	writes := func() (writes bool) {
+	writes := func() (numbers, bylines int) {
 		n++
 		err := s.Write(t.Context(), func(tx *Tx) error {
 			err := tx.PutEntry(g, 7, opID("o", n), by(1), nil)
-			writes = len(tx.bylined) == 1
+			numbers, bylines = len(tx.fresh), len(tx.bylined)
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return writes
+		return numbers, bylines
 	}
 	begun, end := slowDisk(s)
-	if !writes() || !writes() {
-		t.Error("not written though it is not on the disk")
+	for range 2 {
+		if numbers, bylines := writes(); numbers != 2 || bylines != 1 {
+			t.Errorf("%d numbers and %d bylines are written while none is on the disk", numbers, bylines)
+		}
 	}
 	<-begun // beside, of both
 	end <- nil
 	for s.unsynced() > 0 {
 		runtime.Gosched()
 	}
-	if writes() {
-		t.Error("written again though it is on the disk")
+	if numbers, bylines := writes(); numbers+bylines > 0 {
+		t.Errorf("%d numbers and %d bylines are written again though they are on the disk", numbers, bylines)
+	}
+	if len(s.unsure) > 0 {
+		t.Errorf("%d numbers are remembered", len(s.unsure))
+	}
+}
+
+// A number that came back from a log goes on to be counted from.
+func TestNumberAgain(t *testing.T) {
+	s := openTest(t, t.TempDir(), Options{})
+	for _, name := range []string{"a", "b", "a", "b"} {
+		err := s.Write(t.Context(), func(tx *Tx) error { return tx.PutGroup(GroupRow{ID: groupID(name)}) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	view(t, s, func(tx *Tx) error {
+		a, b := mustNum(t, tx, groupID("a")), mustNum(t, tx, groupID("b"))
+		next, err := tx.metaNumber(metaNum)
+		if a != 1 || b != 2 || next != 3 {
+			t.Errorf("numbers %d and %d, the next %d", a, b, next)
+		}
+		return err
+	})
+}
+
+// What a killed process left in the memory of the system is on the disk once the log is
+// found: nothing of it may be told to be held before.
+func TestOldLogsAreSynced(t *testing.T) {
+	dir := t.TempDir()
+	for _, fid := range []int{7, 8, 12} {
+		if err := os.WriteFile(filepath.Join(dir, logName(fid)), make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := openWAL(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	if w.fid != 12 {
+		t.Errorf("log %d is taken for the one in use", w.fid)
+	}
+	for _, fid := range []int{7, 8} {
+		f, err := w.open(fid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var whole unix.CachestatRange
+		var pages unix.Cachestat_t
+		err = unix.Cachestat(uint(f.Fd()), &whole, &pages, 0)
+		if errors.Is(err, unix.ENOSYS) {
+			t.Skip("before Linux 6.5 nobody tells what is not on the disk")
+		}
+		if err != nil || pages.Dirty+pages.Writeback > 0 {
+			t.Errorf("%d pages of log %d are not on the disk: %v", pages.Dirty+pages.Writeback, fid, err)
+		}
 	}
 }

@@ -18,7 +18,7 @@ type Tx struct {
 	write bool
 
 	// Of the whole batch, thrown away when the batch runs again (commit.go).
-	fresh   map[[32]byte]num
+	fresh   map[[32]byte]num // numbers that are written
 	nextNum num
 	nextArr uint64
 	places  map[placeKey]where // rows of table x, to be written
