@@ -15,7 +15,7 @@ import (
 //	m       name                           format, database id, store epoch, counters
 //	i       id32                           u32: the interned number of a group or an incarnation
 //	o       g4 inc4 chain1 seq8 id16       id's second half, packed frame     operations, the truth
-//	x       g4 id16                        inc4 chain1 seq8 [order8]          where an operation and its entry lie
+//	x       g4 id16                        inc4 chain1 seq [order8]           where an operation and its entry lie
 //	c       g4 n8                          inc4 inc32 chain1 seq8 id16        control and KEM operations as they arrived
 //	h       g4 inc4 chain1                 inc32 seq8 id32 floor8             heads
 //	p       g4 id16                        id32, opaque                       parked operations

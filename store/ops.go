@@ -1,6 +1,8 @@
 package store
 
 import (
+	"encoding/binary"
+
 	W "mutuals/identity/wire"
 )
 
@@ -153,10 +155,7 @@ const whereBytes = 48
 // writePlaces writes the rows of table x that wait.
 func (tx *Tx) writePlaces() error {
 	for at, w := range tx.places {
-		v := newKey(0)[:0].num(w.inc).u8(w.chain).u64(w.seq)
-		if w.entered {
-			v = v.u64(w.order)
-		}
+		v := w.encode()
 		if err := tx.set(append(groupKey(pWhere, at.g), at.half[:]...), v); err != nil {
 			return err
 		}
@@ -173,15 +172,48 @@ func (tx *Tx) where(g num, id W.OpID) (where, bool, error) {
 	if err != nil || !ok {
 		return where{}, false, err
 	}
-	r := row{b: v}
-	w := where{inc: r.num(), chain: r.u8(), seq: r.u64()}
-	if len(r.b) > 0 {
-		w.entered, w.order = true, r.u64()
-	}
-	if !r.ok() {
+	w, ok := readWhere(v)
+	if !ok {
 		return where{}, false, damaged("place of operation %s", id.Short())
 	}
 	return w, true, nil
+}
+
+// encode gives a row of table x. A seq is a small number, as a rule: it takes one to seven
+// bytes, or all eight as in format 1.
+func (w where) encode() []byte {
+	v := newKey(0)[:0].num(w.inc).u8(w.chain)
+	if w.seq < 1<<(7*seqBytes) {
+		v = binary.AppendUvarint(v, w.seq)
+	} else {
+		v = v.u64(w.seq)
+	}
+	if w.entered {
+		v = binary.BigEndian.AppendUint64(v, w.order)
+	}
+	return v
+}
+
+// A row with a seq of eight bytes is known by its length, without an entry and with one:
+// those of a uvarint of seqBytes at most are shorter, or lie between.
+const seqBytes, whereLong, whereEntered = 7, 13, 21
+
+func readWhere(v []byte) (w where, ok bool) {
+	r := row{b: v}
+	w = where{inc: r.num(), chain: r.u8()}
+	if len(v) == whereLong || len(v) == whereEntered {
+		w.seq = r.u64()
+	} else {
+		seq, n := binary.Uvarint(r.b)
+		if n <= 0 || n > seqBytes {
+			return where{}, false
+		}
+		w.seq, r.b = seq, r.b[n:]
+	}
+	if len(r.b) > 0 {
+		w.entered, w.order = true, r.u64()
+	}
+	return w, r.ok()
 }
 
 // readOp checks the id halves of a row of table o.

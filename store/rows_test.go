@@ -365,3 +365,27 @@ func mustNum(t *testing.T, tx *Tx, g W.GroupID) num {
 	}
 	return n
 }
+
+// TestPlaces: the place of an operation comes back as it was, and as format 1 wrote it.
+func TestPlaces(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := where{inc: num(rapid.Uint32().Draw(t, "inc")), chain: rapid.Byte().Draw(t, "chain"), seq: rapid.Uint64().Draw(t, "seq") >> rapid.IntRange(0, 63).Draw(t, "shift")}
+		if rapid.Bool().Draw(t, "entered") {
+			w.entered, w.order = true, rapid.Uint64().Draw(t, "order")
+		}
+		first := key(nil).num(w.inc).u8(w.chain).u64(w.seq)
+		if w.entered {
+			first = first.u64(w.order)
+		}
+		for _, v := range [][]byte{w.encode(), first} {
+			if got, ok := readWhere(v); !ok || got != w {
+				t.Fatalf("%x is read as %+v, %v, not %+v", v, got, ok, w)
+			}
+		}
+	})
+	for _, v := range [][]byte{nil, {0, 0, 0, 1, 1}, {0, 0, 0, 1, 1, 0x80}, {0, 0, 0, 1, 1, 5, 0}, make([]byte, 22)} {
+		if w, ok := readWhere(v); ok {
+			t.Errorf("%x is read as %+v", v, w)
+		}
+	}
+}

@@ -84,7 +84,7 @@ type (
 		_        struct{} `cbor:",toarray"`
 		V        uint64   // 2
 		Seq      uint64
-		HLC      uint64
+		Moved    uint64 // OrderMs less the hlc: mostly 0, and OrderMs stands in the key
 		Kind     uint64
 		Late     bool
 		Newer    bool
@@ -150,7 +150,7 @@ func (e Entry) Encode() []byte {
 	// By hand: there is one for each message.
 	b := make([]byte, 0, 48+len(e.Folded)+len(e.Text)+len(payload)+17*(len(e.After)+len(e.Awaits))+34*len(e.Mentions))
 	b = append(b, entryStart[:]...)
-	for _, n := range [...]uint64{e.Seq, e.HLC, e.Kind} {
+	for _, n := range [...]uint64{e.Seq, e.OrderMs - e.HLC, e.Kind} {
 		b = wire.AppendUint(b, n)
 	}
 	b = wire.AppendBool(b, e.Late)
@@ -198,7 +198,7 @@ func decode2(at Key, by, b []byte) (Entry, error) {
 	}
 	return Entry{
 		ID: at.ID, Group: who.Group, Inc: who.Inc, Author: who.Author, Device: who.Device,
-		Seq: e.Seq, HLC: e.HLC, OrderMs: at.OrderMs, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded,
+		Seq: e.Seq, HLC: at.OrderMs - e.Moved, OrderMs: at.OrderMs, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded,
 		After: e.After, Awaits: e.Awaits, Text: e.Text, ReplyTo: e.ReplyTo, Mentions: e.Mentions, Files: e.Files, Payload: e.Payload,
 	}, nil
 }

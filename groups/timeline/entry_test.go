@@ -33,7 +33,7 @@ func TestEntryVectors(t *testing.T) {
 	end := "582009" + zeros + "81582008" + zeros + "814040"
 	first := "9401582001" + zeros + "582002" + zeros + "582003" + zeros + "582004" + zeros + "582005" + zeros +
 		"071b00000100000000001b000001000000000101" + rest + end
-	second := "8e02071b000001000000000001" + rest + end
+	second := "8e02070101" + rest + end
 	by := "84582002" + zeros + "582003" + zeros + "582004" + zeros + "582005" + zeros
 	want := sample()
 	if got := hex.EncodeToString(want.Encode()); got != second {
@@ -102,7 +102,7 @@ func TestEntryIsEncodedAsReflectionDoes(t *testing.T) {
 		}
 		b := e.Encode()
 		want := wire.Marshal(entry2{
-			V: 2, Seq: e.Seq, HLC: e.HLC, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded, After: e.After, Awaits: e.Awaits,
+			V: 2, Seq: e.Seq, Moved: e.OrderMs - e.HLC, Kind: e.Kind, Late: e.Late, Newer: e.Newer, Folded: e.Folded, After: e.After, Awaits: e.Awaits,
 			Text: e.Text, ReplyTo: e.ReplyTo, Mentions: e.Mentions, Files: e.Files, Payload: e.Payload,
 		})
 		if !bytes.Equal(b, want) {
