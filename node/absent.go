@@ -26,7 +26,8 @@ const (
 	maxHanging = 256
 )
 
-// absences remembers which peers could not be dialled, and of whom that is not known yet. Of a large group only
+// absences remembers which peers could not be dialled, and of whom that is not known yet.
+// Of a large group only
 // some are dialled; were those the same whoever is there, a member whose
 // neighbours on the ring all sleep would meet nobody.
 type absences struct {
