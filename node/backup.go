@@ -260,6 +260,9 @@ func (n *Node) writeBackup(ctx context.Context, t *task, to io.Writer) (made api
 		}
 		return nil
 	})
+	for _, g := range n.unreadableGroups() {
+		made.Unreadable = append(made.Unreadable, g.Name)
+	}
 	if err != nil {
 		return made, err
 	}

@@ -27,6 +27,7 @@ func (n *Node) Groups(context.Context) ([]api.Group, error) {
 		}
 		out = append(out, r.api(v))
 	}
+	out = append(out, n.unreadableGroups()...)
 	slices.SortFunc(out, func(a, b api.Group) int { return lastTime(b).Compare(lastTime(a)) })
 	return out, nil
 }
@@ -40,6 +41,11 @@ func lastTime(g api.Group) time.Time {
 
 // Group returns one group; problem not_found if this account never was in it.
 func (n *Node) Group(_ context.Context, g wire.GroupID) (api.Group, error) {
+	for _, u := range n.unreadableGroups() {
+		if u.ID == g {
+			return u, nil
+		}
+	}
 	r, err := n.memberRoom(g)
 	if err != nil {
 		return api.Group{}, err

@@ -285,6 +285,9 @@ func (n *Node) prepareOffice(ctx context.Context, genesis *groups.Op, asker grou
 	group := wire.GroupID(genesis.ID)
 	n.opening.Lock()
 	defer n.opening.Unlock()
+	if err := n.mayOpen(group); err != nil {
+		return nil, err
+	}
 	old := n.room(group)
 	if old != nil {
 		v := old.view.Load()

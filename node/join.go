@@ -36,7 +36,7 @@ const (
 
 // JoinByPasscode reads a pasted text and begins to enter the group its
 // passcode names. What is wrong with the text is said at once; what happens
-// then, the task says. Problems: passcode_*, invite_expired, already_member.
+// then, the task says. Problems: passcode_*, invite_expired, already_member, group_unreadable.
 func (n *Node) JoinByPasscode(_ context.Context, text string) (api.Task, error) {
 	if !n.begun.Load() {
 		return api.Task{}, api.NewProblem(api.NoIdentity)
@@ -52,6 +52,9 @@ func (n *Node) JoinByPasscode(_ context.Context, text string) (api.Task, error) 
 		if code.OfGroup(r.group) && r.view.Load().seated() {
 			return api.Task{}, api.NewProblem(api.AlreadyMember)
 		}
+	}
+	if p := n.cannotReadAny(code.OfGroup); p != nil {
+		return api.Task{}, p
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
 	t := n.tasks.begin(api.TaskJoin, api.StageReading, cancel)

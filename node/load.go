@@ -300,6 +300,9 @@ func (n *Node) storeRoom(ctx context.Context, genesis *groups.Op, kemPk []byte, 
 		return refusal
 	}
 	group := wire.GroupID(genesis.ID)
+	if err := n.mayOpen(group); err != nil {
+		return err
+	}
 	err := n.store.Update(ctx, func(tx *store.Tx) error {
 		if err := putGenesis(tx, genesis, sponsor); err != nil {
 			return err
@@ -445,8 +448,11 @@ func (n *Node) openRooms() []*room {
 }
 
 // memberRoom returns the room of a group this account is or was in; problem
-// not_found otherwise.
+// group_unreadable if it is not open for what is on the disk, not_found otherwise.
 func (n *Node) memberRoom(g wire.GroupID) (*room, error) {
+	if p := n.cannotRead(g); p != nil {
+		return nil, p
+	}
 	r := n.room(g)
 	if r == nil || !r.view.Load().ours() {
 		return nil, api.NewProblem(api.NotFound).Explain("no group %v here", g)

@@ -55,6 +55,8 @@ type Node struct {
 	pairing sync.Mutex // one direct conversation is begun at a time
 	roomsMu sync.RWMutex
 	rooms   map[wire.GroupID]*room
+	// unreadable are the groups that were not opened; roomsMu guards it too.
+	unreadable map[wire.GroupID]unreadable
 
 	rdv  *rendezvous
 	ears ears // of the goroutine that runs keepListed
@@ -198,7 +200,9 @@ func (n *Node) openUp() error {
 	}
 	for _, g := range ids {
 		r, err := n.openRoom(g)
-		if err == nil {
+		if err != nil {
+			err = n.setAside(g, err)
+		} else {
 			err = n.dropUnfinished(r)
 		}
 		if err != nil {

@@ -74,6 +74,7 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add(api.FoundWordsKept)
 	}
 	out = append(out, diskFinding(n.store.Disk()))
+	out = append(out, n.unreadableFindings()...)
 	network, err := n.networkFindings(ctx)
 	if err != nil {
 		return nil, err

@@ -197,6 +197,10 @@ func (n *Node) resumeWaiting() {
 			continue
 		}
 		r := n.room(w.Group)
+		if p := n.cannotRead(w.Group); p != nil {
+			t.fail(p)
+			continue
+		}
 		if r == nil {
 			t.fail(api.NewProblem(api.Declined))
 			continue

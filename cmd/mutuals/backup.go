@@ -209,5 +209,8 @@ func (c *cli) watchBackup(cmd *cobra.Command, task api.Task) error {
 		}
 		c.facts("file", b.File, "bytes", fmt.Sprint(b.Bytes), "made", moment(b.At), "account", b.Account.String(), "by", b.Device.String(),
 			"new device", device, "groups", fmt.Sprint(b.Groups), "operations", fmt.Sprint(b.Operations))
+		if len(b.Unreadable) > 0 {
+			c.note("%s", c.inWords("Not in it, for they cannot be read from this disk: ", "不在其中，因为无法从磁盘读出：")+oneLine(strings.Join(b.Unreadable, ", ")))
+		}
 	})
 }

@@ -95,8 +95,8 @@ func (c *cli) start(ctx context.Context, h api.Home, args []string) (*api.Client
 				ended = nil
 				continue
 			}
-			return nil, &failure{api.ExitNotRunning, "run mutualsd in the foreground to see more",
-				fmt.Errorf("mutualsd did not start: %s", lastWords(log, from, err))}
+			why, hint := lastWords(log, from, err)
+			return nil, &failure{api.ExitNotRunning, hint, fmt.Errorf("mutualsd did not start: %s", why)}
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return nil, &failure{api.ExitNotRunning, "see its log: " + log.Name(), fmt.Errorf("mutualsd did not answer within %v", startTime)}
@@ -147,19 +147,21 @@ func openLog(h api.Home) (*os.File, error) {
 	return f, nil
 }
 
-// lastWords is the last line a daemon wrote after an offset of its log that is
-// no hint.
-func lastWords(log *os.File, from int64, err error) string {
+// lastWords is why a daemon says, after an offset of its log, that it ended, and what
+// it says to do.
+func lastWords(log *os.File, from int64, err error) (why, hint string) {
+	hint = "run mutualsd in the foreground to see more"
 	b, readErr := io.ReadAll(io.NewSectionReader(log, from, maxInput))
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	for len(lines) > 1 && strings.HasPrefix(lines[len(lines)-1], "hint: ") {
+		hint = strings.TrimPrefix(lines[len(lines)-1], "hint: ")
 		lines = lines[:len(lines)-1]
 	}
 	last := strings.TrimPrefix(lines[len(lines)-1], "mutualsd: error: ")
 	if readErr != nil || last == "" {
-		return fmt.Sprint(err)
+		return fmt.Sprint(err), hint
 	}
-	return last
+	return last, hint
 }
 
 // stopped waits until the process has ended, and with it its hold on the home.

@@ -121,6 +121,9 @@ func newGroupList(c *cli) *cobra.Command {
 					if g.Direct != nil {
 						seats, role = "", directWords(g)
 					}
+					if g.Status == api.GroupIsUnreadable {
+						seats, role = "", c.inWords("cannot be read", "无法读出")
+					}
 					here := ""
 					if g.OnlyHere > 0 {
 						here = strconv.Itoa(g.OnlyHere)
@@ -227,6 +230,11 @@ func (c *cli) tellGroup(g api.Group) {
 	if g.Direct != nil {
 		c.facts("with", nameOfGroup(g), "account", g.Direct.Account.String(), "state", directWords(g),
 			"complete", completeWords(g, c.lang), "made", moment(g.CreatedAt), "id", g.ID.String())
+		return
+	}
+	if g.Problem != nil {
+		p := g.Problem.In(c.lang)
+		c.facts("name", g.Name, "you", c.inWords("cannot be read", "无法读出"), "why", p.Detail, "hint", p.Hint, "id", g.ID.String())
 		return
 	}
 	waiting, succeed, own := "", "", ""

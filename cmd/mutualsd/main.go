@@ -16,6 +16,7 @@ import (
 
 	"mutuals/node"
 	"mutuals/node/api"
+	"mutuals/store"
 )
 
 // version is set by the linker (see Makefile).
@@ -84,6 +85,13 @@ func run(ctx context.Context, args []string, env func(string) string, out, errs 
 	var inUse *node.HomeInUse
 	if errors.As(err, &inUse) {
 		exit, hint = api.ExitConflict, "mutuals down stops it; --home DIR names another home"
+	}
+	var damaged *store.DamagedError
+	switch {
+	case errors.As(err, &damaged) && damaged.Restorable:
+		hint = "mutualsd store restore puts back the file as it was when the store was closed"
+	case errors.Is(err, store.ErrDamaged):
+		hint = "nothing was deleted; a backup (mutuals backup restore) or the 24 words (mutuals init --recover) bring the account back in a new home, named by --home"
 	}
 	fmt.Fprintf(errs, "mutualsd: error: %v\n", err)
 	if hint != "" {

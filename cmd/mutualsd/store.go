@@ -45,7 +45,31 @@ func newStore(s *settings, serving *bool) *cobra.Command {
 			},
 		}
 	}
+	restore := &cobra.Command{
+		Use:   "restore",
+		Short: "Put back the lists of its files, from the copies of its last close",
+		Long: `Put back the two files that say what the store is made of (MANIFEST and KEYREGISTRY),
+if they are damaged or gone, from the copies that were made when the store was closed.
+It does so only if nothing was written since; what was there is kept as NAME.damaged.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			*serving = true
+			h, err := api.FindHome(s.home)
+			if err != nil {
+				return err
+			}
+			mended, err := node.RestoreStore(cmd.Context(), h.Data)
+			for _, name := range mended {
+				fmt.Fprintf(cmd.OutOrStdout(), "put back %s\n", name)
+			}
+			if err == nil && len(mended) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "both are as they were at the last close: nothing to put back")
+			}
+			return err
+		},
+	}
 	store.AddCommand(
+		restore,
 		verb("check", "Open it and tell what it holds", false),
 		verb("verify", "Read all of it and compare what must agree", true),
 	)

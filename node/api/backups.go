@@ -38,4 +38,5 @@ type Backup struct {
 	At         time.Time      `json:"at" doc:"when it was made"`
 	Groups     int            `json:"groups"`
 	Operations int            `json:"operations"`
+	Unreadable []string       `json:"unreadable,omitempty" doc:"groups that are not in it, when it is made: they cannot be read from this disk"`
 }

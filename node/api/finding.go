@@ -31,6 +31,7 @@ const (
 	FoundDiskIsLow        FindingCode = "disk_low"
 	FoundDiskIsSlow       FindingCode = "disk_slow"
 	FoundDiskHasRoom      FindingCode = "disk_ok"
+	FoundGroupUnreadable  FindingCode = "group_unreadable"
 	FoundListensNowhere   FindingCode = "network_nowhere"
 	FoundNetworkStands    FindingCode = "network_ok"
 	FoundPublicByRelay    FindingCode = "public_relay_only"
@@ -90,6 +91,9 @@ var findingKinds = map[FindingCode]findingKind{
 	FoundDiskHasRoom: {"disk", "ok",
 		findingWords{title: "there is space on this disk"},
 		findingWords{title: "磁盘空间够用"}},
+	FoundGroupUnreadable: {"store", "error",
+		findingWords{"the group {1} cannot be read from the disk", "{2}; the other groups are open, and nothing of this one is written over", "stop the daemon and run mutualsd store verify; a backup or the 24 words bring the group back in a new home"},
+		findingWords{"群 {1} 无法从磁盘读出", "{2}；其他群照常打开，这个群的数据不会被覆盖", "停止守护进程后运行 mutualsd store verify；用备份或 24 个单词可在新的主目录里找回这个群"}},
 	FoundListensNowhere: {"network", "error",
 		findingWords{"this node listens nowhere", "", "check --listen"},
 		findingWords{"本节点没有监听任何地址", "", "检查 --listen"}},

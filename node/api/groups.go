@@ -31,7 +31,7 @@ type Group struct {
 	Members        int           `json:"members" doc:"seats taken"`
 	Waitlist       int           `json:"waitlist" doc:"how many wait for a seat"`
 	Role           string        `json:"role" enum:"owner,admin,member" doc:"own role"`
-	Status         string        `json:"status" enum:"seated,waitlisted,left,removed" doc:"own standing"`
+	Status         string        `json:"status" enum:"seated,waitlisted,left,removed,unreadable" doc:"own standing; unreadable: what is on this disk makes no group, and id, name (if there is one) and problem are all that is known"`
 	Returning      bool          `json:"returning,omitempty" doc:"restored from a backup: to be read, and this device is not let back in yet"`
 	Policy         Policy        `json:"policy"`
 	Unread         int           `json:"unread" doc:"messages of others behind the read marker; counting stops at 1000"`
@@ -55,7 +55,12 @@ type Group struct {
 	SafeToClose    bool          `json:"safe_to_close" doc:"none are, or nobody else is there to hold them: this machine may be switched off"`
 	// Void says more than a status of removed: nobody removed this account.
 	Void *Void `json:"void,omitempty" doc:"why how this account came in does not count; absent if it does"`
+	// Problem says what is wrong with one whose status is unreadable.
+	Problem *Problem `json:"problem,omitempty" doc:"why it cannot be read; absent if it can"`
 }
+
+// GroupIsUnreadable is the status of a group whose rows on the disk are damaged.
+const GroupIsUnreadable = "unreadable"
 
 // States of a direct conversation.
 const (
@@ -76,6 +81,9 @@ type Direct struct {
 // In returns the group with its words in a language.
 func (g Group) In(l Lang) Group {
 	g.Void = g.Void.in(l)
+	if g.Problem != nil {
+		g.Problem = g.Problem.In(l)
+	}
 	return g
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // The list as it was agreed, word for word: a code is never taken away.
-const contract = `not_mutual group_full waitlisted not_member role_needed invite_expired invite_used invite_revoked removed declined no_identity passcode_malformed passcode_cut_off passcode_mistyped passcode_newer already_member revoked pending clock_wrong not_found not_allowed unauthorized bad_request rate_limited timeout disk_full internal locked not_synced too_large key_missing peer_unreachable idempotency_conflict cursor_invalid update_needed proof_invalid owner_stays cap_too_low no_succession direct_conversation other_left only_copy devices_full link_code_bad link_code_expired link_ended number_wrong admission_void no_harbor cloned file_exists backup_key backup_bad backup_cut_off backup_foreign disk_read_only export_invalid receipts_off`
+const contract = `not_mutual group_full waitlisted not_member role_needed invite_expired invite_used invite_revoked removed declined no_identity passcode_malformed passcode_cut_off passcode_mistyped passcode_newer already_member revoked pending clock_wrong not_found not_allowed unauthorized bad_request rate_limited timeout disk_full internal locked not_synced too_large key_missing peer_unreachable idempotency_conflict cursor_invalid update_needed proof_invalid owner_stays cap_too_low no_succession direct_conversation other_left only_copy devices_full link_code_bad link_code_expired link_ended number_wrong admission_void no_harbor cloned file_exists backup_key backup_bad backup_cut_off backup_foreign disk_read_only export_invalid receipts_off group_unreadable`
 
 func TestEachCodeOfTheContractIsWholeInBothLanguages(t *testing.T) {
 	want := strings.Fields(contract)
