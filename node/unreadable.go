@@ -107,6 +107,16 @@ func (n *Node) unreadableFindings() []api.Finding {
 	return out
 }
 
+// StoreDamaged tells whether a home does not open because its store is damaged, and
+// whether RestoreStore mends that.
+func StoreDamaged(err error) (damaged, restorable bool) {
+	var d *store.DamagedError
+	if errors.As(err, &d) {
+		return true, d.Restorable
+	}
+	return errors.Is(err, store.ErrDamaged), false
+}
+
 // RestoreStore puts back those files of a stopped home's store that say which tables it
 // has, from the copies of its last close, and returns their names. It is what
 // `mutualsd store restore` does (store/SPEC.md S5).

@@ -16,7 +16,6 @@ import (
 
 	"mutuals/node"
 	"mutuals/node/api"
-	"mutuals/store"
 )
 
 // version is set by the linker (see Makefile).
@@ -86,11 +85,10 @@ func run(ctx context.Context, args []string, env func(string) string, out, errs 
 	if errors.As(err, &inUse) {
 		exit, hint = api.ExitConflict, "mutuals down stops it; --home DIR names another home"
 	}
-	var damaged *store.DamagedError
-	switch {
-	case errors.As(err, &damaged) && damaged.Restorable:
+	switch damaged, restorable := node.StoreDamaged(err); {
+	case restorable:
 		hint = "mutualsd store restore puts back the file as it was when the store was closed"
-	case errors.Is(err, store.ErrDamaged):
+	case damaged:
 		hint = "nothing was deleted; a backup (mutuals backup restore) or the 24 words (mutuals init --recover) bring the account back in a new home, named by --home"
 	}
 	fmt.Fprintf(errs, "mutualsd: error: %v\n", err)
