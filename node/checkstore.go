@@ -46,7 +46,7 @@ func CheckStore(ctx context.Context, dir string, verify bool) (out []api.Finding
 	title := fmt.Sprintf("%d groups, %d operations, %d entries, %d changes: %d problems", report.Groups, report.Ops, report.Entries, report.Changes, report.Total)
 	out = append(out, api.Finding{Check: "store", Level: level(report.Total == 0), Title: title})
 	for _, p := range report.Problems {
-		out = append(out, api.Finding{Check: "store", Level: "error", Title: fmt.Sprint(p), Hint: "members send what is missing again: start the daemon and wait for sync"})
+		out = append(out, api.Finding{Check: "store", Level: "error", Title: fmt.Sprint(p), Hint: "mutualsd store repair makes one again of what can be read; members send the rest"})
 	}
 	return out, nil
 }

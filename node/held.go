@@ -426,6 +426,7 @@ func (r *room) pulled(peer wire.PeerKey) {
 		r.catchUp(true)
 		return nil
 	})
+	r.tell(r.reopenSome)
 	r.tell(r.payRevocations)
 	fetch := r.fetchKeys
 	if r.view.Load().blind {

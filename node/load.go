@@ -93,6 +93,17 @@ func (r *room) load() error {
 		if err := r.loadRefolds(tx); err != nil {
 			return err
 		}
+		if _, ok, err := tx.Setting(genesisKey(r.group)); err != nil {
+			return err
+		} else if !ok { // of a store of before
+			r.tell(func(c *commit) error {
+				c.row(func(tx *store.Tx) error { return tx.PutSetting(genesisKey(r.group), r.genesis) })
+				return nil
+			})
+		}
+		if err := r.loadReopens(tx); err != nil {
+			return err
+		}
 		if err := r.loadGaps(tx); err != nil {
 			return err
 		}
@@ -132,6 +143,7 @@ func (r *room) load() error {
 	r.tell(func(*commit) error { return r.countSaid() })
 	r.tell(r.openMore)
 	r.tell(r.refoldMore)
+	r.tell(r.reopenSome)
 	r.tell(r.keepSides)
 	return r.countUnread()
 }
@@ -323,6 +335,9 @@ func putGenesis(tx *store.Tx, genesis *groups.Op, sponsor wire.PeerKey) error {
 	if err := tx.PutGroup(store.GroupRow{ID: group, Meta: wire.Marshal(meta)}); err != nil {
 		return err
 	}
+	if err := tx.PutSetting(genesisKey(group), genesis.Frame()); err != nil {
+		return err
+	}
 	if err := tx.PutOp(group, genesis.ID, uint8(groups.Control), 0, genesis.ID, genesis.Frame()); err != nil {
 		return err
 	}
@@ -368,7 +383,7 @@ func (n *Node) forgetRoom(r *room) {
 func (n *Node) dropUnfinished(r *room) error {
 	alone := false
 	err := r.step(n.ctx, func(*commit) error {
-		alone = !r.me.IsZero() && len(r.g.Ops()) == 1
+		alone = !r.me.IsZero() && len(r.g.Ops()) == 1 && !r.reopens.due
 		return nil
 	})
 	if err == nil && alone {
@@ -384,7 +399,7 @@ func (n *Node) dropRoom(r *room) {
 	n.roomsMu.Unlock()
 	r.stop()
 	err := n.store.Update(n.ctx, func(tx *store.Tx) error {
-		return errors.Join(tx.DeleteSetting(officeKey(r.group)), tx.DeleteSetting(keptKey(r.group)))
+		return errors.Join(tx.DeleteSetting(officeKey(r.group)), tx.DeleteSetting(keptKey(r.group)), tx.DeleteSetting(genesisKey(r.group)), tx.DeleteSetting(reopensKey(r.group)))
 	})
 	if r.office != nil {
 		n.harbored.Add(-r.office.used)

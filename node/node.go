@@ -57,6 +57,7 @@ type Node struct {
 	rooms   map[wire.GroupID]*room
 	// unreadable are the groups that were not opened; roomsMu guards it too.
 	unreadable map[wire.GroupID]unreadable
+	badBlocks  atomic.Int64 // of the store, when it was looked through last
 
 	rdv  *rendezvous
 	ears ears // of the goroutine that runs keepListed
@@ -220,6 +221,7 @@ func (n *Node) openUp() error {
 	n.mesh.LookForRelays() // whose they are is known now
 	n.bootstrap()
 	n.wg.Go(n.housekeep)
+	n.wg.Go(n.keepScrubbed)
 	n.wg.Go(n.chooseAnew)
 	n.wg.Go(n.keepListed)
 	return nil

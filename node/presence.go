@@ -50,6 +50,7 @@ func (n *Node) onPeer(peer wire.PeerKey, connected bool) {
 		}
 		n.metRevoked(peer)
 		n.seek(peer)
+		n.askAnew(peer)
 	} else {
 		n.restored.gone(peer)
 	}

@@ -67,6 +67,7 @@ type room struct {
 	upward     map[chainOf]bool          // chains not to be asked for from their newest end: that did not hold
 	refolds    map[wire.OpID]uint64      // chains whose entries are to be folded anew, from which seq
 	refoldsOn  bool                      // and the disk knows
+	reopens    reopens                   // content whose entries are to be made again
 	placing    placing
 	ahead      ahead // of the run that is being taken in
 	gathering  gathering
@@ -132,6 +133,7 @@ type view struct {
 	bareTo  uint64 // when the newest was written whose body is not here, ms; 0 if all are
 	twin    bool   // another copy of this home was found out here
 	kept    bool   // it came from a backup
+	mended  bool   // of damage, since when nobody who has the group was heard
 	latest  *timeline.Entry
 	unread  int
 	reads   map[wire.AccountID]readTo // how far those read who say so; never written
@@ -253,7 +255,7 @@ func (r *room) show() {
 // look replaces the view and returns the one before, nil at first.
 func (r *room) look() (old, now *view) {
 	s, old := r.g.State(), r.view.Load()
-	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, latest: r.latest, unread: r.unread, mentions: r.mentions, blind: r.office != nil,
+	v := &view{state: s, me: r.me, meta: r.meta, gaps: r.gaps, twin: r.self.twin, kept: r.kept, mended: r.reopens.due, latest: r.latest, unread: r.unread, mentions: r.mentions, blind: r.office != nil,
 		days: r.bodies.days, bareTo: r.bodies.to()}
 	if r.office != nil {
 		v.office = r.office.held(s, r.n.mesh.Self())

@@ -33,6 +33,7 @@ func (n *Node) Status(context.Context) api.Status {
 	out.SafeToClose = out.OnlyHere == 0
 	out.Clock = n.clocks.compare(n.nowMs())
 	out.Disk = diskOf(n.store.Disk())
+	out.Disk.BadBlocks = int(n.badBlocks.Load())
 	return out
 }
 
@@ -74,6 +75,9 @@ func (n *Node) Doctor(ctx context.Context) ([]api.Finding, error) {
 		add(api.FoundWordsKept)
 	}
 	out = append(out, diskFinding(n.store.Disk()))
+	if f, ok := n.damageFinding(); ok {
+		out = append(out, f)
+	}
 	out = append(out, n.unreadableFindings()...)
 	network, err := n.networkFindings(ctx)
 	if err != nil {

@@ -34,12 +34,13 @@ const (
 type sentinel struct {
 	dir string
 
-	ID      string `json:"id"`      // the database's random name, also inside it
-	Format  uint64 `json:"format"`  // for a person; the row in the database counts
-	Clean   bool   `json:"clean"`   // closed by Close, not opened since
-	Changes uint64 `json:"changes"` // last change number at that time
-	Boot    string `json:"boot"`    // the start of the system under which it was opened last; empty if that is not known
-	Tables  int    `json:"tables"`  // tables in MANIFEST at that time
+	ID      string `json:"id"`               // the database's random name, also inside it
+	Format  uint64 `json:"format"`           // for a person; the row in the database counts
+	Clean   bool   `json:"clean"`            // closed by Close, not opened since
+	Changes uint64 `json:"changes"`          // last change number at that time
+	Mended  bool   `json:"mended,omitempty"` // tables were cut since it was closed last (SPEC.md D6)
+	Boot    string `json:"boot"`             // the start of the system under which it was opened last; empty if that is not known
+	Tables  int    `json:"tables"`           // tables in MANIFEST at that time
 	// Size and hash of the two files Badger cannot live without. With Clean
 	// they must fit exactly; else MANIFEST has grown, or was rewritten.
 	Manifest    fileMark `json:"manifest"`
@@ -222,6 +223,23 @@ func Restore(dir string) ([]string, error) {
 	return mended, nil
 }
 
+// Doubt has the store in dir, which must not be open, count as one that was not closed:
+// what it held may be missing, so who speaks from it asks others first what it said, and
+// the epoch is another at the next open (SPEC.md C4).
+func Doubt(dir string) error {
+	lock, err := takeLock(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	g, err := readSentinel(dir)
+	if err != nil || g == nil {
+		return err
+	}
+	g.Clean, g.Boot = false, ""
+	return g.write()
+}
+
 // matches refuses a database that is not the one the sentinel was written for.
 func (g *sentinel) matches(id string) error {
 	if g.ID != "" && g.ID != id {
@@ -244,7 +262,7 @@ func (g *sentinel) closed(changes uint64) error {
 			return fmt.Errorf("copying %s: %w", name, err)
 		}
 	}
-	g.Clean = true
+	g.Clean, g.Mended = true, false
 	if err := g.record(changes); err != nil {
 		return err
 	}

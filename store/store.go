@@ -300,6 +300,11 @@ func tryKey(opt badger.Options) error {
 
 // prepare brings an open database to a state the rest can rely on.
 func (s *Store) prepare() error {
+	if s.guard != nil && s.guard.Mended {
+		if err := s.regain(); err != nil {
+			return err
+		}
+	}
 	if err := s.migrate(s.opts.steps); err != nil {
 		return err
 	}

@@ -29,7 +29,26 @@ type Problem struct {
 	What     string
 }
 
-// Check reads the whole store and compares what must agree (SPEC.md V1):
+// String tells of it in a line.
+func (p Problem) String() string {
+	at := ""
+	if p.Group != (W.GroupID{}) {
+		at = "group " + p.Group.Short()
+	}
+	if p.Inc != (W.OpID{}) {
+		at += fmt.Sprintf(", chain %d of %s", p.Chain, p.Inc.Short())
+	}
+	if p.To > 0 {
+		at += fmt.Sprintf(", operations %d to %d", p.From, p.To)
+	}
+	if at == "" {
+		return p.What
+	}
+	return at + ": " + p.What
+}
+
+// Check reads the whole store and compares what must agree (SPEC.md V1): every block of
+// every table with its sum;
 // every row with its sum; every operation with its id, which idOf computes
 // from a frame; every chain, from its floor to its head, without a hole;
 // every operation and entry with its place; the numbers of the change log.
@@ -37,7 +56,15 @@ type Problem struct {
 // could not go on.
 func (s *Store) Check(ctx context.Context, idOf func(frame []byte) (W.OpID, error)) (Report, error) {
 	var rep Report
-	err := s.View(func(tx *Tx) error {
+	cut, err := s.Scrub(ctx)
+	if err != nil {
+		return rep, err
+	}
+	for _, d := range cut {
+		rep.Total++
+		rep.Problems = append(rep.Problems, Problem{What: d.String()}) // there are few tables
+	}
+	err = s.View(func(tx *Tx) error {
 		c := &check{ctx: ctx, tx: tx, rep: &rep, idOf: idOf, ids: make(map[num][32]byte)}
 		for _, part := range []func() error{c.names, c.ops, c.entries, c.changes, c.others} {
 			if err := part(); err != nil {

@@ -83,6 +83,12 @@ func clockWords(k api.Clock, l api.Lang) string {
 func diskWords(d api.Disk, l api.Lang) string {
 	free := d.FreeBytes >> 20
 	zh := l == api.Chinese
+	if d.BadBlocks > 0 {
+		if zh {
+			return fmt.Sprintf("存储已损坏：%d 个块读不出来；mutuals doctor 有更多说明", d.BadBlocks)
+		}
+		return fmt.Sprintf("the store is damaged: %d blocks cannot be read; mutuals doctor says more", d.BadBlocks)
+	}
 	switch d.State {
 	case api.DiskIsFull:
 		if zh {

@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, env func(string) string, out, errs 
 	case restorable:
 		hint = "mutualsd store restore puts back the file as it was when the store was closed"
 	case damaged:
-		hint = "nothing was deleted; a backup (mutuals backup restore) or the 24 words (mutuals init --recover) bring the account back in a new home, named by --home"
+		hint = "mutualsd store repair makes one again of what can be read; if that does not help, a backup (mutuals backup restore) or the 24 words (mutuals init --recover) bring the account back in a new home, named by --home"
 	}
 	fmt.Fprintf(errs, "mutualsd: error: %v\n", err)
 	if hint != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -13,10 +14,11 @@ import (
 // newStore returns the verbs that look at the store of a stopped home.
 func newStore(s *settings, serving *bool) *cobra.Command {
 	store := &cobra.Command{Use: "store", Short: "Look at the store of a home on which nothing runs"}
-	verb := func(use, short string, verify bool) *cobra.Command {
+	verb := func(use, short, long string, look func(ctx context.Context, dir string) ([]api.Finding, error)) *cobra.Command {
 		return &cobra.Command{
 			Use:   use,
 			Short: short,
+			Long:  long,
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				*serving = true
@@ -24,24 +26,28 @@ func newStore(s *settings, serving *bool) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				findings, err := node.CheckStore(cmd.Context(), h.Data, verify)
-				if err != nil {
-					return err
-				}
-				bad := 0
+				findings, err := look(cmd.Context(), h.Data)
+				bad, hints, hinted := 0, []string(nil), map[string]bool{}
 				for _, f := range findings {
 					fmt.Fprintf(cmd.OutOrStdout(), "%-8s%s\n", f.Level, f.Title)
 					if f.Detail != "" {
 						fmt.Fprintf(cmd.OutOrStdout(), "        %s\n", f.Detail)
 					}
+					if f.Hint != "" && !hinted[f.Hint] {
+						hinted[f.Hint] = true
+						hints = append(hints, f.Hint)
+					}
 					if f.Level == "error" {
 						bad++
 					}
 				}
-				if bad > 0 {
+				for _, hint := range hints {
+					fmt.Fprintf(cmd.OutOrStdout(), "hint: %s\n", hint)
+				}
+				if err == nil && bad > 0 {
 					return errors.New("the store is not whole")
 				}
-				return nil
+				return err
 			},
 		}
 	}
@@ -70,8 +76,16 @@ It does so only if nothing was written since; what was there is kept as NAME.dam
 	}
 	store.AddCommand(
 		restore,
-		verb("check", "Open it and tell what it holds", false),
-		verb("verify", "Read all of it and compare what must agree", true),
+		verb("check", "Open it and tell whether that works", "", func(ctx context.Context, dir string) ([]api.Finding, error) {
+			return node.CheckStore(ctx, dir, false)
+		}),
+		verb("verify", "Read all of it and compare what must agree", "", func(ctx context.Context, dir string) ([]api.Finding, error) {
+			return node.CheckStore(ctx, dir, true)
+		}),
+		verb("repair", "Cut out what cannot be read, and make the rest one again", `Cut what cannot be read out of the store's tables, and bring each group back to what
+hangs together. What is missing then, members send again once the node runs; what is only
+here and cannot be read is lost. The damaged files are kept, in store/damaged. To be on
+the safe side copy the home before.`, node.MendStore),
 	)
 	return store
 }

@@ -308,6 +308,6 @@ var codes = map[Code]entry{
 		words{"You do not take read receipts", "Who wants to see who has read their messages shows what they read themselves.", "Switch them on, for you and for what you read: mutuals config set receipts on."},
 		words{"你没有启用已读回执", "想看到谁读了自己的消息，就要让别人看到自己读了什么。", "启用后双方互相可见：mutuals config set receipts on。"}},
 	GroupUnreadable: {500, false, ExitFailure,
-		words{"This group cannot be read from the disk", "{why}.", "Nothing of it is written over. mutualsd store verify says what is damaged; a backup or the 24 words bring the group back in a new home."},
-		words{"无法从磁盘读出这个群", "{why}。", "它的数据不会被覆盖。mutualsd store verify 会指出损坏之处；用备份或 24 个单词可在新的主目录里找回这个群。"}},
+		words{"This group cannot be read from the disk", "{why}.", "Nothing of it is written over. Stop the node (mutuals down), copy the home, then run mutualsd store repair."},
+		words{"无法从磁盘读出这个群", "{why}。", "它的数据不会被覆盖。请停止节点（mutuals down），先拷贝主目录，再运行 mutualsd store repair。"}},
 }

@@ -32,6 +32,7 @@ const (
 	FoundDiskIsSlow       FindingCode = "disk_slow"
 	FoundDiskHasRoom      FindingCode = "disk_ok"
 	FoundGroupUnreadable  FindingCode = "group_unreadable"
+	FoundStoreDamaged     FindingCode = "store_damaged"
 	FoundListensNowhere   FindingCode = "network_nowhere"
 	FoundNetworkStands    FindingCode = "network_ok"
 	FoundPublicByRelay    FindingCode = "public_relay_only"
@@ -91,9 +92,12 @@ var findingKinds = map[FindingCode]findingKind{
 	FoundDiskHasRoom: {"disk", "ok",
 		findingWords{title: "there is space on this disk"},
 		findingWords{title: "磁盘空间够用"}},
+	FoundStoreDamaged: {"store", "error",
+		findingWords{"the store is damaged: {1} of its blocks cannot be read", "messages are missing from what is shown, and it does not look so", "stop the node (mutuals down), copy the home, then run mutualsd store repair"},
+		findingWords{"存储已损坏：有 {1} 个块读不出来", "显示的内容里缺了消息，却看不出来", "停止节点（mutuals down），先拷贝主目录，再运行 mutualsd store repair"}},
 	FoundGroupUnreadable: {"store", "error",
-		findingWords{"the group {1} cannot be read from the disk", "{2}; the other groups are open, and nothing of this one is written over", "stop the daemon and run mutualsd store verify; a backup or the 24 words bring the group back in a new home"},
-		findingWords{"群 {1} 无法从磁盘读出", "{2}；其他群照常打开，这个群的数据不会被覆盖", "停止守护进程后运行 mutualsd store verify；用备份或 24 个单词可在新的主目录里找回这个群"}},
+		findingWords{"the group {1} cannot be read from the disk", "{2}; the other groups are open, and nothing of this one is written over", "stop the node (mutuals down), copy the home, then run mutualsd store repair; if that does not help, a backup or the 24 words bring the group back in a new home"},
+		findingWords{"群 {1} 无法从磁盘读出", "{2}；其他群照常打开，这个群的数据不会被覆盖", "停止节点（mutuals down），先拷贝主目录，再运行 mutualsd store repair；若仍不行，可用备份或 24 个单词在新的主目录里找回这个群"}},
 	FoundListensNowhere: {"network", "error",
 		findingWords{"this node listens nowhere", "", "check --listen"},
 		findingWords{"本节点没有监听任何地址", "", "检查 --listen"}},

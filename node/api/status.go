@@ -47,6 +47,7 @@ type Disk struct {
 	State     string `json:"state" enum:"ok,slow,low,full,read_only,unknown"`
 	FreeBytes uint64 `json:"free_bytes" doc:"what may still be written; 0 if that is not known"`
 	TookMs    int64  `json:"took_ms,omitempty" doc:"how long the slow write took"`
+	BadBlocks int    `json:"bad_blocks,omitempty" doc:"blocks of the store that cannot be read, as the last look found (ten minutes after the start, then daily): messages are missing from what is shown"`
 }
 
 // What Clock.State says.
