@@ -154,8 +154,12 @@ func (h *codeHolder) say(frame []byte) {
 // A holder of a code that asks and asks is answered a few times, and the same
 // question never twice; what others answered already is not said again.
 func TestLobbyFlood(t *testing.T) {
-	hana := carrying(t)
-	ann := inLobby(t, "Ann", hana)
+	// At noon, whatever the hour: Eve is on the topic of the day alone, to which Ann goes up
+	// to an hour late.
+	noon, now := &clock{}, time.Now()
+	noon.shift(now.UTC().Truncate(24 * time.Hour).Add(12 * time.Hour).Sub(now))
+	hana := startNode(t, t.TempDir(), "Hana", func(c *Config) { c.Lobby, c.Harbor, c.Now = true, true, noon.now })
+	ann := startNode(t, t.TempDir(), "Ann", func(c *Config) { c.Lobby, c.Bootstrap, c.Now = true, hana.mesh.Addrs(), noon.now })
 	g := newGroup(t, ann, api.GroupCreate{})
 	inv := invite(t, ann, g, 10, "")
 	listens(t, ann, 1)
