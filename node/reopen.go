@@ -37,6 +37,7 @@ func (r *room) loadReopens(tx *store.Tx) (err error) {
 // Of an epoch whose secret was erased nothing can be opened any more.
 func (r *room) reopenSome(c *commit) error {
 	if !r.reopens.due {
+		c.asks = true
 		return nil
 	}
 	if r.reopens.chains == nil {
