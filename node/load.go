@@ -179,6 +179,9 @@ func (r *room) loadControl(tx *store.Tx) error {
 			return refusal
 		}
 	}
+	if r.g == nil {
+		return fmt.Errorf("%w: the operation that founded the group is not there", store.ErrDamaged)
+	}
 	return nil
 }
 

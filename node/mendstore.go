@@ -40,6 +40,11 @@ func MendStore(ctx context.Context, dir string) (out []api.Finding, err error) {
 		return nil, err
 	}
 	for _, t := range cut {
+		if t.Bad == t.Blocks {
+			out = append(out, api.Finding{Check: "store", Level: "warning", Title: fmt.Sprintf("table %s: nothing of it can be read, and it was taken out; the file is kept in store/damaged", t.Name),
+				Detail: "whole groups, and whom you follow, may be missing without a word: look whether all are there"})
+			continue
+		}
 		out = append(out, api.Finding{Check: "store", Level: "warning", Title: fmt.Sprintf("table %s: %d of %d blocks cannot be read and were cut out; the file is kept in store/damaged", t.Name, t.Bad, t.Blocks)})
 	}
 	s, err := store.Open(path, dev.storeKey(), opts)

@@ -31,6 +31,36 @@ func ruin(t *testing.T, dir string, g wire.GroupID) (mend func()) {
 	return func() { change(func(tx *store.Tx) error { return tx.DeleteParked(g, row) }) }
 }
 
+// TestGroupWithoutItsFounding: where even the operation that founded a group is gone, the
+// others are open, and a repair brings the group back from its second copy and a member.
+func TestGroupWithoutItsFounding(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b := startNode(t, dir, "Ann", nil), testNode(t, "Bo")
+	hit, whole := newGroup(t, a, api.GroupCreate{Name: "Hit"}), newGroup(t, a, api.GroupCreate{Name: "Whole"})
+	join(t, b, invite(t, a, hit, 1, ""))
+	say(t, a, hit, "kept")
+	hears(t, b, hit, "kept")
+	ok(t, a.Close())
+	n := &Node{home: home{dir: dir}}
+	dev := must[*device](t)(n.readDevice())
+	s := must[*store.Store](t)(store.Open(n.home.path(dirStore), dev.storeKey(), store.Options{}))
+	ok(t, s.Update(t.Context(), func(tx *store.Tx) error { return tx.Rearrive(hit, nil) }))
+	ok(t, s.Close())
+
+	a = startNode(t, dir, "Ann", nil)
+	say(t, a, whole, "goes on")
+	if g := must[api.Group](t)(a.Group(t.Context(), hit)); g.Status != api.GroupIsUnreadable {
+		t.Errorf("listed as %q", g.Status)
+	}
+	ok(t, a.Close())
+	must[[]api.Finding](t)(MendStore(t.Context(), dir))
+	a = startNode(t, dir, "Ann", nil)
+	hears(t, a, hit, "kept")
+	say(t, a, hit, "back")
+	hears(t, b, hit, "back")
+}
+
 // What is damaged of one group keeps that group closed, and says so wherever people
 // look; the others are open, nothing of it is written over, and it is all there once its
 // rows can be read.
